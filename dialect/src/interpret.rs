@@ -1,0 +1,198 @@
+//! What a program means, evaluated directly: in real numbers as well as f64 can
+//! ([`Meaning::Real`]), the judge of everything else, and in the exact f32
+//! sequence of operations that every target runs ([`Meaning::Exact`]).
+
+use half::{bf16, f16};
+
+use crate::machine::{Evaluate, Word};
+use crate::numbers;
+use crate::ops::{self, Op};
+use crate::program::{Node, Program, ValueId};
+use crate::types::{Element, Level, Type};
+
+/// Which meaning to evaluate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Real numbers, as well as f64 can.
+    Real,
+    /// The exact f32 operations and the exact order of sums.
+    Exact,
+}
+
+/// What a program is evaluated on. All values are f64, which holds every storage
+/// type but i64 beyond 2^53 exactly; masks are 0 and 1.
+pub struct Inputs<'a> {
+    /// The group of each row.
+    pub row_group: &'a [usize],
+    /// The number of groups.
+    pub groups: usize,
+    /// Pixels in a row.
+    pub row_length: usize,
+    /// The tensors of pixels in argument order, row after row.
+    pub pixels: &'a [Vec<f64>],
+    /// The numbers in argument order.
+    pub scalars: &'a [f64],
+    /// The uniform number of the pixel with this linear index. The caller brings
+    /// it, so a test may bring any.
+    pub uniform: &'a dyn Fn(u64) -> f32,
+}
+
+/// Evaluates `program`; one vector a result, with one value for each group, pixel
+/// or, for the loss, one in all.
+///
+/// # Panics
+///
+/// If `inputs` do not fit the program's arguments.
+pub fn interpret(program: &Program, inputs: &Inputs<'_>, meaning: Meaning) -> Vec<Vec<f64>> {
+    let roots: Vec<_> = program.results().iter().map(|result| result.value).collect();
+    Interpreter { program, inputs, meaning }.run(&roots)
+}
+
+struct Interpreter<'a> {
+    program: &'a Program,
+    inputs: &'a Inputs<'a>,
+    meaning: Meaning,
+}
+
+impl Interpreter<'_> {
+    fn run(&self, roots: &[ValueId]) -> Vec<Vec<f64>> {
+        let needed = self.program.needed(roots.iter().copied());
+        let mut uses = self.count_uses(roots, &needed);
+        let mut values: Vec<Vec<f64>> = vec![Vec::new(); self.program.len()];
+        for (value, node) in self.program.values().filter(|(value, _)| needed[value.index()]) {
+            let operands: Vec<&[f64]> =
+                node.operands.iter().map(|id| values[id.index()].as_slice()).collect();
+            let result = self.evaluate(node, &operands);
+            values[value.index()] = result;
+            // An image-sized value is dropped after its last use.
+            for operand in &node.operands {
+                uses[operand.index()] -= 1;
+                if uses[operand.index()] == 0 {
+                    values[operand.index()] = Vec::new();
+                }
+            }
+        }
+        roots.iter().map(|root| values[root.index()].clone()).collect()
+    }
+
+    fn count_uses(&self, roots: &[ValueId], needed: &[bool]) -> Vec<usize> {
+        let mut uses = vec![0; self.program.len()];
+        let nodes = self.program.values().filter(|(value, _)| needed[value.index()]);
+        let operands = nodes.flat_map(|(_, node)| &node.operands);
+        operands.chain(roots).for_each(|value| uses[value.index()] += 1);
+        uses
+    }
+
+    fn count_at(&self, level: Level) -> usize {
+        match level {
+            Level::Scalar => 1,
+            Level::Group => self.inputs.groups,
+            Level::Pixel => self.inputs.row_group.len() * self.inputs.row_length,
+        }
+    }
+
+    fn evaluate(&self, node: &Node, operands: &[&[f64]]) -> Vec<f64> {
+        let count = self.count_at(node.ty.level);
+        match node.op {
+            Op::Argument(index) => self.argument(index as usize),
+            Op::Constant(bits) => vec![f64::from(f32::from_bits(bits)); count],
+            Op::Uniform => (0..count as u64).map(|index| f64::from((self.inputs.uniform)(index))).collect(),
+            Op::Cast => operands[0].iter().map(|&value| self.round(value, node.ty.element)).collect(),
+            Op::Broadcast => self.broadcast(operands[0], self.program.ty(node.operands[0]).level),
+            Op::BroadcastGroups => vec![operands[0][0]; count],
+            Op::Count => self.by_group(operands[0], |_, row| row.iter().sum()),
+            Op::Sum => {
+                let totals = self.by_group(operands[0], |index, row| self.sum_row(index, row));
+                totals.into_iter().map(|total| self.round(total, Element::F32)).collect()
+            }
+            Op::SumGroups => vec![self.round(operands[0].iter().sum(), Element::F32)],
+            Op::MeanGroups => {
+                let mean = operands[0].iter().sum::<f64>() / operands[0].len().max(1) as f64;
+                vec![self.round(mean, Element::F32)]
+            }
+            op => self.element(op, node, operands, count),
+        }
+    }
+
+    fn argument(&self, index: usize) -> Vec<f64> {
+        let before = &self.program.arguments()[..index];
+        let pixels = before.iter().filter(|argument| argument.is_pixel()).count();
+        if self.program.arguments()[index].is_pixel() {
+            self.inputs.pixels[pixels].clone()
+        } else {
+            vec![self.inputs.scalars[index - pixels]]
+        }
+    }
+
+    fn broadcast(&self, values: &[f64], from: Level) -> Vec<f64> {
+        let of_row = |&group: &usize| if from == Level::Group { values[group] } else { values[0] };
+        let rows = self.inputs.row_group.iter().map(of_row);
+        rows.flat_map(|value| std::iter::repeat_n(value, self.inputs.row_length)).collect()
+    }
+
+    fn by_group(&self, values: &[f64], row_total: impl Fn(usize, &[f64]) -> f64) -> Vec<f64> {
+        let mut totals = vec![0.0; self.inputs.groups];
+        if self.inputs.row_length > 0 {
+            for (index, row) in values.chunks(self.inputs.row_length).enumerate() {
+                totals[self.inputs.row_group[index]] += row_total(index, row);
+            }
+        }
+        totals
+    }
+
+    fn sum_row(&self, index: usize, row: &[f64]) -> f64 {
+        match self.meaning {
+            Meaning::Real => row.iter().sum(),
+            Meaning::Exact => {
+                let row: Vec<f32> = row.iter().map(|&value| value as f32).collect();
+                numbers::sum_row(index, &row)
+            }
+        }
+    }
+
+    fn element(&self, op: Op, node: &Node, operands: &[&[f64]], count: usize) -> Vec<f64> {
+        let Some(ops::Meaning::Element { real, exact }) = op.definition().map(|it| &it.meaning) else {
+            unreachable!("{op:?} has a meaning of its own above");
+        };
+        let types: Vec<_> = node.operands.iter().map(|&operand| self.program.ty(operand)).collect();
+        let mut at = vec![0.0; operands.len()];
+        let mut words = vec![Word(0); operands.len()];
+        let compute = |index: usize| match self.meaning {
+            Meaning::Real => {
+                at.iter_mut().zip(operands).for_each(|(slot, operand)| *slot = operand[index]);
+                real(&at)
+            }
+            Meaning::Exact => {
+                for (operand, (slot, ty)) in operands.iter().zip(words.iter_mut().zip(&types)) {
+                    *slot = to_word(operand[index], *ty);
+                }
+                from_word(exact(&mut Evaluate, &words), node.ty)
+            }
+        };
+        (0..count).map(compute).collect()
+    }
+
+    /// `value` as `element` holds it; real numbers are not rounded.
+    fn round(&self, value: f64, element: Element) -> f64 {
+        match (self.meaning, element) {
+            (Meaning::Exact, Element::F32) => f64::from(value as f32),
+            (Meaning::Exact, Element::F16) => f64::from(f16::from_f32(value as f32)),
+            (Meaning::Exact, Element::Bf16) => f64::from(bf16::from_f32(value as f32)),
+            _ => value,
+        }
+    }
+}
+
+fn to_word(value: f64, ty: Type) -> Word {
+    match ty.element {
+        Element::Mask => Word(u32::from(value != 0.0)),
+        _ => Word((value as f32).to_bits()),
+    }
+}
+
+fn from_word(word: Word, ty: Type) -> f64 {
+    match ty.element {
+        Element::Mask => f64::from(word.0),
+        _ => f64::from(f32::from_bits(word.0)),
+    }
+}

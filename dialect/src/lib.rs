@@ -1,0 +1,25 @@
+//! What a loss is.
+//!
+//! A loss is a small pure program over pixels, kept as a hash-consed DAG
+//! ([`Program`]). This crate defines its ops ([`ops`]), its text form, which is
+//! MLIR in the `loss` dialect ([`text`]), what makes it well formed
+//! ([`verify`]), what it means ([`interpret`]) and the losses that come with
+//! lossc ([`library`]). It knows no rewrite rule, no target and no device.
+
+pub mod elementary;
+pub mod interpret;
+pub mod library;
+pub mod machine;
+pub mod numbers;
+pub mod ops;
+pub mod program;
+pub mod text;
+pub mod types;
+pub mod verify;
+
+pub use ops::Op;
+pub use program::{Argument, Builder, Node, Program, ProgramResult, ValueId};
+pub use types::{Element, Level, Type};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! The ops: one table entry each, everything about an op in its entry.
+//!
+//! The IRDL file, the verifier, both interpreters, the printer, differentiation
+//! and the lowering read this table. To add an element-wise op, add a variant to
+//! [`Op`] and an entry to the table of its theme; its lowering follows from its
+//! exact meaning.
+
+mod arithmetic;
+mod compare;
+mod elementary;
+mod leaf;
+mod movement;
+mod reduction;
+mod signature;
+
+pub use signature::{Signature, SignatureError};
+
+use crate::machine::{Machine, Word};
+use crate::program::{Builder, ValueId};
+
+/// An operation of the loss IR, with its attribute where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the table's summaries document the variants")]
+pub enum Op {
+    /// The argument of the program with this index.
+    Argument(u32),
+    /// The f32 with these bits, at any level.
+    Constant(u32),
+    Uniform,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Fma,
+    Neg,
+    Abs,
+    Min,
+    Max,
+    Weight,
+    RatioOrZero,
+    Exp,
+    Expm1,
+    Log,
+    Log1p,
+    Pow,
+    Sigmoid,
+    Softplus,
+    Less,
+    LessEqual,
+    Equal,
+    And,
+    Or,
+    Not,
+    Select,
+    Cast,
+    Broadcast,
+    BroadcastGroups,
+    Count,
+    Sum,
+    SumGroups,
+    MeanGroups,
+}
+
+impl Op {
+    /// The constant `value`.
+    pub fn constant(value: f32) -> Self {
+        Self::Constant(value.to_bits())
+    }
+
+    /// The value of a constant.
+    pub fn constant_value(self) -> Option<f32> {
+        match self {
+            Self::Constant(bits) => Some(f32::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// The op's table entry. Arguments are not operations and have none.
+    pub fn definition(self) -> Option<&'static OpDefinition> {
+        let kind = std::mem::discriminant(&self);
+        table().find(|definition| std::mem::discriminant(&definition.op) == kind)
+    }
+
+    /// The op's name without the dialect: `sigmoid`.
+    pub fn mnemonic(self) -> &'static str {
+        self.definition().map_or("argument", |definition| definition.mnemonic)
+    }
+
+    /// The op with this mnemonic; a constant comes as 0.
+    pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
+        table().find(|definition| definition.mnemonic == mnemonic).map(|definition| definition.op)
+    }
+}
+
+/// What an op is.
+pub struct OpDefinition {
+    /// The op itself.
+    pub op: Op,
+    /// Its name in the `loss` dialect.
+    pub mnemonic: &'static str,
+    /// One line for the reader of the IRDL file and of `lossc list`.
+    pub summary: &'static str,
+    /// The names of its operands.
+    pub operands: &'static [&'static str],
+    /// The types it takes and gives.
+    pub signature: Signature,
+    /// What it computes.
+    pub meaning: Meaning,
+    /// How an adjoint flows through it.
+    pub derivative: Derivative,
+    /// Where each operand may lie for the real meaning to be defined.
+    pub domain: Domain,
+}
+
+/// What an op computes.
+pub enum Meaning {
+    /// One value from the values at the same place.
+    Element {
+        /// In real numbers, as well as f64 can; a mask is 0 or 1.
+        real: fn(&[f64]) -> f64,
+        /// In f32, exactly: the sequence of IEEE operations that every target runs.
+        exact: fn(&mut dyn Machine, &[Word]) -> Word,
+    },
+    /// The interpreter and the lowering give it its meaning, since it reads
+    /// more than one place or none.
+    Structural,
+}
+
+/// The partial derivative by each operand, built from the operands and the
+/// result; `None` where nothing flows.
+pub type Partials = fn(&mut Builder, &[ValueId], ValueId) -> Vec<Option<ValueId>>;
+
+/// How an adjoint flows through an op.
+pub enum Derivative {
+    /// The result does not change with small changes of the operands.
+    Zero,
+    /// By the chain rule with these partial derivatives.
+    Partials(Partials),
+    /// By a rule of the differentiation pass, since it moves values between
+    /// places: selects, casts, reductions and broadcasts.
+    Structural,
+}
+
+/// Where operands may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// Anywhere.
+    Reals,
+    /// Above zero.
+    Positive,
+    /// Zero or above.
+    NonNegative,
+    /// Above minus one.
+    AboveMinusOne,
+}
+
+impl Domain {
+    /// Operands to try an op on: ordinary ones and edges, all in the domain.
+    pub fn samples(self) -> impl Iterator<Item = f32> {
+        const SAMPLES: [f32; 17] = [
+            -100.0, -17.25, -4.0, -1.0, -0.75, -0.3, -1e-3, -1e-30, -0.0, 0.0, 1e-30, 1e-3, 0.3, 1.0, 4.0,
+            17.25, 80.0,
+        ];
+        SAMPLES.into_iter().filter(move |&x| self.contains(f64::from(x)))
+    }
+
+    /// Whether `x` lies in the domain.
+    pub fn contains(self, x: f64) -> bool {
+        match self {
+            Self::Reals => true,
+            Self::Positive => x > 0.0,
+            Self::NonNegative => x >= 0.0,
+            Self::AboveMinusOne => x > -1.0,
+        }
+    }
+}
+
+/// All definitions, in the order of the IRDL file.
+pub fn table() -> impl Iterator<Item = &'static OpDefinition> {
+    let themes: [&[OpDefinition]; 6] =
+        [&leaf::OPS, &arithmetic::OPS, &elementary::OPS, &compare::OPS, &movement::OPS, &reduction::OPS];
+    themes.into_iter().flatten()
+}

@@ -1,0 +1,150 @@
+//! Arithmetic: one IEEE operation each, and two guarded products and quotients.
+
+use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
+use crate::elementary;
+
+/// An op on floats of one level.
+macro_rules! floats {
+    ($op:ident, $mnemonic:literal, $operands:expr, $summary:literal, $real:expr, $exact:expr, $partials:expr) => {
+        OpDefinition {
+            op: Op::$op,
+            mnemonic: $mnemonic,
+            summary: $summary,
+            operands: &$operands,
+            signature: Signature::Floats,
+            meaning: Meaning::Element { real: $real, exact: $exact },
+            derivative: Derivative::Partials($partials),
+            domain: Domain::Reals,
+        }
+    };
+}
+
+pub(super) static OPS: [OpDefinition; 11] = [
+    floats!(Add, "add", ["lhs", "rhs"], "lhs + rhs", |x| x[0] + x[1], |m, x| m.add(x[0], x[1]), |b, x, _| {
+        let one = b.constant_like(1.0, x[0]);
+        vec![Some(one), Some(one)]
+    }),
+    floats!(
+        Sub,
+        "sub",
+        ["lhs", "rhs"],
+        "lhs - rhs",
+        |x| x[0] - x[1],
+        |m, x| m.sub(x[0], x[1]),
+        |b, x, _| vec![Some(b.constant_like(1.0, x[0])), Some(b.constant_like(-1.0, x[0]))]
+    ),
+    floats!(
+        Mul,
+        "mul",
+        ["lhs", "rhs"],
+        "lhs * rhs",
+        |x| x[0] * x[1],
+        |m, x| m.mul(x[0], x[1]),
+        |_, x, _| vec![Some(x[1]), Some(x[0])]
+    ),
+    floats!(
+        Div,
+        "div",
+        ["lhs", "rhs"],
+        "lhs / rhs",
+        |x| x[0] / x[1],
+        |m, x| m.div(x[0], x[1]),
+        |b, x, result| {
+            let one = b.constant_like(1.0, x[0]);
+            let by_lhs = b.div(one, x[1]);
+            let ratio = b.div(result, x[1]);
+            vec![Some(by_lhs), Some(b.neg(ratio))]
+        }
+    ),
+    floats!(
+        Fma,
+        "fma",
+        ["a", "b", "c"],
+        "a * b + c, rounded once",
+        |x| x[0].mul_add(x[1], x[2]),
+        |m, x| m.fma(x[0], x[1], x[2]),
+        |b, x, _| vec![Some(x[1]), Some(x[0]), Some(b.constant_like(1.0, x[0]))]
+    ),
+    floats!(Neg, "neg", ["operand"], "-operand", |x| -x[0], |m, x| m.neg(x[0]), |b, x, _| vec![Some(
+        b.constant_like(-1.0, x[0])
+    )]),
+    floats!(
+        Abs,
+        "abs",
+        ["operand"],
+        "|operand|, with derivative 0 at 0",
+        |x| x[0].abs(),
+        |m, x| m.abs(x[0]),
+        |b, x, _| {
+            let zero = b.constant_like(0.0, x[0]);
+            let (plus, minus) = (b.constant_like(1.0, x[0]), b.constant_like(-1.0, x[0]));
+            let negative = b.less(x[0], zero);
+            let at_zero = b.equal(x[0], zero);
+            let sign = b.select(negative, minus, plus);
+            vec![Some(b.select(at_zero, zero, sign))]
+        }
+    ),
+    floats!(
+        Min,
+        "min",
+        ["lhs", "rhs"],
+        "the lesser; NaN if either is; at a tie the adjoint goes left",
+        |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].min(x[1]) },
+        |m, x| elementary::minimum(m, x[0], x[1]),
+        |b, x, _| {
+            let (zero, one) = (b.constant_like(0.0, x[0]), b.constant_like(1.0, x[0]));
+            let right = b.less(x[1], x[0]);
+            vec![Some(b.select(right, zero, one)), Some(b.select(right, one, zero))]
+        }
+    ),
+    floats!(
+        Max,
+        "max",
+        ["lhs", "rhs"],
+        "the greater; NaN if either is; at a tie the adjoint goes left",
+        |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].max(x[1]) },
+        |m, x| elementary::maximum(m, x[0], x[1]),
+        |b, x, _| {
+            let (zero, one) = (b.constant_like(0.0, x[0]), b.constant_like(1.0, x[0]));
+            let right = b.less(x[0], x[1]);
+            vec![Some(b.select(right, zero, one)), Some(b.select(right, one, zero))]
+        }
+    ),
+    floats!(
+        Weight,
+        "weight",
+        ["weight", "value"],
+        "weight * value, where a weight of 0 gives 0 also of an infinite value; NaN stays NaN",
+        |x| if x[0] == 0.0 && x[1].is_infinite() { 0.0 } else { x[0] * x[1] },
+        |m, x| {
+            // An infinity under a zero weight is made finite; NaN compares false and stays.
+            let (zero, largest) = (m.float(0.0), m.float(f32::MAX));
+            let weightless = m.equal(x[0], zero);
+            let size = m.abs(x[1]);
+            let infinite = m.less(largest, size);
+            let guarded = m.and(weightless, infinite);
+            let value = m.select(guarded, zero, x[1]);
+            m.mul(x[0], value)
+        },
+        |_, x, _| vec![Some(x[1]), Some(x[0])]
+    ),
+    floats!(
+        RatioOrZero,
+        "ratio_or_zero",
+        ["numerator", "denominator"],
+        "numerator / denominator, and 0 where the denominator is 0",
+        |x| if x[1] == 0.0 { 0.0 } else { x[0] / x[1] },
+        |m, x| {
+            let zero = m.float(0.0);
+            let ratio = m.div(x[0], x[1]);
+            let empty = m.equal(x[1], zero);
+            m.select(empty, zero, ratio)
+        },
+        |b, x, result| {
+            let one = b.constant_like(1.0, x[0]);
+            let by_numerator = b.ratio_or_zero(one, x[1]);
+            let ratio = b.ratio_or_zero(result, x[1]);
+            vec![Some(by_numerator), Some(b.neg(ratio))]
+        }
+    ),
+];

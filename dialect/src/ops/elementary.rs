@@ -1,0 +1,112 @@
+//! Elementary functions. Their exact f32 meaning is in [`crate::elementary`].
+
+use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
+use crate::elementary;
+
+/// A function of floats.
+macro_rules! function {
+    ($op:ident, $mnemonic:literal, $operands:expr, $domain:ident, $summary:literal, $real:expr, $exact:expr, $partials:expr) => {
+        OpDefinition {
+            op: Op::$op,
+            mnemonic: $mnemonic,
+            summary: $summary,
+            operands: &$operands,
+            signature: Signature::Floats,
+            meaning: Meaning::Element { real: $real, exact: $exact },
+            derivative: Derivative::Partials($partials),
+            domain: Domain::$domain,
+        }
+    };
+}
+
+pub(super) static OPS: [OpDefinition; 7] = [
+    function!(
+        Exp,
+        "exp",
+        ["operand"],
+        Reals,
+        "e to the operand",
+        |x| x[0].exp(),
+        |m, x| elementary::exp(m, x[0]),
+        |_, _, result| vec![Some(result)]
+    ),
+    function!(
+        Expm1,
+        "expm1",
+        ["operand"],
+        Reals,
+        "e to the operand, minus 1, exact near 0",
+        |x| x[0].exp_m1(),
+        |m, x| elementary::expm1(m, x[0]),
+        |b, x, _| vec![Some(b.exp(x[0]))]
+    ),
+    function!(
+        Log,
+        "log",
+        ["operand"],
+        Positive,
+        "the natural logarithm",
+        |x| x[0].ln(),
+        |m, x| elementary::log(m, x[0]),
+        |b, x, _| {
+            let one = b.constant_like(1.0, x[0]);
+            vec![Some(b.div(one, x[0]))]
+        }
+    ),
+    function!(
+        Log1p,
+        "log1p",
+        ["operand"],
+        AboveMinusOne,
+        "the natural logarithm of 1 + operand, exact near 0",
+        |x| x[0].ln_1p(),
+        |m, x| elementary::log1p(m, x[0]),
+        |b, x, _| {
+            let one = b.constant_like(1.0, x[0]);
+            let sum = b.add(one, x[0]);
+            vec![Some(b.div(one, sum))]
+        }
+    ),
+    function!(
+        Pow,
+        "pow",
+        ["base", "exponent"],
+        NonNegative,
+        "base to the exponent, for a base of 0 or above",
+        |x| if x[0] < 0.0 { f64::NAN } else { x[0].powf(x[1]) },
+        |m, x| elementary::pow(m, x[0], x[1]),
+        |b, x, result| {
+            // `weight` keeps 0 · pow(0, -1) at 0, the derivative of a constant.
+            let one = b.constant_like(1.0, x[0]);
+            let less_one = b.sub(x[1], one);
+            let power = b.pow(x[0], less_one);
+            let logarithm = b.log(x[0]);
+            vec![Some(b.weight(x[1], power)), Some(b.weight(result, logarithm))]
+        }
+    ),
+    function!(
+        Sigmoid,
+        "sigmoid",
+        ["operand"],
+        Reals,
+        "1 / (1 + exp(-operand))",
+        |x| if x[0] < 0.0 { x[0].exp() / (1.0 + x[0].exp()) } else { 1.0 / (1.0 + (-x[0]).exp()) },
+        |m, x| elementary::sigmoid(m, x[0]),
+        |b, x, result| {
+            // sigmoid(-x) instead of 1 - sigmoid(x), which cancels for large x.
+            let mirrored = b.neg(x[0]);
+            let complement = b.sigmoid(mirrored);
+            vec![Some(b.mul(result, complement))]
+        }
+    ),
+    function!(
+        Softplus,
+        "softplus",
+        ["operand"],
+        Reals,
+        "log(1 + exp(operand))",
+        |x| x[0].max(0.0) + if x[0].is_nan() { x[0] } else { (-x[0].abs()).exp().ln_1p() },
+        |m, x| elementary::softplus(m, x[0]),
+        |b, x, _| vec![Some(b.sigmoid(x[0]))]
+    ),
+];

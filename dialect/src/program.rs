@@ -1,0 +1,159 @@
+//! A loss as a hash-consed DAG: equal operations are one node, operands come
+//! before the nodes that use them, so a program is acyclic by construction.
+
+mod builder;
+
+pub use builder::{BuildError, Builder};
+
+use crate::ops::Op;
+use crate::types::{Level, Type};
+
+/// A value of a program: the index of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(pub u32);
+
+impl ValueId {
+    /// The index of the value's node.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One operation and the values it takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// From what.
+    pub operands: Vec<ValueId>,
+    /// The result's type.
+    pub ty: Type,
+}
+
+/// An argument of a program: a tensor of pixels, or a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// The name by which callers know it.
+    pub name: String,
+    /// Pixel level in a storage type, or a scalar f32.
+    pub ty: Type,
+    /// What a scalar is if the caller does not say.
+    pub default: Option<f32>,
+}
+
+impl Argument {
+    /// Whether it is a tensor of pixels.
+    pub fn is_pixel(&self) -> bool {
+        self.ty.level == Level::Pixel
+    }
+}
+
+/// A named result of a program. The first is the scalar loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramResult {
+    /// The name by which callers know it.
+    pub name: String,
+    /// Its value.
+    pub value: ValueId,
+}
+
+/// The name of the first result.
+pub const LOSS: &str = "loss";
+
+/// The name of the pixel result that differentiation adds.
+pub const GRADIENT: &str = "gradient";
+
+/// The name of the scalar argument that differentiation adds.
+pub const UPSTREAM: &str = "upstream";
+
+/// A loss: pure, acyclic, typed. Made by a [`Builder`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    name: String,
+    arguments: Vec<Argument>,
+    nodes: Vec<Node>,
+    results: Vec<ProgramResult>,
+}
+
+impl Program {
+    /// The function's name, e.g. `random_drop.log`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The arguments in order: pixel tensors, then numbers, as the text has them.
+    pub fn arguments(&self) -> &[Argument] {
+        &self.arguments
+    }
+
+    /// The tensors of pixels among the arguments, with their argument index.
+    pub fn pixel_arguments(&self) -> impl Iterator<Item = (usize, &Argument)> {
+        self.arguments.iter().enumerate().filter(|(_, argument)| argument.is_pixel())
+    }
+
+    /// The numbers among the arguments, with their argument index.
+    pub fn scalar_arguments(&self) -> impl Iterator<Item = (usize, &Argument)> {
+        self.arguments.iter().enumerate().filter(|(_, argument)| !argument.is_pixel())
+    }
+
+    /// The named results, the loss first.
+    pub fn results(&self) -> &[ProgramResult] {
+        &self.results
+    }
+
+    /// The result with this name.
+    pub fn result(&self, name: &str) -> Option<ValueId> {
+        self.results.iter().find(|result| result.name == name).map(|result| result.value)
+    }
+
+    /// All values, operands first.
+    pub fn values(&self) -> impl Iterator<Item = (ValueId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (ValueId(index as u32), node))
+    }
+
+    /// The number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node at all.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The node of a value.
+    pub fn node(&self, value: ValueId) -> &Node {
+        &self.nodes[value.index()]
+    }
+
+    /// The type of a value.
+    pub fn ty(&self, value: ValueId) -> Type {
+        self.node(value).ty
+    }
+
+    /// A builder that holds this program's arguments and nodes, the nodes that
+    /// no result needs left out, and the results' values in it.
+    pub fn to_builder(&self) -> (Builder, Vec<ValueId>) {
+        let mut builder = Builder::new(&self.name);
+        let arguments = builder.declare_arguments(self);
+        let roots: Vec<_> = self.results.iter().map(|result| result.value).collect();
+        let values = builder.import(self, &roots, &arguments);
+        (builder, values)
+    }
+
+    /// Which values the given ones need, themselves included.
+    pub fn needed(&self, roots: impl IntoIterator<Item = ValueId>) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        for root in roots {
+            needed[root.index()] = true;
+        }
+        for index in (0..self.nodes.len()).rev() {
+            if needed[index] {
+                for operand in &self.nodes[index].operands {
+                    needed[operand.index()] = true;
+                }
+            }
+        }
+        needed
+    }
+}

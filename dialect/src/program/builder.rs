@@ -1,0 +1,234 @@
+//! Building programs.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use super::{Argument, Node, Program, ProgramResult, ValueId};
+use crate::ops::{Op, SignatureError};
+use crate::types::{Level, Type};
+use crate::verify;
+
+/// Why a program could not be built.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BuildError {
+    /// Operands do not fit an op.
+    #[error("loss.{mnemonic} {error}")]
+    Signature {
+        /// The op.
+        mnemonic: &'static str,
+        /// What does not fit.
+        error: SignatureError,
+    },
+    /// The program as a whole is not a loss.
+    #[error(transparent)]
+    Verify(#[from] verify::VerifyError),
+}
+
+/// Builds a [`Program`]. Equal operations become one node.
+///
+/// The methods named after ops do not fail: the first mistake is kept, and
+/// [`Builder::finish`] returns it.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    name: String,
+    arguments: Vec<Argument>,
+    nodes: Vec<Node>,
+    known: HashMap<Node, ValueId>,
+    error: Option<BuildError>,
+}
+
+impl Builder {
+    /// A builder of a program without arguments.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), arguments: vec![], nodes: vec![], known: HashMap::new(), error: None }
+    }
+
+    /// Adds an argument and gives its value.
+    pub fn argument(&mut self, argument: Argument) -> ValueId {
+        let (op, ty) = (Op::Argument(self.arguments.len() as u32), argument.ty);
+        self.arguments.push(argument);
+        self.intern(Node { op, operands: vec![], ty })
+    }
+
+    /// Adds a tensor of pixels.
+    pub fn pixel_argument(&mut self, name: &str, element: crate::Element) -> ValueId {
+        let ty = Type::new(Level::Pixel, element);
+        self.argument(Argument { name: name.into(), ty, default: None })
+    }
+
+    /// Adds a number with its default.
+    pub fn scalar_argument(&mut self, name: &str, default: f32) -> ValueId {
+        self.argument(Argument { name: name.into(), ty: Type::SCALAR, default: Some(default) })
+    }
+
+    /// Declares all arguments of `program` and gives their values.
+    pub fn declare_arguments(&mut self, program: &Program) -> Vec<ValueId> {
+        program.arguments().iter().map(|argument| self.argument(argument.clone())).collect()
+    }
+
+    /// Copies what the values `roots` of `program` need, with `arguments` in place
+    /// of its arguments, and gives the copies of `roots`.
+    pub fn import(&mut self, program: &Program, roots: &[ValueId], arguments: &[ValueId]) -> Vec<ValueId> {
+        let needed = program.needed(roots.iter().copied());
+        let mut copies = vec![ValueId(0); program.len()];
+        for (value, node) in program.values().filter(|(value, _)| needed[value.index()]) {
+            copies[value.index()] = match node.op {
+                Op::Argument(index) => arguments[index as usize],
+                op => {
+                    let operands: Vec<_> =
+                        node.operands.iter().map(|operand| copies[operand.index()]).collect();
+                    self.op(op, &operands, node.ty)
+                }
+            };
+        }
+        roots.iter().map(|root| copies[root.index()]).collect()
+    }
+
+    /// Adds an operation. `asked` is the type wanted of a constant or a cast;
+    /// for other ops the operands decide.
+    pub fn op(&mut self, op: Op, operands: &[ValueId], asked: Type) -> ValueId {
+        match self.try_op(op, operands, asked) {
+            Ok(value) => value,
+            Err(error) => {
+                self.error.get_or_insert(error);
+                // Never seen: `finish` returns the error. A value to go on with.
+                self.intern(Node { op: Op::constant(f32::NAN), operands: vec![], ty: asked })
+            }
+        }
+    }
+
+    /// Adds an operation, or says at once why it cannot be.
+    pub fn try_op(&mut self, op: Op, operands: &[ValueId], asked: Type) -> Result<ValueId, BuildError> {
+        let types: Vec<_> = operands.iter().map(|&operand| self.ty(operand)).collect();
+        let ty = verify::result_type(op, &types, asked)
+            .map_err(|error| BuildError::Signature { mnemonic: op.mnemonic(), error })?;
+        Ok(self.intern(Node { op, operands: operands.to_vec(), ty }))
+    }
+
+    fn intern(&mut self, node: Node) -> ValueId {
+        if let Some(&value) = self.known.get(&node) {
+            return value;
+        }
+        let value = ValueId(self.nodes.len() as u32);
+        self.nodes.push(node.clone());
+        self.known.insert(node, value);
+        value
+    }
+
+    /// The node of a value built so far.
+    pub fn node(&self, value: ValueId) -> &Node {
+        &self.nodes[value.index()]
+    }
+
+    /// The type of a value built so far.
+    pub fn ty(&self, value: ValueId) -> Type {
+        self.node(value).ty
+    }
+
+    /// The number of nodes so far.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node yet.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The float `value` at `level`.
+    pub fn constant(&mut self, value: f32, level: Level) -> ValueId {
+        self.op(Op::constant(value), &[], Type::new(level, crate::Element::F32))
+    }
+
+    /// The float `value` at the level of `like`.
+    pub fn constant_like(&mut self, value: f32, like: ValueId) -> ValueId {
+        self.constant(value, self.ty(like).level)
+    }
+
+    /// `value` converted to `element`; itself if it is of that type.
+    pub fn cast(&mut self, value: ValueId, element: crate::Element) -> ValueId {
+        let ty = Type::new(self.ty(value).level, element);
+        if self.ty(value) == ty { value } else { self.op(Op::Cast, &[value], ty) }
+    }
+
+    /// `value` at `level`; itself if it is there.
+    pub fn broadcast_to(&mut self, value: ValueId, level: Level) -> ValueId {
+        let from = self.ty(value);
+        match level {
+            level if level == from.level => value,
+            Level::Group => self.op(Op::BroadcastGroups, &[value], from),
+            _ => self.op(Op::Broadcast, &[value], from),
+        }
+    }
+
+    /// The program with these results, checked. The first is the loss.
+    pub fn finish(self, results: Vec<ProgramResult>) -> Result<Program, BuildError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let Self { name, arguments, nodes, .. } = self;
+        let program = Program { name, arguments, nodes, results };
+        verify::verify(&program)?;
+        Ok(program)
+    }
+
+    /// As [`Builder::finish`], from values and names.
+    pub fn finish_named<'a>(
+        self,
+        results: impl IntoIterator<Item = (&'a str, ValueId)>,
+    ) -> Result<Program, BuildError> {
+        let results = results.into_iter().map(|(name, value)| ProgramResult { name: name.into(), value });
+        let results = results.collect();
+        self.finish(results)
+    }
+}
+
+/// One method an op whose result type follows from its operands.
+macro_rules! methods {
+    ($($method:ident $op:ident ($($operand:ident),*);)*) => {
+        impl Builder {
+            $(
+                #[doc = concat!("`loss.", stringify!($method), "`")]
+                pub fn $method(&mut self, $($operand: ValueId),*) -> ValueId {
+                    self.op(Op::$op, &[$($operand),*], Type::PIXEL)
+                }
+            )*
+        }
+    };
+}
+
+methods! {
+    uniform Uniform();
+    add Add(lhs, rhs);
+    sub Sub(lhs, rhs);
+    mul Mul(lhs, rhs);
+    div Div(lhs, rhs);
+    fma Fma(a, b, c);
+    neg Neg(operand);
+    abs Abs(operand);
+    min Min(lhs, rhs);
+    max Max(lhs, rhs);
+    weight Weight(weight, value);
+    ratio_or_zero RatioOrZero(numerator, denominator);
+    exp Exp(operand);
+    expm1 Expm1(operand);
+    log Log(operand);
+    log1p Log1p(operand);
+    pow Pow(base, exponent);
+    sigmoid Sigmoid(operand);
+    softplus Softplus(operand);
+    less Less(lhs, rhs);
+    less_equal LessEqual(lhs, rhs);
+    equal Equal(lhs, rhs);
+    and And(lhs, rhs);
+    or Or(lhs, rhs);
+    not Not(operand);
+    select Select(mask, then, otherwise);
+    broadcast Broadcast(operand);
+    broadcast_groups BroadcastGroups(operand);
+    count Count(mask);
+    sum Sum(operand);
+    sum_groups SumGroups(operand);
+    mean_groups MeanGroups(operand);
+}

@@ -1,0 +1,57 @@
+//! The text form of a loss: MLIR in the `loss` dialect.
+//!
+//! [`parse`] goes through MLIR's own parser and verifier with the dialect
+//! loaded from IRDL, so a file means here what it means to `mlir-opt`.
+//! This is the only module of the crate that knows melior.
+
+mod attributes;
+pub mod irdl;
+mod parse;
+mod print;
+
+pub use parse::{ParseError, parse};
+pub use print::print;
+
+use crate::program::Program;
+
+/// A parsed file: one loss, or a family of losses of which a choice selects one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossFile {
+    /// The loss's name, e.g. `random-drop`.
+    pub name: String,
+    /// What it is, for `lossc list`.
+    pub summary: Option<String>,
+    /// What selects a program, if there is more than one.
+    pub choice: Option<Choice>,
+    /// The programs, in the order of the file.
+    pub programs: Vec<Program>,
+}
+
+/// An option whose values name the functions of a file: `@random_drop.log` is
+/// the value `log`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The option's name, e.g. `schedule`.
+    pub name: String,
+    /// The value that holds if the caller does not say.
+    pub default: String,
+}
+
+/// The value of a file's choice that selects the function `name`.
+fn choice_value(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(_, value)| value)
+}
+
+impl LossFile {
+    /// The values of the choice, in the order of the file.
+    pub fn choice_values(&self) -> impl Iterator<Item = &str> {
+        self.programs.iter().map(|program| choice_value(program.name()))
+    }
+
+    /// The program that `value` selects, or the default.
+    pub fn program(&self, value: Option<&str>) -> Option<&Program> {
+        let Some(choice) = &self.choice else { return self.programs.first().filter(|_| value.is_none()) };
+        let value = value.unwrap_or(&choice.default);
+        self.programs.iter().find(|program| choice_value(program.name()) == value)
+    }
+}

@@ -1,0 +1,121 @@
+//! The types of the loss IR and their MLIR spelling.
+
+use std::fmt;
+
+/// How many values there are: one a pixel, one a balancing group, one a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// One value a call: `tensor<T>`.
+    Scalar,
+    /// One value a balancing group: `tensor<?xT>`.
+    Group,
+    /// One value a pixel: `tensor<?x?xT>`, rows by positions in the row.
+    Pixel,
+}
+
+impl Level {
+    /// All levels, from the fewest values to the most.
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Group, Self::Pixel];
+
+    /// The number of tensor dimensions of a value of this level.
+    pub fn rank(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Scalar => "scalar",
+            Self::Group => "group",
+            Self::Pixel => "pixel",
+        })
+    }
+}
+
+/// What one value is. All arithmetic is on [`Element::F32`]; the storage types
+/// exist only as pixel arguments and results, and `loss.cast` converts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Element {
+    /// IEEE binary32: what is computed with.
+    F32,
+    /// IEEE binary16, storage only.
+    F16,
+    /// bfloat16, storage only.
+    Bf16,
+    /// Unsigned byte, storage only.
+    U8,
+    /// 32-bit integer, storage only.
+    I32,
+    /// 64-bit integer: a count, or storage.
+    I64,
+    /// A truth value: the result of a comparison, or storage.
+    Mask,
+}
+
+/// The MLIR spelling of each element type.
+const ELEMENTS: [(Element, &str); 7] = [
+    (Element::F32, "f32"),
+    (Element::F16, "f16"),
+    (Element::Bf16, "bf16"),
+    (Element::U8, "ui8"),
+    (Element::I32, "i32"),
+    (Element::I64, "i64"),
+    (Element::Mask, "i1"),
+];
+
+impl Element {
+    /// All element types.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ELEMENTS.iter().map(|&(element, _)| element)
+    }
+
+    /// Whether a tensor of logits may be stored in it.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::Bf16)
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(ELEMENTS[*self as usize].1)
+    }
+}
+
+/// The type of a value: how many, and of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Type {
+    /// How many values there are.
+    pub level: Level,
+    /// What each value is.
+    pub element: Element,
+}
+
+impl Type {
+    /// The type with `level` and `element`.
+    pub const fn new(level: Level, element: Element) -> Self {
+        Self { level, element }
+    }
+
+    /// A scalar float.
+    pub const SCALAR: Self = Self::new(Level::Scalar, Element::F32);
+
+    /// One float a pixel.
+    pub const PIXEL: Self = Self::new(Level::Pixel, Element::F32);
+
+    /// Every type of the IR, in the order of the IRDL file.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Level::ALL.into_iter().flat_map(|level| Element::all().map(move |element| Self::new(level, element)))
+    }
+
+    /// The type that MLIR spells as `text`, e.g. `tensor<?x?xf32>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::all().find(|ty| ty.to_string() == text)
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "tensor<{}{}>", "?x".repeat(self.level.rank()), self.element)
+    }
+}

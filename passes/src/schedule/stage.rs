@@ -1,0 +1,78 @@
+//! How many passes over the data come before a value.
+
+use lossc_dialect::{Level, Program, ValueId};
+
+use super::{is_cell, is_reduction};
+
+/// The stage of every value of a program.
+#[derive(Clone, Debug)]
+pub struct Stages<'a> {
+    program: &'a Program,
+    stages: Vec<usize>,
+    given: Vec<bool>,
+}
+
+impl<'a> Stages<'a> {
+    /// The stages in `program`, where the reductions that `given` needs are known
+    /// before the first pass.
+    pub fn of(program: &'a Program, given: &[ValueId]) -> Self {
+        let known = program.needed(given.iter().copied());
+        let mut stages = vec![0; program.len()];
+        let mut is_given = vec![false; program.len()];
+        for (value, node) in program.values() {
+            is_given[value.index()] = known[value.index()] && is_reduction(node.op);
+            if !is_given[value.index()] {
+                let before = node.operands.iter().map(|operand| stages[operand.index()]).max().unwrap_or(0);
+                stages[value.index()] = before + usize::from(is_cell(node.op));
+            }
+        }
+        Self { program, stages, given: is_given }
+    }
+
+    /// The stage of `value`.
+    pub fn stage(&self, value: ValueId) -> usize {
+        self.stages[value.index()]
+    }
+
+    /// The pass after which the reduction `value` is known; none if it is given.
+    pub fn pass_of_reduction(&self, value: ValueId) -> Option<usize> {
+        let given = self.given[value.index()];
+        // A sum over groups of nothing but numbers is done after the first pass.
+        (!given).then(|| self.stage(value).saturating_sub(1))
+    }
+
+    /// The number of passes until `value` is known.
+    pub fn passes(&self, program: &Program, value: ValueId) -> usize {
+        match program.ty(value).level {
+            Level::Pixel => self.stage(value) + 1,
+            // A loss that no pixel enters still needs somewhere to be computed.
+            _ => self.stage(value).max(1),
+        }
+    }
+
+    /// Which values `roots` need that are not given.
+    pub fn needed(&self, roots: &[ValueId]) -> Vec<bool> {
+        let mut needed = vec![false; self.program.len()];
+        roots.iter().for_each(|root| needed[root.index()] = true);
+        let values: Vec<_> = self.program.values().collect();
+        for (value, node) in values.into_iter().rev() {
+            if needed[value.index()] && !self.given[value.index()] {
+                node.operands.iter().for_each(|operand| needed[operand.index()] = true);
+            }
+        }
+        needed
+    }
+}
+
+/// The passes over the data that a program's loss and its gradient need: the
+/// forward ones, and those that the gradient adds.
+pub fn passes(program: &Program) -> (usize, usize) {
+    let stages = Stages::of(program, &[]);
+    let is_pixel = |value: ValueId| program.ty(value).level == Level::Pixel;
+    let most = |pixel: bool| {
+        let results = program.results().iter().map(|result| result.value);
+        results.filter(|&value| is_pixel(value) == pixel).map(|value| stages.passes(program, value)).max()
+    };
+    let forward = most(false).unwrap_or(0);
+    (forward, most(true).map_or(0, |all| all.saturating_sub(forward).max(1)))
+}

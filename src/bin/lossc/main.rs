@@ -1,0 +1,2 @@
+//! lossc
+fn main() {}
