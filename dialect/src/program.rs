@@ -131,14 +131,27 @@ impl Program {
         self.node(value).ty
     }
 
-    /// A builder that holds this program's arguments and nodes, the nodes that
-    /// no result needs left out, and the results' values in it.
-    pub fn to_builder(&self) -> (Builder, Vec<ValueId>) {
-        let mut builder = Builder::new(&self.name);
-        let arguments = builder.declare_arguments(self);
-        let roots: Vec<_> = self.results.iter().map(|result| result.value).collect();
-        let values = builder.import(self, &roots, &arguments);
-        (builder, values)
+    /// Builds the program anew in `builder`, which holds values for the arguments.
+    /// `copy` gives each operation's value from the values of its operands; the
+    /// results keep their names, and their new values are returned with them.
+    pub fn rebuild(
+        &self,
+        builder: &mut Builder,
+        arguments: &[ValueId],
+        mut copy: impl FnMut(&mut Builder, ValueId, &[ValueId]) -> ValueId,
+    ) -> Vec<ProgramResult> {
+        let mut results = self.results.clone();
+        let needed = self.needed(results.iter().map(|result| result.value));
+        let mut copies = vec![ValueId(0); self.len()];
+        for (value, node) in self.values().filter(|(value, _)| needed[value.index()]) {
+            let operands: Vec<_> = node.operands.iter().map(|operand| copies[operand.index()]).collect();
+            copies[value.index()] = match node.op {
+                Op::Argument(index) => arguments[index as usize],
+                _ => copy(builder, value, &operands),
+            };
+        }
+        results.iter_mut().for_each(|result| result.value = copies[result.value.index()]);
+        results
     }
 
     /// Which values the given ones need, themselves included.

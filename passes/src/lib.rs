@@ -1,5 +1,21 @@
 //! Program in, target code out, in pipeline order. No file is read here and no
 //! device is opened.
 
-pub mod codegen;
+pub mod specialise;
+
+pub mod stabilise;
+
+pub mod differentiate;
+
+pub mod saturate;
+
 pub mod schedule;
+
+pub mod lower;
+
+pub mod codegen;
+
+pub mod egraph;
+
+#[cfg(test)]
+mod tests;

@@ -67,22 +67,16 @@ impl Builder {
         program.arguments().iter().map(|argument| self.argument(argument.clone())).collect()
     }
 
-    /// Copies what the values `roots` of `program` need, with `arguments` in place
-    /// of its arguments, and gives the copies of `roots`.
-    pub fn import(&mut self, program: &Program, roots: &[ValueId], arguments: &[ValueId]) -> Vec<ValueId> {
-        let needed = program.needed(roots.iter().copied());
-        let mut copies = vec![ValueId(0); program.len()];
-        for (value, node) in program.values().filter(|(value, _)| needed[value.index()]) {
-            copies[value.index()] = match node.op {
-                Op::Argument(index) => arguments[index as usize],
-                op => {
-                    let operands: Vec<_> =
-                        node.operands.iter().map(|operand| copies[operand.index()]).collect();
-                    self.op(op, &operands, node.ty)
-                }
-            };
-        }
-        roots.iter().map(|root| copies[root.index()]).collect()
+    /// Copies `program`, with `arguments` in place of its arguments, and gives the
+    /// copies of its results.
+    pub fn import(&mut self, program: &Program, arguments: &[ValueId]) -> Vec<ProgramResult> {
+        program
+            .rebuild(self, arguments, |builder, value, operands| builder.copy(program.node(value), operands))
+    }
+
+    /// The operation of `node`, a node of another program, on `operands`.
+    pub fn copy(&mut self, node: &Node, operands: &[ValueId]) -> ValueId {
+        self.op(node.op, operands, node.ty)
     }
 
     /// Adds an operation. `asked` is the type wanted of a constant or a cast;

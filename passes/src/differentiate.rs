@@ -1,0 +1,227 @@
+//! Reverse-mode differentiation as a program transformation.
+//!
+//! The result is the same program with one more scalar argument, the upstream
+//! gradient, and one more result, the gradient by the logits. Partial derivatives
+//! come from the op table; this module moves adjoints through selects, casts,
+//! reductions and broadcasts.
+//!
+//! An adjoint is a value under a guard: it counts only where the guard holds.
+//! Selects put guards on instead of multiplying by zero, so a NaN in the branch
+//! that was not taken, or at an ignored pixel, never reaches the gradient.
+
+use lossc_dialect::ops::{Derivative, Op};
+use lossc_dialect::program::{BuildError, GRADIENT, UPSTREAM};
+use lossc_dialect::{Builder, Element, Level, Node, Program, ProgramResult, ValueId};
+use thiserror::Error;
+
+/// Why a program has no gradient.
+#[derive(Debug, Error)]
+pub enum DifferentiateError {
+    /// The loss does not depend on the logits but through counts and comparisons.
+    #[error("the loss has no gradient: it depends on the logits only through {0}")]
+    NoPath(String),
+    /// The program cannot be built; an error of lossc.
+    #[error("the gradient is ill-formed: {0}")]
+    Build(#[from] BuildError),
+}
+
+/// Adds the gradient of the loss by the first argument. It is an f32; what stores
+/// it narrower casts it.
+pub fn differentiate(program: &Program) -> Result<Program, DifferentiateError> {
+    let mut builder = Builder::new(program.name());
+    let mut arguments = builder.declare_arguments(program);
+    arguments.push(builder.scalar_argument(UPSTREAM, 1.0));
+    // Every value's copy is kept: the partial derivatives are built from them.
+    let mut copies = vec![ValueId(0); program.len()];
+    for (value, node) in program.values() {
+        if let Op::Argument(index) = node.op {
+            copies[value.index()] = arguments[index as usize];
+        }
+    }
+    let mut results = program.rebuild(&mut builder, &arguments, |builder, value, operands| {
+        copies[value.index()] = builder.copy(program.node(value), operands);
+        copies[value.index()]
+    });
+
+    let loss = program.results()[0].value;
+    let active = active(program);
+    if !active[loss.index()] {
+        return Err(DifferentiateError::NoPath(steps(program)));
+    }
+    let mut reverse = Reverse { program, copies: &copies, builder, adjoints: vec![None; program.len()], active };
+    reverse.adjoints[loss.index()] = arguments.last().map(|&value| Adjoint { guard: None, value });
+    let gradient = reverse.run();
+
+    results.push(ProgramResult { name: GRADIENT.into(), value: gradient });
+    Ok(reverse.builder.finish(results)?)
+}
+
+/// Which values change with small changes of the logits.
+fn active(program: &Program) -> Vec<bool> {
+    let mut active = vec![false; program.len()];
+    for (value, node) in program.values() {
+        let flows = |definition: &lossc_dialect::ops::OpDefinition| !matches!(definition.derivative, Derivative::Zero);
+        active[value.index()] = match node.op {
+            Op::Argument(index) => index == 0,
+            op => op.definition().is_some_and(flows) && node.operands.iter().any(|it| active[it.index()]),
+        };
+    }
+    active
+}
+
+/// The ops of the program through which no adjoint flows, for the error.
+fn steps(program: &Program) -> String {
+    let mut names: Vec<_> = program.values().map(|(_, node)| node.op).collect();
+    names.retain(|op| op.definition().is_some_and(|it| matches!(it.derivative, Derivative::Zero)));
+    names.retain(|op| op.constant_value().is_none());
+    let mut names: Vec<_> = names.into_iter().map(|op| format!("loss.{}", op.mnemonic())).collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}
+
+/// A derivative of the loss by a value, where the guard holds; 0 elsewhere.
+#[derive(Clone, Copy)]
+struct Adjoint {
+    guard: Option<ValueId>,
+    value: ValueId,
+}
+
+struct Reverse<'a> {
+    program: &'a Program,
+    /// The program's values in the new program.
+    copies: &'a [ValueId],
+    builder: Builder,
+    adjoints: Vec<Option<Adjoint>>,
+    active: Vec<bool>,
+}
+
+impl Reverse<'_> {
+    fn run(&mut self) -> ValueId {
+        let mut logits = None;
+        for (value, node) in self.program.values().collect::<Vec<_>>().into_iter().rev() {
+            let Some(adjoint) = self.adjoints[value.index()] else { continue };
+            match node.op {
+                Op::Argument(_) => logits = Some(adjoint),
+                _ => self.flow(value, node, adjoint),
+            }
+        }
+        match logits {
+            Some(adjoint) => self.unguarded(adjoint),
+            // Active, yet every path was cut by a select of constants.
+            None => self.builder.constant(0.0, Level::Pixel),
+        }
+    }
+
+    /// Hands the adjoint of `value` to its operands.
+    fn flow(&mut self, value: ValueId, node: &Node, adjoint: Adjoint) {
+        let operands: Vec<_> = node.operands.iter().map(|operand| self.copies[operand.index()]).collect();
+        match node.op {
+            Op::Select => self.flow_select(node, operands[0], adjoint),
+            Op::Cast => self.contribute(node.operands[0], adjoint),
+            Op::Sum => self.spread(node.operands[0], adjoint, Level::Pixel),
+            Op::SumGroups => self.spread(node.operands[0], adjoint, Level::Group),
+            Op::MeanGroups => self.flow_mean(node.operands[0], operands[0], adjoint),
+            Op::Broadcast | Op::BroadcastGroups => self.gather(node.operands[0], node.op, adjoint),
+            op => {
+                let Some(Derivative::Partials(partials)) = op.definition().map(|it| &it.derivative) else { return };
+                let partials = partials(&mut self.builder, &operands, self.copies[value.index()]);
+                for (&operand, partial) in node.operands.iter().zip(partials) {
+                    if let Some(partial) = partial.filter(|_| self.active[operand.index()]) {
+                        let value = self.product(adjoint.value, partial);
+                        self.contribute(operand, Adjoint { value, ..adjoint });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The adjoint of a select is a select: it goes where the value came from.
+    fn flow_select(&mut self, node: &Node, mask: ValueId, adjoint: Adjoint) {
+        let not_mask = self.builder.not(mask);
+        for (&operand, taken) in node.operands[1..].iter().zip([mask, not_mask]) {
+            let guard = match adjoint.guard {
+                Some(guard) => self.builder.and(guard, taken),
+                None => taken,
+            };
+            self.contribute(operand, Adjoint { guard: Some(guard), ..adjoint });
+        }
+    }
+
+    /// The adjoint of a sum goes to each of its terms.
+    fn spread(&mut self, operand: ValueId, adjoint: Adjoint, level: Level) {
+        let value = self.builder.broadcast_to(adjoint.value, level);
+        let guard = adjoint.guard.map(|guard| self.builder.broadcast_to(guard, level));
+        self.contribute(operand, Adjoint { guard, value });
+    }
+
+    /// As a sum over the groups, divided by their number.
+    fn flow_mean(&mut self, operand: ValueId, copy: ValueId, adjoint: Adjoint) {
+        let one = self.builder.constant_like(1.0, copy);
+        let groups = self.builder.sum_groups(one);
+        let share = self.builder.ratio_or_zero(adjoint.value, groups);
+        self.spread(operand, Adjoint { value: share, ..adjoint }, Level::Group);
+    }
+
+    /// The adjoint of a broadcast is the sum over where it went.
+    fn gather(&mut self, operand: ValueId, op: Op, adjoint: Adjoint) {
+        if !self.active[operand.index()] {
+            return;
+        }
+        let mut value = self.unguarded(adjoint);
+        if op == Op::Broadcast {
+            value = self.builder.sum(value);
+        }
+        if self.program.ty(operand).level == Level::Scalar {
+            value = self.builder.sum_groups(value);
+        }
+        self.contribute(operand, Adjoint { guard: None, value });
+    }
+
+    fn contribute(&mut self, operand: ValueId, adjoint: Adjoint) {
+        if !self.active[operand.index()] {
+            return;
+        }
+        let total = match self.adjoints[operand.index()] {
+            None => adjoint,
+            Some(known) => self.total(known, adjoint),
+        };
+        self.adjoints[operand.index()] = Some(total);
+    }
+
+    fn total(&mut self, first: Adjoint, second: Adjoint) -> Adjoint {
+        if first.guard == second.guard {
+            return Adjoint { value: self.builder.add(first.value, second.value), ..first };
+        }
+        let guard = first.guard.zip(second.guard).map(|(first, second)| self.builder.or(first, second));
+        let (first, second) = (self.unguarded(first), self.unguarded(second));
+        Adjoint { guard, value: self.builder.add(first, second) }
+    }
+
+    /// The adjoint as a plain value: 0 where the guard does not hold.
+    fn unguarded(&mut self, adjoint: Adjoint) -> ValueId {
+        let Some(guard) = adjoint.guard else { return adjoint.value };
+        let zero = self.builder.constant_like(0.0, adjoint.value);
+        self.builder.select(guard, adjoint.value, zero)
+    }
+
+    /// `adjoint * partial`, without the products by 1 and -1 that linear ops give.
+    fn product(&mut self, adjoint: ValueId, partial: ValueId) -> ValueId {
+        match self.builder.node(partial).op.constant_value() {
+            Some(1.0) => adjoint,
+            Some(-1.0) => self.builder.neg(adjoint),
+            _ => self.builder.mul(adjoint, partial),
+        }
+    }
+}
+
+/// The gradient rounded once to `element`, the type of the logits.
+pub fn store_gradient_as(program: &Program, element: Element) -> Result<Program, BuildError> {
+    let mut builder = Builder::new(program.name());
+    let arguments = builder.declare_arguments(program);
+    let mut results = builder.import(program, &arguments);
+    for result in results.iter_mut().filter(|result| result.name == GRADIENT) {
+        result.value = builder.cast(result.value, element);
+    }
+    builder.finish(results)
+}

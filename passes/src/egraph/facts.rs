@@ -1,0 +1,196 @@
+//! What is known of an e-class: its type, and where its values lie. Side
+//! conditions of rules ask here.
+
+use egg::{Analysis, DidMerge, Id, merge_option};
+use lossc_dialect::{Element, Level, Op, Program, Type};
+
+use super::{LossGraph, LossNode, NodeOp};
+
+/// Where the floats of an e-class lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// No value is below.
+    pub low: f32,
+    /// No value is above.
+    pub high: f32,
+    /// Whether a value may be NaN.
+    pub nan: bool,
+    /// Whether every value is a whole number.
+    pub whole: bool,
+}
+
+impl Range {
+    const ANY: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY, nan: true, whole: false };
+
+    fn between(low: f32, high: f32) -> Self {
+        Self { low, high, nan: false, whole: false }
+    }
+
+    /// Neither infinite nor NaN.
+    pub fn is_finite(self) -> bool {
+        self.low.is_finite() && self.high.is_finite() && !self.nan
+    }
+
+    /// Zero or above, or NaN.
+    pub fn is_nonnegative(self) -> bool {
+        self.low >= 0.0
+    }
+
+    fn union(self, other: Self) -> Self {
+        Self {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+            nan: self.nan || other.nan,
+            whole: self.whole && other.whole,
+        }
+    }
+
+    /// Equal values lie in both ranges.
+    fn intersect(self, other: Self) -> Self {
+        Self {
+            low: self.low.max(other.low),
+            high: self.high.min(other.high),
+            nan: self.nan && other.nan,
+            whole: self.whole || other.whole,
+        }
+    }
+}
+
+/// What is known of an e-class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Facts {
+    /// Its level; none for a constant, which fits any.
+    pub level: Option<Level>,
+    /// Its element type.
+    pub element: Element,
+    /// Its value, if it is a constant.
+    pub constant: Option<f32>,
+    /// Where its values lie.
+    pub range: Range,
+}
+
+/// Computes [`Facts`] as e-nodes are added.
+#[derive(Clone, Debug, Default)]
+pub struct FactsAnalysis {
+    arguments: Vec<Type>,
+}
+
+impl FactsAnalysis {
+    /// The analysis of e-graphs of `program`.
+    pub fn of(program: &Program) -> Self {
+        Self { arguments: program.arguments().iter().map(|argument| argument.ty).collect() }
+    }
+
+    /// What is known of `op` on operands of which `operands` is known.
+    pub fn facts(&self, op: NodeOp, operands: &[Facts]) -> Facts {
+        let NodeOp::Op(op) = op else { return Self::roots() };
+        if let Op::Argument(index) = op {
+            return self.argument(index as usize);
+        }
+        let element = match op {
+            Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not => Element::Mask,
+            Op::Count => Element::I64,
+            Op::Select => operands[1].element,
+            Op::Broadcast | Op::BroadcastGroups => operands[0].element,
+            _ => Element::F32,
+        };
+        Facts { level: level(op, operands), element, constant: op.constant_value(), range: range(op, operands) }
+    }
+
+    fn roots() -> Facts {
+        Facts { level: None, element: Element::F32, constant: None, range: Range::ANY }
+    }
+
+    fn argument(&self, index: usize) -> Facts {
+        let ty = self.arguments.get(index).copied().unwrap_or(Type::PIXEL);
+        let whole = !ty.element.is_float();
+        let range = if whole { Range { nan: false, whole, ..Range::between(f32::MIN, f32::MAX) } } else { Range::ANY };
+        Facts { level: Some(ty.level), element: ty.element, constant: None, range }
+    }
+}
+
+fn level(op: Op, operands: &[Facts]) -> Option<Level> {
+    match op {
+        Op::Constant(_) => None,
+        Op::Uniform | Op::Broadcast => Some(Level::Pixel),
+        Op::BroadcastGroups | Op::Count | Op::Sum => Some(Level::Group),
+        Op::SumGroups | Op::MeanGroups => Some(Level::Scalar),
+        _ => operands.iter().filter_map(|operand| operand.level).max(),
+    }
+}
+
+/// Where the values of `op` lie. Rounding is monotonic, so bounds hold in f32.
+fn range(op: Op, operands: &[Facts]) -> Range {
+    let ranges: Vec<_> = operands.iter().map(|operand| operand.range).collect();
+    match (op, ranges.as_slice()) {
+        (Op::Constant(bits), _) => {
+            let value = f32::from_bits(bits);
+            Range { low: value, high: value, nan: value.is_nan(), whole: value.fract() == 0.0 }
+        }
+        (Op::Uniform, _) => Range::between(0.0, 1.0),
+        (Op::Count, _) => Range { whole: true, ..Range::between(0.0, i64::MAX as f32) },
+        (Op::Cast | Op::Broadcast | Op::BroadcastGroups, [from]) => *from,
+        (Op::Neg, [x]) => Range { low: -x.high, high: -x.low, ..*x },
+        (Op::Abs, [x]) => Range { low: 0.0, high: x.high.max(-x.low), ..*x },
+        (Op::Add, [a, b]) => add(*a, *b),
+        (Op::Max, [a, b]) => Range { low: a.low.max(b.low), high: a.high.max(b.high), ..a.union(*b) },
+        (Op::Select, [_, a, b]) => a.union(*b),
+        (Op::Mul | Op::Weight, [a, b]) => product(*a, *b, op == Op::Weight),
+        (Op::RatioOrZero, [n, d]) => ratio_or_zero(*n, *d),
+        (Op::Exp, [x]) => Range { nan: x.nan, ..Range::between(0.0, x.high.exp() * 1.0001) },
+        (Op::Sigmoid, [x]) => Range { nan: x.nan, ..Range::between(0.0, 1.0) },
+        (Op::Softplus, [x]) => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
+        (Op::Log1p, [x]) if x.low >= 0.0 => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
+        (Op::Sum | Op::SumGroups | Op::MeanGroups, [x]) if x.low >= 0.0 => {
+            Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) }
+        }
+        _ => Range::ANY,
+    }
+}
+
+fn add(a: Range, b: Range) -> Range {
+    // Opposite infinities add to NaN.
+    let cancels = a.high == f32::INFINITY && b.low == f32::NEG_INFINITY
+        || a.low == f32::NEG_INFINITY && b.high == f32::INFINITY;
+    let nan = a.nan || b.nan || cancels;
+    Range { low: a.low + b.low, high: a.high + b.high, nan, whole: a.whole && b.whole }
+}
+
+fn product(a: Range, b: Range, guarded: bool) -> Range {
+    let nan = a.nan || b.nan || !(a.is_finite() && b.is_finite() || guarded && a.is_finite());
+    let corners = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high];
+    if corners.iter().any(|corner| corner.is_nan()) {
+        let low = if a.low >= 0.0 && b.low >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
+        return Range { nan, ..Range::between(low, f32::INFINITY) };
+    }
+    let low = corners.into_iter().fold(f32::INFINITY, f32::min);
+    let high = corners.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    Range { low, high, nan, whole: a.whole && b.whole }
+}
+
+fn ratio_or_zero(numerator: Range, denominator: Range) -> Range {
+    // A whole denominator is 0, which gives 0, or at least 1 in size.
+    if !(denominator.whole && denominator.is_finite() && numerator.is_finite()) {
+        return Range::ANY;
+    }
+    let size = numerator.high.max(-numerator.low);
+    let low = if numerator.low >= 0.0 && denominator.low >= 0.0 { 0.0 } else { -size };
+    Range::between(low, size)
+}
+
+impl Analysis<LossNode> for FactsAnalysis {
+    type Data = Facts;
+
+    fn make(egraph: &mut LossGraph, node: &LossNode, _: Id) -> Facts {
+        let operands: Vec<_> = node.children.iter().map(|&child| egraph[child].data).collect();
+        egraph.analysis.facts(node.op, &operands)
+    }
+
+    fn merge(&mut self, known: &mut Facts, other: Facts) -> DidMerge {
+        let before = *known;
+        merge_option(&mut known.level, other.level, |to, from| egg::merge_max(to, from));
+        merge_option(&mut known.constant, other.constant, |_, _| DidMerge(false, false));
+        known.range = known.range.intersect(other.range);
+        DidMerge(*known != before, *known != other)
+    }
+}

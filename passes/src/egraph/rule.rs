@@ -1,0 +1,112 @@
+//! Rewrite rules as table lines.
+
+use egg::{ConditionalApplier, Id, Pattern, Rewrite, Subst, Var};
+use lossc_dialect::Level;
+
+use super::{FactsAnalysis, LossGraph, LossNode};
+
+/// How close a rule's two sides are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The same f32, but for the sign of a zero and the payload of a NaN.
+    Exact,
+    /// Within this many units in the last place for each op on the right.
+    Ulps(u32),
+    /// The same real number, wherever the conditions hold.
+    Real,
+}
+
+/// What must hold for a rule to fire. The string names a variable of the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Every value is finite.
+    Finite(&'static str),
+    /// No value is below zero.
+    NonNegative(&'static str),
+    /// It is not the constant 0.
+    NotZero(&'static str),
+    /// It has one value a group.
+    PerGroup(&'static str),
+    /// It has one value in all.
+    PerCall(&'static str),
+}
+
+impl Condition {
+    /// The variable it asks about.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Finite(name) | Self::NonNegative(name) | Self::NotZero(name) => name,
+            Self::PerGroup(name) | Self::PerCall(name) => name,
+        }
+    }
+
+    fn holds(self, egraph: &LossGraph, id: Id) -> bool {
+        let facts = egraph[id].data;
+        match self {
+            Self::Finite(_) => facts.range.is_finite(),
+            Self::NonNegative(_) => facts.range.is_nonnegative(),
+            Self::NotZero(_) => facts.constant != Some(0.0),
+            Self::PerGroup(_) => facts.level == Some(Level::Group),
+            Self::PerCall(_) => facts.level == Some(Level::Scalar),
+        }
+    }
+}
+
+/// A directed rewrite rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The law, in kebab case.
+    pub name: &'static str,
+    /// What is matched.
+    pub left: &'static str,
+    /// What it may become.
+    pub right: &'static str,
+    /// How close the sides are.
+    pub class: Class,
+    /// What must hold.
+    pub conditions: &'static [Condition],
+}
+
+/// A rule whose sides are the same f32.
+pub const fn exact(name: &'static str, left: &'static str, right: &'static str) -> Rule {
+    Rule { name, left, right, class: Class::Exact, conditions: &[] }
+}
+
+/// A rule whose sides round differently, by at most `count` units an op.
+pub const fn ulps(count: u32, name: &'static str, left: &'static str, right: &'static str) -> Rule {
+    Rule { name, left, right, class: Class::Ulps(count), conditions: &[] }
+}
+
+/// A rule whose sides are the same real number.
+pub const fn real(name: &'static str, left: &'static str, right: &'static str) -> Rule {
+    Rule { name, left, right, class: Class::Real, conditions: &[] }
+}
+
+impl Rule {
+    /// The rule under conditions.
+    pub const fn when(self, conditions: &'static [Condition]) -> Self {
+        Self { conditions, ..self }
+    }
+
+    /// The rule as egg runs it.
+    ///
+    /// # Panics
+    ///
+    /// If a side is not a pattern; a test parses every rule of every table.
+    pub fn to_egg(&self) -> Rewrite<LossNode, FactsAnalysis> {
+        let pattern = |text: &str| -> Pattern<LossNode> {
+            text.parse().unwrap_or_else(|error| panic!("rule {}: {text}: {error}", self.name))
+        };
+        let variable = |condition: &Condition| -> Var {
+            let name = condition.variable();
+            name.parse().unwrap_or_else(|_| panic!("rule {}: {name} is no variable", self.name))
+        };
+        let conditions: Vec<_> = self.conditions.iter().map(|it| (*it, variable(it))).collect();
+        let condition = move |egraph: &mut LossGraph, _: Id, subst: &Subst| {
+            conditions.iter().all(|(condition, variable)| condition.holds(egraph, subst[*variable]))
+        };
+        let applier = ConditionalApplier { condition, applier: pattern(self.right) };
+        Rewrite::new(self.name, pattern(self.left), applier)
+            .unwrap_or_else(|error| panic!("rule {}: {error}", self.name))
+    }
+}

@@ -1,0 +1,19 @@
+//! Phase 2: the cheapest program for a target, loss and gradient together.
+//!
+//! Rules are tables by theme in [`rules`]; prices are tables by target in
+//! [`prices`].
+
+pub mod prices;
+pub mod rules;
+
+use lossc_dialect::Program;
+use lossc_dialect::program::BuildError;
+
+use crate::egraph::{Limits, Rewriting, rewrite};
+use prices::PriceList;
+
+/// The cheapest form of `program` by the target's price list.
+pub fn saturate(program: &Program, prices: PriceList, explain: bool) -> Result<Rewriting, BuildError> {
+    let price = move |op, level| prices.price(op, level);
+    rewrite(program, &rules::all(), Limits::default(), &price, explain)
+}

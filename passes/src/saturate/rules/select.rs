@@ -1,0 +1,32 @@
+//! Selects and masks.
+
+use crate::egraph::{Rule, exact};
+
+/// The rules.
+#[rustfmt::skip]
+pub const RULES: &[Rule] = &[
+    exact("select-same",          "(select ?m ?a ?a)",                                  "?a"),
+    exact("select-not",           "(select (not ?m) ?a ?b)",                            "(select ?m ?b ?a)"),
+    exact("not-not",              "(not (not ?m))",                                     "?m"),
+    exact("and-same",             "(and ?m ?m)",                                        "?m"),
+    exact("and-absorb",           "(and ?m (and ?m ?k))",                               "(and ?m ?k)"),
+    exact("and-absorb-right",     "(and (and ?m ?k) ?m)",                               "(and ?m ?k)"),
+    exact("select-and",           "(select ?m (select ?k ?a 0.0) 0.0)",                 "(select (and ?m ?k) ?a 0.0)"),
+    exact("select-else-select",   "(select ?m 0.0 (select ?k ?a 0.0))",                 "(select (and (not ?m) ?k) ?a 0.0)"),
+    exact("neg-select-zero",      "(select ?m (neg ?a) 0.0)",                           "(neg (select ?m ?a 0.0))"),
+    // Gradient terms of two disjoint masks are one chain of selects.
+    exact("add-disjoint",         "(add (select ?m ?a 0.0) (select (and (not ?m) ?k) ?b 0.0))",
+                                  "(select ?m ?a (select ?k ?b 0.0))"),
+    exact("add-complement",       "(add (select ?m ?a 0.0) (select (not ?m) ?b 0.0))",  "(select ?m ?a ?b)"),
+    exact("add-otherwise",        "(add (select ?m ?a 0.0) (select ?m 0.0 ?b))",        "(select ?m ?a ?b)"),
+    exact("sub-otherwise",        "(sub (select ?m ?a 0.0) (select ?m 0.0 ?b))",        "(select ?m ?a (neg ?b))"),
+    exact("sub-otherwise-swapped","(sub (select ?m 0.0 ?b) (select ?m ?a 0.0))",         "(select ?m (neg ?a) ?b)"),
+    exact("add-otherwise-swapped","(add (select ?m 0.0 ?b) (select ?m ?a 0.0))",         "(select ?m ?a ?b)"),
+    exact("sub-disjoint",         "(sub (select ?m ?a 0.0) (select (and (not ?m) ?k) ?b 0.0))",
+                                  "(select ?m ?a (select ?k (neg ?b) 0.0))"),
+    // The guard of a sum of guarded terms is known to the terms.
+    exact("select-or-add",        "(select (or ?m ?k) (add (select ?m ?a 0.0) (select ?k ?b 0.0)) 0.0)",
+                                  "(add (select ?m ?a 0.0) (select ?k ?b 0.0))"),
+    exact("select-or-add-swapped","(select (or ?k ?m) (add (select ?m ?a 0.0) (select ?k ?b 0.0)) 0.0)",
+                                  "(add (select ?m ?a 0.0) (select ?k ?b 0.0))"),
+];

@@ -1,0 +1,94 @@
+//! What applies to any loss and so stands in none: storage types, ignored pixels,
+//! a weight map, the reduction, and the counts of invalid input. Each is a
+//! program transformation.
+
+mod checks;
+mod reduce;
+mod restrict;
+mod storage;
+
+use lossc_dialect::program::BuildError;
+use lossc_dialect::{Element, Program, ValueId};
+use thiserror::Error;
+
+pub use checks::{INVALID_LABELS, NAN_LOGITS};
+pub use restrict::WEIGHT_MAP;
+
+/// How the loss is reduced over the pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// As the loss says: the library's are sums.
+    #[default]
+    Sum,
+    /// Divided by the number of pixels that are not ignored.
+    Mean,
+}
+
+/// What to make of a loss before it is compiled.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// The storage type of each tensor of pixels, in argument order; where the
+    /// list ends, the program's own.
+    pub storage: Vec<Element>,
+    /// Pixels with this label are as if they were not there.
+    pub ignore_index: Option<i64>,
+    /// Whether a map of pixel weights comes as a further argument, `weight_map`.
+    pub weight_map: bool,
+    /// How the loss is reduced over the pixels.
+    pub reduction: Reduction,
+    /// Whether invalid labels and NaN logits are counted.
+    pub checks: bool,
+}
+
+/// Why options do not apply to a loss.
+#[derive(Debug, Error)]
+pub enum SpecialiseError {
+    /// An option about labels on a loss without labels.
+    #[error("{0} needs a loss with labels (a second tensor of pixels)")]
+    NoLabels(&'static str),
+    /// A label that f32 cannot tell from its neighbours.
+    #[error("ignore_index {0} is beyond 2^24, where neighbouring labels cannot be told apart")]
+    IgnoreIndex(i64),
+    /// A storage type that an argument cannot have.
+    #[error("`{argument}` cannot be stored as {element}: {why}")]
+    Storage {
+        /// The argument.
+        argument: String,
+        /// The type asked for.
+        element: Element,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The program cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// Applies `options` to `program`.
+pub fn specialise(program: &Program, options: &Options) -> Result<Program, SpecialiseError> {
+    let mut program = storage::store_as(program, &options.storage)?;
+    if options.checks {
+        program = checks::count_invalid(&program, options.ignore_index)?;
+    }
+    if options.reduction == Reduction::Mean {
+        program = reduce::mean(&program)?;
+    }
+    if options.weight_map {
+        program = restrict::weight(&program)?;
+    }
+    if let Some(index) = options.ignore_index {
+        program = restrict::ignore(&program, index)?;
+    }
+    Ok(program)
+}
+
+/// The labels of the program that a builder holds, as floats.
+fn labels(
+    program: &Program,
+    builder: &mut lossc_dialect::Builder,
+    arguments: &[ValueId],
+    option: &'static str,
+) -> Result<ValueId, SpecialiseError> {
+    let (index, _) = program.pixel_arguments().nth(1).ok_or(SpecialiseError::NoLabels(option))?;
+    Ok(builder.cast(arguments[index], Element::F32))
+}

@@ -1,0 +1,64 @@
+//! What each reduction sees: only valid pixels, or pixels by weight.
+
+use lossc_dialect::program::BuildError;
+use lossc_dialect::{Builder, Element, Level, Op, Program, ValueId};
+
+use super::{INVALID_LABELS, SpecialiseError, labels};
+
+/// The argument that holds the map of pixel weights.
+pub const WEIGHT_MAP: &str = "weight_map";
+
+/// Pixels whose label is `index` are as if they were not there: no reduction sees
+/// them, and their gradient is 0.
+pub(super) fn ignore(program: &Program, index: i64) -> Result<Program, SpecialiseError> {
+    if index.unsigned_abs() > 1 << 24 {
+        return Err(SpecialiseError::IgnoreIndex(index));
+    }
+    let mut builder = Builder::new(program.name());
+    let arguments = builder.declare_arguments(program);
+    let label = labels(program, &mut builder, &arguments, "ignore_index")?;
+    let ignored = builder.constant(index as f32, Level::Pixel);
+    let ignored = builder.equal(label, ignored);
+    let valid = builder.not(ignored);
+    // The count of invalid labels knows of the ignored one itself.
+    let exempt = program.result(INVALID_LABELS);
+    let restrict = |builder: &mut Builder, reduction: ValueId, op: Op, operand: ValueId| match op {
+        Op::Count if Some(reduction) != exempt => builder.and(valid, operand),
+        Op::Sum => {
+            let zero = builder.constant_like(0.0, operand);
+            builder.select(valid, operand, zero)
+        }
+        _ => operand,
+    };
+    Ok(rebuild(program, builder, &arguments, restrict)?)
+}
+
+/// Each pixel's share in a sum is multiplied by its weight. Counts count pixels.
+pub(super) fn weight(program: &Program) -> Result<Program, SpecialiseError> {
+    let mut builder = Builder::new(program.name());
+    let arguments = builder.declare_arguments(program);
+    let weights = builder.pixel_argument(WEIGHT_MAP, Element::F32);
+    let restrict = |builder: &mut Builder, _, op: Op, operand: ValueId| match op {
+        Op::Sum => builder.weight(weights, operand),
+        _ => operand,
+    };
+    Ok(rebuild(program, builder, &arguments, restrict)?)
+}
+
+/// A copy of the program with `restrict` applied to what each reduction reads.
+fn rebuild(
+    program: &Program,
+    mut builder: Builder,
+    arguments: &[ValueId],
+    restrict: impl Fn(&mut Builder, ValueId, Op, ValueId) -> ValueId,
+) -> Result<Program, BuildError> {
+    let results = program.rebuild(&mut builder, arguments, |builder, value, operands| {
+        let node = program.node(value);
+        let mut operands = operands.to_vec();
+        if matches!(node.op, Op::Sum | Op::Count) {
+            operands[0] = restrict(builder, value, node.op, operands[0]);
+        }
+        builder.copy(node, &operands)
+    });
+    builder.finish(results)
+}
