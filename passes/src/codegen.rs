@@ -20,7 +20,10 @@ mod tests;
 
 use std::time::Instant;
 
-use inkwell::{module::Module, targets::FileType};
+use inkwell::{
+    module::Module,
+    targets::{FileType, TargetMachine},
+};
 
 pub use error::{CodegenError, Diagnostic};
 pub use target::{Cpu, Nvidia, Target, TargetError};
@@ -65,36 +68,38 @@ pub fn compile(
     output: Output,
     mut observer: Option<Observer<'_>>,
 ) -> Result<Artifact, CodegenError> {
+    let machine = timed("target machine", || machine::create(target))?;
     let llvm = inkwell::context::Context::create();
     let module = {
         let (mlir, diagnostics) = timed("MLIR context", context::create);
         let mut module = timed("parse", || pipeline::parse(&mlir, &diagnostics, module_text))?;
-        pipeline::run(&mlir, &diagnostics, &mut module, target, &mut observer)?;
+        pipeline::describe_machine(&mlir, &mut module, &machine::describe(&machine));
+        pipeline::run(&mlir, &diagnostics, &mut module, &mut observer)?;
         if output == Output::Mlir {
             return Ok(Artifact::Text(module.as_operation().to_string()));
         }
-        timed("translate", || translate::translate(&module, &diagnostics, target, &llvm))?
+        timed("translate", || translate::translate(&module, &diagnostics, &llvm))?
     };
-    generate(&module, target, output, &mut observer)
+    generate(&module, target, &machine, output, &mut observer)
 }
 
 /// From LLVM IR to machine code.
 fn generate(
     module: &Module<'_>,
     target: &Target,
+    machine: &TargetMachine,
     output: Output,
     observer: &mut Option<Observer<'_>>,
 ) -> Result<Artifact, CodegenError> {
-    let machine = timed("target machine", || machine::create(target))?;
-    machine::prepare(module, target, &machine);
+    machine::prepare(module, target);
     observe(observer, "llvm", || module.print_to_string().to_string());
-    timed("optimise", || machine::optimise(module, &machine))?;
+    timed("optimise", || machine::optimise(module, machine))?;
     observe(observer, "llvm-optimised", || module.print_to_string().to_string());
     check::module(module, target)?;
     if output == Output::LlvmIr {
         return Ok(Artifact::Text(module.print_to_string().to_string()));
     }
-    let assembly = |module: &Module<'_>| assembly(module, &machine, target);
+    let assembly = |module: &Module<'_>| assembly(module, machine, target);
     match (output, target) {
         (Output::Code, Target::Cpu(_)) => {
             if let Some(observer) = observer {
@@ -102,7 +107,7 @@ fn generate(
                 let copy = module.clone();
                 observer("assembly", &assembly(&copy)?);
             }
-            object(module, &machine, target).map(Artifact::Object)
+            object(module, machine, target).map(Artifact::Object)
         }
         _ => {
             let text = timed("emit", || assembly(module))?;
@@ -112,11 +117,7 @@ fn generate(
     }
 }
 
-fn assembly(
-    module: &Module<'_>,
-    machine: &inkwell::targets::TargetMachine,
-    target: &Target,
-) -> Result<String, CodegenError> {
+fn assembly(module: &Module<'_>, machine: &TargetMachine, target: &Target) -> Result<String, CodegenError> {
     let bytes = machine::emit(module, machine, FileType::Assembly)?;
     let text =
         String::from_utf8(bytes).map_err(|error| CodegenError::internal("LLVM code generation", error))?;
@@ -126,11 +127,7 @@ fn assembly(
     Ok(text)
 }
 
-fn object(
-    module: &Module<'_>,
-    machine: &inkwell::targets::TargetMachine,
-    target: &Target,
-) -> Result<Vec<u8>, CodegenError> {
+fn object(module: &Module<'_>, machine: &TargetMachine, target: &Target) -> Result<Vec<u8>, CodegenError> {
     let bytes = timed("emit", || machine::emit(module, machine, FileType::Object))?;
     check::object(&bytes, target)?;
     Ok(bytes)

@@ -1,0 +1,124 @@
+//! LLVM's target machine, and what it makes of a module.
+
+use std::sync::Once;
+
+use inkwell::{
+    OptimizationLevel,
+    attributes::{Attribute, AttributeLoc},
+    module::Module,
+    passes::PassBuilderOptions,
+    targets::{
+        CodeModel, FileType, InitializationConfig, RelocMode, Target as LlvmTarget, TargetMachine,
+        TargetMachineOptions, TargetTriple,
+    },
+    values::FunctionValue,
+};
+
+use super::{CodegenError, Target, target::Cpu};
+
+/// The machine for a target, at LLVM's highest optimisation level.
+pub(super) fn create(target: &Target) -> Result<TargetMachine, CodegenError> {
+    initialise();
+    let (triple, options) = match target {
+        Target::Cpu(cpu) => (TargetMachine::get_default_triple(), host_options(cpu)),
+        Target::Nvidia(gpu) => (
+            TargetTriple::create("nvptx64-nvidia-cuda"),
+            TargetMachineOptions::new().set_cpu(&gpu.name()).set_features(&gpu.features()),
+        ),
+    };
+    LlvmTarget::from_triple(&triple)
+        .map_err(|message| CodegenError::internal("target machine", message))?
+        .create_target_machine_from_options(&triple, options.set_level(OptimizationLevel::Aggressive))
+        .ok_or_else(|| CodegenError::internal("target machine", format!("none for {target}")))
+}
+
+/// Position-independent, so that the loader may put it anywhere; small, so that
+/// constants are reached from the instruction pointer.
+fn host_options(cpu: &Cpu) -> TargetMachineOptions {
+    TargetMachineOptions::new()
+        .set_cpu(cpu.name())
+        .set_features(cpu.features())
+        .set_reloc_mode(RelocMode::PIC)
+        .set_code_model(CodeModel::Small)
+}
+
+fn initialise() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let config = InitializationConfig {
+            asm_parser: false,
+            disassembler: false,
+            ..InitializationConfig::default()
+        };
+        LlvmTarget::initialize_x86(&config);
+        LlvmTarget::initialize_nvptx(&config);
+    });
+}
+
+/// A machine in the words that MLIR takes.
+pub(super) struct Description {
+    pub(super) data_layout: String,
+    pub(super) triple: String,
+}
+
+/// Puts `machine` into words.
+pub(super) fn describe(machine: &TargetMachine) -> Description {
+    let layout = machine.get_target_data().get_data_layout();
+    Description {
+        data_layout: layout.as_str().to_string_lossy().into_owned(),
+        triple: machine.get_triple().as_str().to_string_lossy().into_owned(),
+    }
+}
+
+/// Tells the functions of the module what they may assume.
+pub(super) fn prepare(module: &Module<'_>, target: &Target) {
+    for function in module.get_functions().filter(is_defined) {
+        annotate(module, function, target);
+    }
+}
+
+fn is_defined(function: &FunctionValue<'_>) -> bool {
+    function.count_basic_blocks() > 0
+}
+
+fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
+    let context = module.get_context();
+    let add = |attribute| function.add_attribute(AttributeLoc::Function, attribute);
+    let nounwind = Attribute::get_named_enum_kind_id("nounwind");
+    add(context.create_enum_attribute(nounwind, 0));
+    // Else LLVM turns a loop that clears memory into a call of `memset`.
+    add(context.create_string_attribute("no-builtins", ""));
+    if let Target::Cpu(cpu) = target {
+        let width = (target.vector_lanes() * 32).to_string();
+        add(context.create_string_attribute("target-cpu", cpu.name()));
+        add(context.create_string_attribute("target-features", cpu.features()));
+        // Without these LLVM halves 512-bit vectors on some processors.
+        add(context.create_string_attribute("prefer-vector-width", &width));
+        add(context.create_string_attribute("min-legal-vector-width", &width));
+    }
+}
+
+/// Runs LLVM's O3, less the automatic vectorisers: the lowering has chosen the
+/// vectors, and looking for more only takes time.
+pub(super) fn optimise(module: &Module<'_>, machine: &TargetMachine) -> Result<(), CodegenError> {
+    let options = PassBuilderOptions::create();
+    options.set_loop_vectorization(false);
+    options.set_loop_slp_vectorization(false);
+    options.set_loop_interleaving(false);
+    module
+        .verify()
+        .and_then(|()| module.run_passes("default<O3>", machine, options))
+        .map_err(|message| CodegenError::internal("LLVM optimisation", message))
+}
+
+/// Writes machine code, as text or as an object file.
+pub(super) fn emit(
+    module: &Module<'_>,
+    machine: &TargetMachine,
+    file_type: FileType,
+) -> Result<Vec<u8>, CodegenError> {
+    let buffer = machine
+        .write_to_memory_buffer(module, file_type)
+        .map_err(|message| CodegenError::internal("LLVM code generation", message))?;
+    Ok(buffer.as_slice().to_vec())
+}
