@@ -1,1 +1,52 @@
-//! lossc
+//! lossc compiles segmentation losses.
+//!
+//! A loss is a small program over pixels. lossc rewrites it with an e-graph,
+//! derives its gradient, fuses both into as few passes over the data as the
+//! algebra allows, and lowers it through MLIR and LLVM to native code or PTX.
+//!
+//! ```
+//! use lossc::{Compiler, Seed, Target, losses};
+//! use ndarray::array;
+//!
+//! # fn main() -> Result<(), lossc::Error> {
+//! let loss = losses::random_drop(losses::Schedule::Log)?;
+//! let compiled = Compiler::new(Target::host()?).compile(&loss)?;
+//!
+//! let logits = array![[-4.0f32, 2.5, 0.1], [-3.0, -0.2, 1.0]];
+//! let labels = array![[0u8, 1, 0], [0, 0, 1]];
+//! let step = compiled.forward_backward(&logits, &labels, Seed(42))?;
+//! println!("{} {:?}", step.loss, step.groups);
+//! let gradient = step.gradient.to_array::<f32>()?;
+//! assert_eq!(gradient.shape(), logits.shape());
+//! # Ok(())
+//! # }
+//! ```
+
+mod compiled;
+mod compiler;
+mod dump;
+mod error;
+pub mod explain;
+mod input;
+mod loss;
+pub mod losses;
+mod manifest;
+pub mod pipeline;
+
+pub use compiled::{Compiled, Forward, Options, Seed, Step};
+pub use compiler::Compiler;
+pub use error::Error;
+pub use input::Input;
+pub use loss::Loss;
+
+pub use lossc_dialect::{Builder, Program};
+pub use lossc_passes::codegen::Target;
+pub use lossc_passes::specialise::Reduction;
+pub use lossc_runtime::{
+    Balance, ElementType, GroupResult, GroupValues, Residuals, Tensor, TensorView, TensorViewMut,
+};
+
+/// The README's code is compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -48,7 +48,8 @@ pub fn differentiate(program: &Program) -> Result<Program, DifferentiateError> {
     if !active[loss.index()] {
         return Err(DifferentiateError::NoPath(steps(program)));
     }
-    let mut reverse = Reverse { program, copies: &copies, builder, adjoints: vec![None; program.len()], active };
+    let mut reverse =
+        Reverse { program, copies: &copies, builder, adjoints: vec![None; program.len()], active };
     reverse.adjoints[loss.index()] = arguments.last().map(|&value| Adjoint { guard: None, value });
     let gradient = reverse.run();
 
@@ -60,7 +61,9 @@ pub fn differentiate(program: &Program) -> Result<Program, DifferentiateError> {
 fn active(program: &Program) -> Vec<bool> {
     let mut active = vec![false; program.len()];
     for (value, node) in program.values() {
-        let flows = |definition: &lossc_dialect::ops::OpDefinition| !matches!(definition.derivative, Derivative::Zero);
+        let flows = |definition: &lossc_dialect::ops::OpDefinition| {
+            !matches!(definition.derivative, Derivative::Zero)
+        };
         active[value.index()] = match node.op {
             Op::Argument(index) => index == 0,
             op => op.definition().is_some_and(flows) && node.operands.iter().any(|it| active[it.index()]),
@@ -124,7 +127,9 @@ impl Reverse<'_> {
             Op::MeanGroups => self.flow_mean(node.operands[0], operands[0], adjoint),
             Op::Broadcast | Op::BroadcastGroups => self.gather(node.operands[0], node.op, adjoint),
             op => {
-                let Some(Derivative::Partials(partials)) = op.definition().map(|it| &it.derivative) else { return };
+                let Some(Derivative::Partials(partials)) = op.definition().map(|it| &it.derivative) else {
+                    return;
+                };
                 let partials = partials(&mut self.builder, &operands, self.copies[value.index()]);
                 for (&operand, partial) in node.operands.iter().zip(partials) {
                     if let Some(partial) = partial.filter(|_| self.active[operand.index()]) {
@@ -225,3 +230,6 @@ pub fn store_gradient_as(program: &Program, element: Element) -> Result<Program,
     }
     builder.finish(results)
 }
+
+#[cfg(test)]
+mod tests;

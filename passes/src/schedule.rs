@@ -8,6 +8,7 @@
 //! passes need are computed in both, which is always legal since programs are
 //! pure.
 
+mod print;
 mod stage;
 
 pub use stage::{Stages, passes};
@@ -70,7 +71,10 @@ pub fn schedule(program: &Program) -> Schedule {
     let live = program.needed(roots.iter().copied());
     let of_op = |matches: fn(Op) -> bool| {
         let live = &live;
-        program.values().filter(move |(value, node)| live[value.index()] && matches(node.op)).map(|(value, _)| value)
+        program
+            .values()
+            .filter(move |(value, node)| live[value.index()] && matches(node.op))
+            .map(|(value, _)| value)
     };
     let cells = of_op(is_cell).map(|value| Cell { value, is_count: program.node(value).op == Op::Count });
     let mut schedule = Schedule {
@@ -114,12 +118,16 @@ impl Schedule {
                 kernels[pass].reductions.push(index);
             }
         }
-        for (index, value) in self.group_reductions.iter().enumerate().filter(|(_, value)| needed[value.index()]) {
+        for (index, value) in
+            self.group_reductions.iter().enumerate().filter(|(_, value)| needed[value.index()])
+        {
             if let Some(pass) = stages.pass_of_reduction(*value) {
                 kernels[pass].group_reductions.push(index);
             }
         }
-        for (index, result) in program.results().iter().enumerate().filter(|(_, it)| roots.contains(&it.value)) {
+        for (index, result) in
+            program.results().iter().enumerate().filter(|(_, it)| roots.contains(&it.value))
+        {
             let pass = stages.passes(program, result.value) - 1;
             match program.ty(result.value).level {
                 Level::Pixel => kernels[pass].outputs.push(result.value),

@@ -1,0 +1,78 @@
+//! The schedule as text: what each kernel reads, computes and leaves behind.
+
+use std::fmt;
+
+use lossc_dialect::{Level, ValueId};
+
+use super::{Kernel, Schedule};
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "loss {}", self.program.name())?;
+        for (name, kernels) in [
+            ("forward", &self.forward),
+            ("backward", &self.backward),
+            ("forward_backward", &self.forward_backward),
+        ] {
+            let kernels: Vec<_> = kernels.iter().map(|kernel| format!("kernel {kernel}")).collect();
+            let passes = if kernels.len() == 1 { "pass" } else { "passes" };
+            writeln!(formatter, "{name}: {} {passes}: {}", kernels.len(), kernels.join(", "))?;
+        }
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            writeln!(formatter, "\nkernel {index}")?;
+            self.write_kernel(kernel, formatter)?;
+        }
+        Ok(())
+    }
+}
+
+impl Schedule {
+    fn write_kernel(&self, kernel: &Kernel, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: Vec<String>| if values.is_empty() { "nothing".into() } else { values.join(", ") };
+        let inputs = self.inputs(kernel).into_iter().map(str::to_owned).collect();
+        writeln!(formatter, "  reads      {}", list(inputs))?;
+        writeln!(formatter, "  computes   {} values a pixel", self.pixel_values(kernel).len())?;
+        let cells = kernel.reductions.iter().map(|&cell| {
+            let kind = if self.cells[cell].is_count { "count" } else { "sum" };
+            format!("{kind} in cell {cell}")
+        });
+        writeln!(formatter, "  reduces    {}", list(cells.collect()))?;
+        let outputs = kernel.outputs.iter().map(|&value| self.result_name(value));
+        writeln!(formatter, "  writes     {}", list(outputs.collect()))?;
+        let results = kernel.results.iter().map(|&index| self.program.results()[index].name.clone());
+        writeln!(formatter, "  then gives {}", list(results.collect()))
+    }
+
+    /// The pixel values a kernel computes, operands first: what its reductions and
+    /// outputs need, up to the values of groups.
+    pub fn pixel_values(&self, kernel: &Kernel) -> Vec<ValueId> {
+        let program = &self.program;
+        let mut needed = vec![false; program.len()];
+        let operands = kernel.reductions.iter().map(|&cell| program.node(self.cells[cell].value).operands[0]);
+        operands.chain(kernel.outputs.iter().copied()).for_each(|value| needed[value.index()] = true);
+        for (value, node) in program.values().collect::<Vec<_>>().into_iter().rev() {
+            if needed[value.index()] {
+                let pixels = node.operands.iter().filter(|it| program.ty(**it).level == Level::Pixel);
+                pixels.for_each(|operand| needed[operand.index()] = true);
+            }
+        }
+        program.values().map(|(value, _)| value).filter(|value| needed[value.index()]).collect()
+    }
+
+    /// The tensors of pixels a kernel reads.
+    fn inputs(&self, kernel: &Kernel) -> Vec<&str> {
+        let values = self.pixel_values(kernel);
+        let argument = |value: &ValueId| match self.program.node(*value).op {
+            lossc_dialect::Op::Argument(index) => {
+                Some(self.program.arguments()[index as usize].name.as_str())
+            }
+            _ => None,
+        };
+        values.iter().filter_map(argument).collect()
+    }
+
+    fn result_name(&self, value: ValueId) -> String {
+        let result = self.program.results().iter().find(|result| result.value == value);
+        result.map_or_else(String::new, |result| result.name.clone())
+    }
+}

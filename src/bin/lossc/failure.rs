@@ -1,0 +1,42 @@
+//! Errors as the user sees them: one line, and the place in the loss's text.
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+
+/// Why the command failed.
+pub struct Failure {
+    message: String,
+    /// The marked source line, where there is one.
+    place: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a place in a text.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None }
+    }
+
+    /// Prints to standard error.
+    pub fn report(&self) {
+        eprintln!("error: {}", self.message);
+        if let Some(place) = &self.place {
+            eprint!("{place}");
+        }
+    }
+}
+
+impl From<lossc::Error> for Failure {
+    fn from(error: lossc::Error) -> Self {
+        Self { message: error.to_string(), place: place(&error) }
+    }
+}
+
+/// The source line as miette marks it, without the message it prints above.
+fn place(error: &dyn Diagnostic) -> Option<String> {
+    error.source_code()?;
+    let mut report = String::new();
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
+    handler.render_report(&mut report, error).ok()?;
+    let start = report.find('╭')?;
+    let line = report[..start].rfind('\n').map_or(0, |end| end + 1);
+    Some(report[line..].to_owned())
+}

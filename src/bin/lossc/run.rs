@@ -1,0 +1,209 @@
+//! `lossc run`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use lossc::{Balance, Compiler, GroupResult, GroupValues, Options, Reduction, Seed, Tensor, TensorView};
+use lossc_runtime::rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::PendingFile;
+use crate::source::{Source, target};
+use crate::{npy, print, print_json};
+
+/// Computes a loss, and its gradient, of tensors in .npy files
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    source: Source,
+    /// Logits: f32 or f16 of shape (H,W), (C,H,W) or (N,C,H,W)
+    #[arg(long, value_name = "FILE")]
+    logits: PathBuf,
+    /// Labels: u8, bool, i32, i64 or f32 of the same shape, each 0, 1 or ignored
+    #[arg(long, value_name = "FILE")]
+    labels: PathBuf,
+    /// Pixel weights: f32 of the same shape
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Write the gradient by the logits, in their shape and type
+    #[arg(long, value_name = "FILE")]
+    grad: Option<PathBuf>,
+    /// The key of the random numbers
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Tells calls under one seed apart: a step or rank number
+    #[arg(long, default_value_t = 0)]
+    stream: u64,
+    /// Where to run: cpu or cuda
+    #[arg(long, default_value = "cpu")]
+    target: String,
+    /// Which pixels are balanced against each other: image, sample, channel or batch
+    #[arg(long, default_value = "image")]
+    balance: Balance,
+    /// Pixels with this label are as if they were not there
+    #[arg(long, value_name = "LABEL", allow_negative_numbers = true)]
+    ignore_index: Option<i64>,
+    /// Divide the loss by the number of pixels, or leave it as it is
+    #[arg(long, value_enum, default_value = "sum")]
+    reduction: ReductionName,
+    /// Threads; all by default. The result does not depend on them
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ReductionName {
+    Sum,
+    Mean,
+}
+
+#[derive(Serialize)]
+struct Report {
+    loss: JsonNumber,
+    groups: BTreeMap<String, Values>,
+    seed: u64,
+    target: String,
+    name: String,
+    schedule: Option<String>,
+    balance: String,
+    shape: Vec<usize>,
+    nan_logits: i64,
+    gradient: Option<PathBuf>,
+}
+
+/// A number, or `"NaN"`, `"Infinity"`, which JSON has no numbers for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonNumber {
+    Finite(f32),
+    Other(&'static str),
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Values {
+    Counts(Vec<i64>),
+    Floats(Vec<JsonNumber>),
+}
+
+impl From<f32> for JsonNumber {
+    fn from(value: f32) -> Self {
+        match value {
+            value if value.is_finite() => Self::Finite(value),
+            value if value.is_nan() => Self::Other("NaN"),
+            value if value > 0.0 => Self::Other("Infinity"),
+            _ => Self::Other("-Infinity"),
+        }
+    }
+}
+
+/// What either entry point gives.
+struct Measured {
+    loss: f32,
+    groups: Vec<GroupResult>,
+    nan_logits: i64,
+}
+
+impl Run {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<(), Failure> {
+        let loss = self.source.loss()?;
+        let compiler = self.compiler()?;
+        let gradient = self.grad.as_deref().map(PendingFile::create).transpose()?;
+        let tensors = self.tensors()?;
+        let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
+        let compiled = compiler.compile(&loss)?;
+        let result = match gradient {
+            None => {
+                let forward = compiled.forward_of(&views, &self.options())?;
+                Measured { loss: forward.loss, groups: forward.groups, nan_logits: forward.nan_logits }
+            }
+            Some(file) => {
+                let step = compiled.forward_backward_of(&views, &self.options())?;
+                file.finish(|writer| npy::write(&step.gradient, writer))?;
+                Measured { loss: step.loss, groups: step.groups, nan_logits: step.nan_logits }
+            }
+        };
+        if result.nan_logits > 0 {
+            eprintln!("warning: {} logits are NaN", result.nan_logits);
+        }
+        self.report(&Report {
+            loss: result.loss.into(),
+            groups: result.groups.into_iter().map(|group| (group.name, values(group.values))).collect(),
+            seed: self.seed,
+            target: compiler.target().to_string(),
+            name: loss.name().into(),
+            schedule: loss.choice().map(str::to_owned),
+            balance: self.balance.to_string(),
+            shape: views[0].shape().to_vec(),
+            nan_logits: result.nan_logits,
+            gradient: self.grad.clone(),
+        })
+    }
+
+    fn compiler(&self) -> Result<Compiler, Failure> {
+        let reduction = match self.reduction {
+            ReductionName::Sum => Reduction::Sum,
+            ReductionName::Mean => Reduction::Mean,
+        };
+        let mut compiler = Compiler::new(target(&self.target)?).reduction(reduction);
+        compiler = compiler.weight_map(self.weights.is_some());
+        if let Some(index) = self.ignore_index {
+            compiler = compiler.ignore_index(index);
+        }
+        if let Some(threads) = self.threads {
+            compiler = compiler.threads(pool(threads)?);
+        }
+        Ok(compiler)
+    }
+
+    fn tensors(&self) -> Result<Vec<Tensor>, Failure> {
+        let mut tensors = vec![npy::read(&self.logits, "logits")?, npy::read(&self.labels, "labels")?];
+        if let Some(weights) = &self.weights {
+            tensors.push(npy::read(weights, "weights")?);
+        }
+        Ok(tensors)
+    }
+
+    fn options(&self) -> Options {
+        let (seed, stream) = (Seed(self.seed), self.stream);
+        Options { seed, stream, balance: self.balance, scalars: vec![] }
+    }
+
+    fn report(&self, report: &Report) -> Result<(), Failure> {
+        if self.json {
+            return print_json(report);
+        }
+        let number = |number: &JsonNumber| match number {
+            JsonNumber::Finite(value) => value.to_string(),
+            JsonNumber::Other(text) => (*text).to_owned(),
+        };
+        let mut text = format!("loss       {}\n", number(&report.loss));
+        for (name, values) in &report.groups {
+            let values: Vec<_> = match values {
+                Values::Counts(counts) => counts.iter().map(ToString::to_string).collect(),
+                Values::Floats(floats) => floats.iter().map(number).collect(),
+            };
+            text += &format!("{name:<10} {}\n", values.join(" "));
+        }
+        print(&text)
+    }
+}
+
+fn pool(threads: u16) -> Result<Arc<ThreadPool>, Failure> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads.into()).build();
+    pool.map(Arc::new).map_err(|error| Failure::message(format!("cannot start {threads} threads: {error}")))
+}
+
+fn values(values: GroupValues) -> Values {
+    match values {
+        GroupValues::Count(counts) => Values::Counts(counts),
+        GroupValues::Float(floats) => Values::Floats(floats.into_iter().map(JsonNumber::from).collect()),
+    }
+}

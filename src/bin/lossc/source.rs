@@ -1,0 +1,57 @@
+//! LOSS, `--set` and `--target` on the command line.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Args;
+use lossc::{Loss, Target};
+use lossc_runtime::CudaDevice;
+
+use crate::failure::Failure;
+
+/// Which loss, with which options.
+#[derive(Args)]
+pub struct Source {
+    /// A library loss (see `lossc list`) or an .mlir file
+    #[arg(value_name = "LOSS")]
+    loss: String,
+    /// Set an option of the loss, e.g. schedule=log
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl Source {
+    /// The loss, its options set.
+    pub fn loss(&self) -> Result<Loss, Failure> {
+        let mut loss = self.open()?;
+        for (name, value) in &self.set {
+            loss = loss.with(name, value)?;
+        }
+        Ok(loss)
+    }
+
+    fn open(&self) -> Result<Loss, Failure> {
+        if Path::new(&self.loss).extension().is_none_or(|extension| extension != "mlir") {
+            return Ok(Loss::library(&self.loss)?);
+        }
+        let text = fs::read_to_string(&self.loss);
+        let text = text.map_err(|error| Failure::message(format!("cannot read {}: {error}", self.loss)))?;
+        Ok(Loss::parse(&self.loss, &text)?)
+    }
+}
+
+/// The target called `name`; `cuda` is this machine's first GPU.
+pub fn target(name: &str) -> Result<Target, Failure> {
+    if name != "cuda" {
+        return name.parse().map_err(|error| lossc::Error::Target(error).into());
+    }
+    let device = CudaDevice::open(0).map_err(lossc::Error::from)?;
+    let (major, minor) = device.compute_capability().map_err(lossc::Error::from)?;
+    let target = Target::for_compute_capability(major, minor);
+    target.ok_or_else(|| Failure::message(format!("the GPU's compute capability {major}.{minor} is too old")))
+}

@@ -1,0 +1,106 @@
+//! What can go wrong between a loss's text and its gradient.
+
+use std::path::PathBuf;
+
+use lossc_dialect::program::BuildError;
+use lossc_dialect::text::ParseError;
+use lossc_passes::codegen::{CodegenError, TargetError};
+use lossc_passes::differentiate::DifferentiateError;
+use lossc_passes::lower::LowerError;
+use lossc_passes::specialise::SpecialiseError;
+use lossc_runtime::RuntimeError;
+use lossc_runtime::cuda::CudaError;
+use lossc_runtime::tensor::TensorError;
+use miette::Diagnostic;
+use thiserror::Error as ThisError;
+
+/// Why a loss could not be compiled or run. Each message is one line.
+#[derive(Debug, ThisError, Diagnostic)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is not a loss.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Parse(#[from] ParseError),
+    /// There is no library loss of this name.
+    #[error("there is no loss `{name}`: the library has {known}, and a file ends in .mlir")]
+    UnknownLoss {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The loss has no option of this name.
+    #[error("{loss} has no option `{name}`: {known}")]
+    UnknownOption {
+        /// The loss.
+        loss: String,
+        /// The name asked for.
+        name: String,
+        /// The options it has.
+        known: String,
+    },
+    /// An option cannot take this value.
+    #[error("{loss}: option `{name}` cannot be `{value}`: it is {known}")]
+    OptionValue {
+        /// The loss.
+        loss: String,
+        /// The option.
+        name: String,
+        /// The value asked for.
+        value: String,
+        /// The values it can take.
+        known: String,
+    },
+    /// A pass built an ill-formed program: an error of lossc.
+    #[error("{pass}: {error}")]
+    Pass {
+        /// The pass.
+        pass: &'static str,
+        /// What is ill-formed.
+        error: BuildError,
+    },
+    /// Options that the loss cannot take.
+    #[error(transparent)]
+    Specialise(#[from] SpecialiseError),
+    /// The loss has no gradient.
+    #[error(transparent)]
+    Differentiate(#[from] DifferentiateError),
+    /// The scheduled program could not be lowered.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// No machine code came out.
+    #[error(transparent)]
+    Codegen(#[from] CodegenError),
+    /// The target is not known, or not this machine's.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Code for a processor other than this one cannot run here.
+    #[error("code for {0} does not run on this machine")]
+    ForeignTarget(String),
+    /// A call does not fit the loss, or the device failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// There is no NVIDIA driver or device.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// Labels that are none.
+    #[error("{count} labels are neither 0 nor 1{}", .ignored.map(|it| format!(" nor {it}, which is ignored")).unwrap_or_default())]
+    InvalidLabels {
+        /// How many there are.
+        count: i64,
+        /// The label that is ignored.
+        ignored: Option<i64>,
+    },
+    /// A stage's text could not be written.
+    #[error("cannot write {path}: {error}")]
+    Dump {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+}

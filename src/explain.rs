@@ -1,0 +1,182 @@
+//! What the compiler did to a loss, and why.
+
+use std::fmt;
+
+use lossc_passes::codegen::Target;
+use lossc_passes::egraph::{Class, Rule};
+use lossc_passes::{saturate, schedule, stabilise};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::loss::Loss;
+use crate::pipeline;
+
+/// A figure before and after the rewriting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// In the differentiated source.
+    pub before: u64,
+    /// In the result.
+    pub after: u64,
+}
+
+/// Passes over the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Passes {
+    /// For the loss.
+    pub forward: Change,
+    /// For the gradient, given the sums of the forward passes.
+    pub backward: Change,
+}
+
+/// A rule that the way from source to result needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AppliedRule {
+    /// The phase it belongs to.
+    pub phase: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it matched.
+    pub left: &'static str,
+    /// What that became.
+    pub right: &'static str,
+    /// How close the two are: `exact`, `within 1 ulp`, `real`.
+    pub class: String,
+}
+
+/// An e-graph's size at the end of a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Phase {
+    /// The phase.
+    pub name: &'static str,
+    /// Nodes in the e-graph.
+    pub nodes: usize,
+    /// Rounds of all rules.
+    pub iterations: usize,
+    /// The limit that was hit, if any.
+    pub limit: Option<String>,
+}
+
+/// What the compiler did to a loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The program's name.
+    pub loss: String,
+    /// The target whose prices were used.
+    pub target: String,
+    /// Passes over the data.
+    pub passes: Passes,
+    /// The price of the program, in tenths of an addition a pixel.
+    pub price: Change,
+    /// Distinct values computed.
+    pub values: Change,
+    /// The phases.
+    pub phases: Vec<Phase>,
+    /// The rules, in the order of the proof.
+    pub rules: Vec<AppliedRule>,
+    /// The kernels.
+    pub schedule: String,
+}
+
+/// Explains what compiling `loss` for `target` does, without generating code.
+pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
+    let stages = pipeline::optimise(loss.program(), &Default::default(), target, true)?;
+    let (stable, optimised) = (&stages.stable, &stages.optimised);
+    let (forward, backward) = schedule::passes(&stages.gradient);
+    let (forward_after, backward_after) = schedule::passes(&stages.program);
+    let change = |before: usize, after: usize| Change { before: before as u64, after: after as u64 };
+    let phase = |name, it: &lossc_passes::egraph::Rewriting| Phase {
+        name,
+        nodes: it.nodes,
+        iterations: it.iterations,
+        limit: it.limit.clone(),
+    };
+    let mut rules = applied("stabilise", stabilise::RULES, &stable.rules);
+    rules.extend(applied("saturate", &saturate::rules::all(), &optimised.rules));
+    Ok(Explanation {
+        loss: loss.program().name().into(),
+        target: target.to_string(),
+        passes: Passes {
+            forward: change(forward, forward_after),
+            backward: change(backward, backward_after),
+        },
+        price: Change { before: optimised.cost.0.price, after: optimised.cost.1.price },
+        values: change(stages.gradient.len(), stages.program.len()),
+        phases: vec![phase("stabilise", stable), phase("saturate", optimised)],
+        rules,
+        schedule: schedule::schedule(&stages.program).to_string(),
+    })
+}
+
+fn applied(phase: &'static str, rules: &[Rule], names: &[&'static str]) -> Vec<AppliedRule> {
+    let rule = |name: &&'static str| rules.iter().find(|rule| rule.name == *name);
+    let describe = |rule: &Rule| AppliedRule {
+        phase,
+        name: rule.name,
+        left: rule.left,
+        right: rule.right,
+        class: match rule.class {
+            Class::Exact => "exact".into(),
+            Class::Ulps(count) => format!("within {count} ulp"),
+            Class::Real => "real".into(),
+        },
+    };
+    names.iter().filter_map(rule).map(describe).collect()
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { loss, target, passes, price, values, .. } = self;
+        writeln!(formatter, "{loss} for {target}\n")?;
+        writeln!(formatter, "                    before   after")?;
+        for (name, change) in [
+            ("passes forward", passes.forward),
+            ("passes backward", passes.backward),
+            ("price a pixel", *price),
+            ("values", *values),
+        ] {
+            writeln!(formatter, "  {name:<16} {:>7} {:>7}", change.before, change.after)?;
+        }
+        writeln!(formatter, "\nWhy: {}", self.reason())?;
+        for phase in &self.phases {
+            let rules: Vec<_> = self.rules.iter().filter(|rule| rule.phase == phase.name).collect();
+            write_phase(phase, &rules, formatter)?;
+        }
+        write!(formatter, "\n{}", self.schedule)
+    }
+}
+
+impl Explanation {
+    fn reason(&self) -> String {
+        let Change { before, after } = self.passes.forward;
+        let passes = |count: u64| if count == 1 { "1 pass".to_owned() } else { format!("{count} passes") };
+        if before == after {
+            return format!("the loss needs {} as it is written.", passes(before));
+        }
+        format!(
+            "as it is written, the weights inside the sum need the counts of the whole group first, so the \
+             loss takes {} over the data; with the weights moved out of the sum it takes {}.",
+            passes(before),
+            passes(after)
+        )
+    }
+}
+
+fn write_phase(phase: &Phase, rules: &[&AppliedRule], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Phase { name, nodes, iterations, limit } = phase;
+    let end = limit
+        .as_ref()
+        .map_or("came to an end".to_owned(), |limit| format!("stopped at the limit of {limit}"));
+    writeln!(formatter, "\n{name}: {nodes} e-nodes in {iterations} rounds, {end}; the rules of the proof:")?;
+    for rule in rules {
+        writeln!(formatter, "  {:<24} [{}]", rule.name, rule.class)?;
+        writeln!(formatter, "      {}", squeeze(rule.left))?;
+        writeln!(formatter, "   => {}", squeeze(rule.right))?;
+    }
+    Ok(())
+}
+
+/// A pattern on one line.
+fn squeeze(pattern: &str) -> String {
+    pattern.split_whitespace().collect::<Vec<_>>().join(" ")
+}

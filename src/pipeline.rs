@@ -1,0 +1,196 @@
+//! The pipeline: the one place where the passes stand in a row.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lossc_dialect::program::BuildError;
+use lossc_dialect::{Program, text};
+use lossc_passes::codegen::{self, Artifact, Output, Target};
+use lossc_passes::differentiate::{differentiate, store_gradient_as};
+use lossc_passes::egraph::Rewriting;
+use lossc_passes::lower::lower;
+use lossc_passes::saturate::prices::PriceList;
+use lossc_passes::saturate::saturate;
+use lossc_passes::schedule::{Schedule, schedule};
+use lossc_passes::specialise::{self, specialise};
+use lossc_passes::stabilise::stabilise;
+use tracing::{debug, warn};
+
+use crate::dump::Dump;
+use crate::error::Error;
+
+/// A stage whose text can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The loss, specialised to storage types and options.
+    Loss,
+    /// After the rules that make it numerically stable.
+    Stable,
+    /// With its gradient.
+    Gradient,
+    /// After equality saturation.
+    Optimised,
+    /// The kernels and what each computes.
+    Schedule,
+    /// MLIR in standard dialects, before its conversions.
+    Mlir,
+    /// LLVM IR after optimisation.
+    Llvm,
+    /// The processor's assembly.
+    Assembly,
+    /// PTX.
+    Ptx,
+}
+
+/// The stages by name, in the order of the pipeline.
+pub const STAGES: [(&str, Stage); 9] = [
+    ("loss", Stage::Loss),
+    ("stable", Stage::Stable),
+    ("gradient", Stage::Gradient),
+    ("optimised", Stage::Optimised),
+    ("schedule", Stage::Schedule),
+    ("mlir", Stage::Mlir),
+    ("llvm", Stage::Llvm),
+    ("asm", Stage::Assembly),
+    ("ptx", Stage::Ptx),
+];
+
+impl FromStr for Stage {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let names: Vec<_> = STAGES.iter().map(|(name, _)| *name).collect();
+        let found = STAGES.iter().find(|(known, _)| *known == name).map(|&(_, stage)| stage);
+        found.ok_or_else(|| format!("there is no stage `{name}`: expected one of {}", names.join(", ")))
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(STAGES.iter().find(|(_, stage)| stage == self).map_or("", |(name, _)| *name))
+    }
+}
+
+/// What the passes before the target made of a loss.
+#[derive(Clone, Debug)]
+pub struct Optimised {
+    /// The loss with storage types and options.
+    pub source: Program,
+    /// Its stable form.
+    pub stable: Rewriting,
+    /// With the gradient by the logits.
+    pub gradient: Program,
+    /// The cheapest equal program for the target.
+    pub optimised: Rewriting,
+    /// The same with the gradient stored as the logits are.
+    pub program: Program,
+}
+
+/// Runs the passes that work on programs. `explain` keeps the rules that fired.
+pub fn optimise(
+    program: &Program,
+    options: &specialise::Options,
+    target: &Target,
+    explain: bool,
+) -> Result<Optimised, Error> {
+    let source = specialise(program, options)?;
+    let stable = stabilise(&source, explain).map_err(in_pass("stabilise"))?;
+    let gradient = differentiate(&stable.program)?;
+    let optimised = saturate(&gradient, prices(target), explain).map_err(in_pass("saturate"))?;
+    if let Some(limit) = &optimised.limit {
+        warn!(loss = program.name(), limit, "saturation stopped at a limit; the best program so far is used");
+    }
+    let logits = source.arguments()[0].ty.element;
+    let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
+    debug!(nodes = optimised.nodes, iterations = optimised.iterations, "saturated");
+    Ok(Optimised { source, stable, gradient, optimised, program })
+}
+
+fn prices(target: &Target) -> PriceList {
+    match target {
+        Target::Cpu(_) => PriceList::Host,
+        Target::Nvidia(_) => PriceList::Nvidia,
+    }
+}
+
+fn in_pass(pass: &'static str) -> impl Fn(BuildError) -> Error {
+    move |error| Error::Pass { pass, error }
+}
+
+/// A compiled loss: its schedule and its code.
+#[derive(Debug)]
+pub struct Code {
+    /// What the code computes, and in which kernels.
+    pub schedule: Schedule,
+    /// The code.
+    pub artifact: Artifact,
+}
+
+/// Compiles `program` for `target`: all passes in a row.
+pub fn compile(program: &Program, options: &specialise::Options, target: &Target) -> Result<Code, Error> {
+    let mut dump = Dump::from_environment(program.name());
+    let stages = optimise(program, options, target, false)?;
+    let schedule = schedule(&stages.program);
+    let module = lower(&schedule, target)?;
+    if let Some(dump) = &mut dump {
+        stages.dump(dump)?;
+        dump.write("schedule", "txt", &schedule.to_string())?;
+        dump.write("mlir", "mlir", &module)?;
+    }
+    let mut failed = None;
+    let mut observe = |stage: &str, text: &str| {
+        let written = dump.as_mut().map_or(Ok(()), |dump| dump.write(stage, extension(stage), text));
+        failed = failed.take().or(written.err());
+    };
+    let observer: Option<codegen::Observer<'_>> =
+        if std::env::var_os("LOSSC_DUMP").is_some() { Some(&mut observe) } else { None };
+    let artifact = codegen::compile(&module, target, Output::Code, observer)?;
+    failed.map_or(Ok(Code { schedule, artifact }), Err)
+}
+
+fn extension(stage: &str) -> &'static str {
+    match stage {
+        "llvm" | "llvm-optimised" => "ll",
+        "assembly" => "s",
+        _ => "mlir",
+    }
+}
+
+impl Optimised {
+    fn dump(&self, dump: &mut Dump) -> Result<(), Error> {
+        let programs = [
+            ("loss", &self.source),
+            ("stable", &self.stable.program),
+            ("gradient", &self.gradient),
+            ("optimised", &self.program),
+        ];
+        programs.into_iter().try_for_each(|(stage, program)| dump.write(stage, "mlir", &text::print(program)))
+    }
+}
+
+/// The text of `stage`.
+pub fn emit(
+    program: &Program,
+    options: &specialise::Options,
+    target: &Target,
+    stage: Stage,
+) -> Result<String, Error> {
+    let stages = optimise(program, options, target, false)?;
+    let schedule = || schedule(&stages.program);
+    let code = |output| -> Result<String, Error> {
+        match codegen::compile(&lower(&schedule(), target)?, target, output, None)? {
+            Artifact::Text(text) => Ok(text),
+            Artifact::Object(_) => unreachable!("text was asked for"),
+        }
+    };
+    match stage {
+        Stage::Loss => Ok(text::print(&stages.source)),
+        Stage::Stable => Ok(text::print(&stages.stable.program)),
+        Stage::Gradient => Ok(text::print(&stages.gradient)),
+        Stage::Optimised => Ok(text::print(&stages.program)),
+        Stage::Schedule => Ok(schedule().to_string()),
+        Stage::Mlir => Ok(lower(&schedule(), target)?),
+        Stage::Llvm => code(Output::LlvmIr),
+        Stage::Assembly | Stage::Ptx => code(Output::Assembly),
+    }
+}

@@ -1,0 +1,110 @@
+//! The same bits, whatever runs them.
+
+use std::sync::Arc;
+
+use lossc::{Balance, Compiled, Compiler};
+use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_runtime::philox;
+use lossc_runtime::rayon::ThreadPoolBuilder;
+
+use crate::data::{Sample, bits, compile, compiled, host, options, sample};
+
+const LOSSES: [(&str, &[(&str, &str)]); 5] = [
+    ("random-drop", &[("schedule", "linear")]),
+    ("random-drop", &[("schedule", "squ")]),
+    ("random-drop", &[("schedule", "log")]),
+    ("bce", &[]),
+    ("balanced-bce", &[]),
+];
+
+fn on_threads(name: &str, set: &[(&str, &str)], threads: usize) -> Compiled {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
+    compile(name, set, Compiler::new(host()).threads(Arc::new(pool)))
+}
+
+#[test]
+fn on_one_two_and_seven_threads() {
+    let sample = sample(&[2, 3, 211, 157], 0.01, 11);
+    for (name, set) in LOSSES {
+        let options = options(77, Balance::Sample);
+        let expected = bits(&sample.step(&on_threads(name, set, 1), &options));
+        for threads in [2, 7] {
+            let found = bits(&sample.step(&on_threads(name, set, threads), &options));
+            assert!(found == expected, "{name} {set:?} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn in_a_hundred_runs() {
+    let sample = sample(&[300, 300], 0.01, 12);
+    let compiled = on_threads("random-drop", &[], 7);
+    let options = options(5, Balance::Image);
+    let expected = bits(&sample.step(&compiled, &options));
+    for run in 1..100 {
+        assert!(bits(&sample.step(&compiled, &options)) == expected, "run {run}");
+    }
+}
+
+#[test]
+fn at_every_vector_width() {
+    let shapes = [&[1, 1][..], &[3, 1, 7], &[5, 1, 2051], &[2, 31, 33], &[1000], &[70, 1001]];
+    for (name, set) in LOSSES {
+        let widest = host().vector_lanes();
+        for shape in shapes.iter().filter(|shape| shape.len() > 1) {
+            let sample = sample(shape, 0.2, 13);
+            let options = options(6, Balance::Image);
+            let expected = bits(&sample.step(&compiled(name, set), &options));
+            for lanes in [4, 8, 16].into_iter().filter(|&lanes| lanes < widest) {
+                let target = host().with_vector_lanes(lanes).expect("a narrower width");
+                let found = bits(&sample.step(&compile(name, set, Compiler::new(target)), &options));
+                assert!(found == expected, "{name} {set:?} {shape:?} with {lanes} lanes");
+            }
+        }
+    }
+}
+
+/// The exact interpreter is what the kernels are compiled from.
+#[test]
+fn as_the_exact_interpreter_has_them() {
+    let mut sample = sample(&[3, 1, 2053], 0.2, 14);
+    for (index, edge) in
+        [f32::INFINITY, -f32::INFINITY, 100.0, -100.0, 0.0, -0.0, 1e-40].into_iter().enumerate()
+    {
+        sample.logits[[1, 0, 300 * index]] = edge;
+    }
+    for (name, set) in LOSSES {
+        let (loss, gradient) = interpreted(name, set, &sample);
+        let step = sample.step(&compiled(name, set), &options(8, Balance::Image));
+        assert_eq!(step.loss.to_bits(), loss.to_bits(), "{name} {set:?}: {} for {loss}", step.loss);
+        for (index, (found, expected)) in crate::data::gradient(&step).iter().zip(gradient).enumerate() {
+            // A NaN's payload is the processor's own.
+            let same = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
+            assert!(same, "{name} {set:?}: {found} for {expected} at {index}");
+        }
+    }
+}
+
+/// The optimised program of a loss on the exact interpreter.
+fn interpreted(name: &str, set: &[(&str, &str)], sample: &Sample) -> (f32, Vec<f32>) {
+    let loss = lossc::Loss::library(name).expect("a library loss");
+    let loss = set.iter().fold(loss, |loss, (name, value)| loss.with(name, value).expect("an option"));
+    let stages = lossc::pipeline::optimise(loss.program(), &Default::default(), &host(), false);
+    let program = stages.expect("the passes run").program;
+    let pixels = [
+        sample.logits.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(),
+        sample.labels.iter().map(|&x| f64::from(x)).collect(),
+    ];
+    let rows = sample.logits.shape()[0];
+    let inputs = Inputs {
+        row_group: &(0..rows).collect::<Vec<_>>(),
+        groups: rows,
+        row_length: sample.logits.len() / rows,
+        pixels: &pixels,
+        scalars: &[1.0],
+        uniform: &|index| philox::uniform(8, 0, index),
+    };
+    let results = interpret(&program, &inputs, Meaning::Exact);
+    let gradient = results.last().expect("a gradient").iter().map(|&value| value as f32).collect();
+    (results[0][0] as f32, gradient)
+}

@@ -1,0 +1,259 @@
+//! The command, as a user runs it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use half::f16;
+use lossc::Balance;
+use ndarray::ArrayD;
+use ndarray_npy::{ReadNpyExt as _, read_npy, write_npy};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::data::{compiled, counts, gradient, options, sample};
+
+/// A directory with logits and labels.
+struct Directory {
+    path: TempDir,
+}
+
+impl Directory {
+    fn new() -> Self {
+        let path = TempDir::new().expect("a directory");
+        let sample = sample(&[2, 40, 50], 0.1, 1);
+        write_npy(path.path().join("x.npy"), &sample.logits).expect("written");
+        write_npy(path.path().join("t.npy"), &sample.labels).expect("written");
+        Self { path }
+    }
+
+    fn path(&self) -> &Path {
+        self.path.path()
+    }
+
+    fn lossc(&self, arguments: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
+        command.current_dir(self.path()).args(arguments.split_whitespace());
+        command.output().expect("the command runs")
+    }
+
+    fn json(&self, arguments: &str) -> Value {
+        let output = self.lossc(arguments);
+        assert!(output.status.success(), "{arguments}: {}", stderr(&output));
+        serde_json::from_slice(&output.stdout).expect("one JSON value")
+    }
+
+    /// Runs a command that must fail; what it prints, with no file left behind.
+    fn failure(&self, arguments: &str) -> String {
+        let before = self.files();
+        let output = self.lossc(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments}");
+        assert!(output.stdout.is_empty(), "{arguments}");
+        assert_eq!(self.files(), before, "{arguments}");
+        let error = stderr(&output);
+        assert!(error.starts_with("error: ") && !error.contains("panicked"), "{arguments}: {error}");
+        error.lines().next().unwrap_or_default().to_owned()
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).expect("readable");
+        let mut names: Vec<_> =
+            entries.map(|it| it.expect("readable").file_name().into_string().expect("UTF-8")).collect();
+        names.sort();
+        names
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn run_prints_the_loss_and_writes_the_gradient() {
+    let directory = Directory::new();
+    let report =
+        directory.json("run random-drop --logits x.npy --labels t.npy --seed 42 --grad g.npy --json");
+    let sample = sample(&[2, 40, 50], 0.1, 1);
+    let step = sample.step(&compiled("random-drop", &[]), &options(42, Balance::Image));
+    assert_eq!(report["loss"].as_f64().expect("a number") as f32, step.loss);
+    assert_eq!(report["groups"]["positives"], serde_json::json!(counts(&step.groups, "positives")));
+    assert_eq!(report["groups"]["kept"], serde_json::json!(counts(&step.groups, "kept")));
+    assert_eq!(report["seed"], 42);
+    let found: ArrayD<f32> = read_npy(directory.path().join("g.npy")).expect("readable");
+    assert_eq!(found.shape(), [2, 40, 50]);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), gradient(&step));
+}
+
+#[test]
+fn run_takes_options_balance_and_threads() {
+    let directory = Directory::new();
+    let base = "run random-drop --logits x.npy --labels t.npy --json";
+    let all = directory.json(&format!("{base} --set schedule=squ --balance batch --threads 3"));
+    assert_eq!(all["groups"]["positives"].as_array().map(Vec::len), Some(1));
+    assert_eq!(all["schedule"], "squ");
+    let one = directory.json(&format!("{base} --set schedule=squ --balance batch --threads 1"));
+    assert_eq!(all, one);
+    let plain = directory.lossc("run bce --logits x.npy --labels t.npy --reduction mean");
+    assert!(String::from_utf8_lossy(&plain.stdout).starts_with("loss "));
+}
+
+#[test]
+fn a_half_precision_gradient_is_a_half_precision_file() {
+    let directory = Directory::new();
+    let file = |name: &str| directory.path().join(name);
+    let bits: ArrayD<i16> =
+        sample(&[2, 40, 50], 0.1, 1).logits.mapv(|x| f16::from_f32(x).to_bits().cast_signed());
+    let mut bytes = vec![];
+    ndarray_npy::WriteNpyExt::write_npy(&bits, &mut bytes).expect("written");
+    let name = bytes.windows(3).position(|window| window == b"<i2").expect("the type's name");
+    bytes[name..name + 3].copy_from_slice(b"<f2");
+    fs::write(file("h.npy"), &bytes).expect("written");
+    directory.json("run random-drop --logits h.npy --labels t.npy --grad g.npy --json");
+    let mut found = fs::read(file("g.npy")).expect("readable");
+    let name = found.windows(3).position(|window| window == b"<f2").expect("the type's name");
+    found[name..name + 3].copy_from_slice(b"<i2");
+    let found = ArrayD::<i16>::read_npy(found.as_slice()).expect("the rest is as for integers");
+    assert_eq!(found.shape(), [2, 40, 50]);
+}
+
+#[test]
+fn nan_logits_are_a_warning() {
+    let directory = Directory::new();
+    let mut logits = sample(&[2, 40, 50], 0.1, 1).logits;
+    logits[[0, 1, 2]] = f32::NAN;
+    write_npy(directory.path().join("nan.npy"), &logits).expect("written");
+    let output = directory.lossc("run bce --logits nan.npy --labels t.npy --json");
+    assert!(output.status.success());
+    assert_eq!(stderr(&output), "warning: 1 logits are NaN\n");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["loss"], &report["nan_logits"]), (&"NaN".into(), &1.into()));
+}
+
+#[test]
+fn bad_input_is_one_line_and_leaves_nothing_behind() {
+    let directory = Directory::new();
+    let file = |name: &str| directory.path().join(name);
+    let whole = fs::read(file("x.npy")).expect("readable");
+    fs::write(file("short.npy"), &whole[..whole.len() - 7]).expect("written");
+    fs::write(file("junk.npy"), b"no array").expect("written");
+    fs::write(file("empty.npy"), b"").expect("written");
+    fs::write(file("wrong.mlir"), "func.func @f(%x: tensor<?x?xf32>) -> tensor<f32> {\n  %0 = \"loss.sum\"(%x) : (tensor<?x?xf32>) -> tensor<f32>\n  return %0 : tensor<f32>\n}\n").expect("written");
+    write_npy(file("f64.npy"), &ArrayD::<f64>::zeros(vec![2, 40, 50])).expect("written");
+    write_npy(file("small.npy"), &ArrayD::<u8>::zeros(vec![2, 40, 49])).expect("written");
+    write_npy(file("five.npy"), &ArrayD::<u8>::from_elem(vec![2, 40, 50], 5)).expect("written");
+    let run = |logits: &str, labels: &str, more: &str| {
+        directory.failure(&format!("run random-drop --logits {logits} --labels {labels} {more}"))
+    };
+    let cases = [
+        (run("short.npy", "t.npy", ""), "short.npy"),
+        (run("junk.npy", "t.npy", ""), "junk.npy"),
+        (run("empty.npy", "t.npy", ""), "empty.npy"),
+        (run("missing.npy", "t.npy", ""), "missing.npy"),
+        (run("f64.npy", "t.npy", ""), "<f8"),
+        (run("x.npy", "small.npy", "--grad g.npy"), "[2, 40, 49]"),
+        (run("x.npy", "five.npy", "--grad g.npy"), "4000 labels"),
+        (run("x.npy", "t.npy", "--grad missing/g.npy"), "missing/g.npy"),
+        (run("x.npy", "t.npy", "--grad ."), "directory"),
+        (run("x.npy", "t.npy", "--set schedule=cubic"), "linear, squ, log"),
+        (run("x.npy", "t.npy", "--set nonsense=1"), "schedule"),
+        (run("x.npy", "t.npy", "--ignore-index 99999999999"), "2^24"),
+        (run("x.npy", "t.npy", "--target sm_1"), "sm_1"),
+        (directory.failure("explain nonsense"), "random-drop"),
+        (directory.failure("explain missing.mlir"), "missing.mlir"),
+        (directory.failure("compile wrong.mlir --emit loss"), "wrong.mlir:2:8"),
+        (directory.failure("compile bce --emit ptx -o out.ptx"), "asm"),
+    ];
+    for (error, part) in cases {
+        assert!(error.contains(part), "`{error}` does not say `{part}`");
+    }
+}
+
+#[test]
+fn usage_errors_exit_with_2() {
+    let directory = Directory::new();
+    for arguments in [
+        "",
+        "nonsense",
+        "run",
+        "run bce --logits",
+        "compile bce --emit nonsense",
+        "run bce --logits x.npy --labels t.npy --balance none",
+    ] {
+        assert_eq!(directory.lossc(arguments).status.code(), Some(2), "{arguments}");
+    }
+}
+
+#[test]
+fn cuda_without_a_driver_says_so() {
+    if lossc_runtime::cuda::is_available() {
+        println!("skipped: this machine has an NVIDIA driver");
+        return;
+    }
+    let error = Directory::new().failure("run bce --logits x.npy --labels t.npy --target cuda");
+    assert!(error.contains("no NVIDIA driver"), "{error}");
+}
+
+#[test]
+fn list_shows_losses_and_options() {
+    let list = Directory::new().json("list --json");
+    let names: Vec<_> =
+        list.as_array().expect("an array").iter().map(|it| it["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["random-drop", "bce", "balanced-bce"]);
+    assert_eq!(list[0]["options"][0]["name"], "schedule");
+    assert_eq!(list[0]["options"][0]["default"], "log");
+}
+
+#[test]
+fn explain_shows_passes_and_rules() {
+    let directory = Directory::new();
+    for schedule in ["linear", "squ", "log"] {
+        let json = directory.json(&format!("explain random-drop --set schedule={schedule} --json"));
+        assert_eq!(json["passes"]["forward"], serde_json::json!({"before": 2, "after": 1}), "{schedule}");
+        assert_eq!(json["passes"]["backward"]["after"], 1, "{schedule}");
+        let names: Vec<_> =
+            json["rules"].as_array().expect("rules").iter().map(|it| it["name"].clone()).collect();
+        for rule in ["log-sigmoid", "sum-select-split", "sum-weight"] {
+            assert!(names.contains(&rule.into()), "{schedule}: {rule} is not among {names:?}");
+        }
+    }
+    let text = directory.lossc("explain random-drop").stdout;
+    assert!(String::from_utf8_lossy(&text).contains("sum-weight"));
+}
+
+#[test]
+fn compile_emits_every_stage() {
+    let directory = Directory::new();
+    let host = [
+        ("loss", "loss.sigmoid"),
+        ("stable", "loss.softplus"),
+        ("gradient", "loss.name = \"gradient\""),
+        ("optimised", "loss.exp"),
+        ("schedule", "kernel 0"),
+        ("mlir", "func.func"),
+        ("llvm", "define"),
+        ("asm", ".globl"),
+    ];
+    for (stage, part) in host {
+        let output = directory.lossc(&format!("compile random-drop --emit {stage}"));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(part), "{stage}: {}", stderr(&output));
+    }
+    let output = directory.lossc("compile random-drop --target sm_90 --emit ptx -o loss.ptx");
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", stderr(&output));
+    let ptx = fs::read_to_string(directory.path().join("loss.ptx")).expect("written");
+    assert!(ptx.contains(".target sm_90"));
+}
+
+#[test]
+fn a_dump_has_one_numbered_file_a_stage() {
+    let directory = Directory::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
+    command.current_dir(directory.path()).env("LOSSC_DUMP", "dump");
+    command.args("run bce --logits x.npy --labels t.npy".split_whitespace());
+    assert!(command.status().expect("runs").success());
+    let entries = fs::read_dir(directory.path().join("dump/bce")).expect("a directory a loss");
+    let mut names: Vec<_> =
+        entries.map(|it| it.expect("readable").file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    assert!(names[0] == "00-loss.mlir" && names[1] == "01-stable.mlir", "{names:?}");
+    assert!(names.iter().any(|name| name.ends_with("assembly.s")), "{names:?}");
+}

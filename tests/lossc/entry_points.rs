@@ -1,0 +1,91 @@
+//! Forward, backward, both at once, and in parts.
+
+use lossc::{Balance, Compiler, Options, Seed, TensorView};
+
+use crate::data::{bits, compile, compiled, gradient, host, options, sample};
+
+#[test]
+fn forward_then_backward_is_forward_backward() {
+    let sample = sample(&[2, 3, 45, 67], 0.05, 1);
+    for name in ["random-drop", "bce", "balanced-bce"] {
+        let compiled = compiled(name, &[]);
+        let options = options(4, Balance::Channel);
+        let step = sample.step(&compiled, &options);
+        let forward = compiled.forward(&sample.logits, &sample.labels, options).expect("runs");
+        assert_eq!(forward.loss.to_bits(), step.loss.to_bits(), "{name}");
+        assert_eq!(forward.groups, step.groups, "{name}");
+        let gradient =
+            compiled.backward(&sample.logits, &sample.labels, &forward.residuals, 1.0).expect("runs");
+        assert_eq!(gradient.bytes(), step.gradient.bytes(), "{name}");
+    }
+}
+
+#[test]
+fn the_upstream_gradient_scales_the_gradient() {
+    let sample = sample(&[45, 67], 0.05, 1);
+    let compiled = compiled("random-drop", &[]);
+    let options = options(4, Balance::Image);
+    let forward = compiled.forward(&sample.logits, &sample.labels, options.clone()).expect("runs");
+    let plain = gradient(&sample.step(&compiled, &options));
+    let backward =
+        compiled.backward(&sample.logits, &sample.labels, &forward.residuals, -0.25).expect("runs");
+    let scaled = backward.to_array::<f32>().expect("f32");
+    for (scaled, plain) in scaled.iter().zip(&plain) {
+        assert_eq!(*scaled, -0.25 * plain);
+    }
+    let at_once = Options { scalars: vec![("upstream".into(), -0.25)], ..options };
+    let step = sample.step(&compiled, &at_once);
+    assert_eq!(step.gradient.bytes(), backward.bytes());
+    assert_eq!(step.loss.to_bits(), forward.loss.to_bits(), "the loss itself is not scaled");
+}
+
+#[test]
+fn a_stream_draws_other_numbers() {
+    let sample = sample(&[100, 100], 0.05, 1);
+    let compiled = compiled("random-drop", &[]);
+    let of = |seed, stream| {
+        bits(&sample.step(&compiled, &Options { seed: Seed(seed), stream, ..Options::default() }))
+    };
+    assert_eq!(of(1, 0), of(1, 0));
+    assert_ne!(of(1, 0), of(1, 1));
+    assert_ne!(of(1, 0), of(2, 0));
+}
+
+/// Two workers with one image each find the loss of both under `batch` balance,
+/// but for their own random numbers.
+#[test]
+fn workers_add_their_sums() {
+    let whole = sample(&[2, 1, 40, 40], 0.1, 3);
+    let compiled = compile("balanced-bce", &[], Compiler::new(host()));
+    let options = options(1, Balance::Batch);
+    let expected = compiled.forward(&whole.logits, &whole.labels, options.clone()).expect("runs");
+
+    let shape = [1, 1, 40, 40];
+    let (logits, labels) =
+        (whole.logits.as_slice().expect("standard"), whole.labels.as_slice().expect("standard"));
+    let worker = |index: usize| {
+        let part = index * 1600..(index + 1) * 1600;
+        let logits = TensorView::from_slice(&shape, &logits[part.clone()]).expect("fits");
+        let labels = TensorView::from_slice(&shape, &labels[part]).expect("fits");
+        [logits, labels]
+    };
+    let mut sums = compiled.forward_partials(&worker(0), &options).expect("runs");
+    let others = compiled.forward_partials(&worker(1), &options).expect("runs");
+    sums.merge(0, &others).expect("sums of one loss");
+    let total = compiled.finish(&worker(0), sums).expect("runs");
+    assert_eq!(total.groups, expected.groups);
+    assert!((total.loss - expected.loss).abs() <= 1e-6 * expected.loss);
+}
+
+#[test]
+fn calls_from_several_threads_take_turns() {
+    let sample = sample(&[200, 200], 0.05, 9);
+    let compiled = compiled("random-drop", &[]);
+    let options = options(4, Balance::Image);
+    let expected = bits(&sample.step(&compiled, &options));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(bits(&sample.step(&compiled, &options)), expected));
+        }
+    });
+}
