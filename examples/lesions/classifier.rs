@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
@@ -10,7 +10,8 @@ use rayon::prelude::*;
 use crate::features::FEATURES;
 
 const HIDDEN: usize = 16;
-/// Where each part lies in the list of parameters.
+/// Where each part lies in the list of parameters. Weights have one row an
+/// output.
 const HIDDEN_WEIGHTS: Range<usize> = 0..FEATURES * HIDDEN;
 const HIDDEN_BIAS: Range<usize> = HIDDEN_WEIGHTS.end..HIDDEN_WEIGHTS.end + HIDDEN;
 const OUTPUT_WEIGHTS: Range<usize> = HIDDEN_BIAS.end..HIDDEN_BIAS.end + HIDDEN;
@@ -21,7 +22,8 @@ const PARAMETERS: usize = OUTPUT_BIAS + 1;
 /// result does not depend on the number of threads.
 const BATCH: usize = 4096;
 
-/// `logit = output · tanh(hidden · features + bias) + bias`.
+/// `logit = output · s(hidden · features + bias) + bias` with the softsign
+/// `s(x) = x / (1 + |x|)`, which costs a tenth of a tanh.
 #[derive(Clone)]
 pub struct Classifier {
     parameters: Array1<f32>,
@@ -29,6 +31,7 @@ pub struct Classifier {
 
 /// What the forward pass computed, which the backward pass needs again.
 pub struct Activations {
+    /// A batch each: one row a hidden unit, one column a pixel.
     hidden: Vec<Array2<f32>>,
     /// One row of logits, one column a pixel.
     pub logits: Array2<f32>,
@@ -48,95 +51,85 @@ impl Classifier {
         Self { parameters }
     }
 
-    /// Computes the logits of the pixels in the rows of `features`.
-    pub fn forward(&self, features: ArrayView2<'_, f32>) -> Activations {
-        let results: Vec<_> = batches(&features)
-            .into_par_iter()
-            .map(|batch| self.forward_batch(batch))
-            .collect();
+    /// Computes the logits of the pixels in the columns of `features`.
+    pub fn forward(&self, features: &Array2<f32>) -> Activations {
+        let results: Vec<_> =
+            batches(features).into_par_iter().map(|batch| self.forward_batch(&batch)).collect();
         let mut hidden = Vec::with_capacity(results.len());
-        let mut logits = Vec::with_capacity(features.nrows());
+        let mut logits = Vec::with_capacity(features.ncols());
         for (batch_hidden, batch_logits) in results {
             hidden.push(batch_hidden);
             logits.extend(batch_logits);
         }
-        let logits = Array2::from_shape_vec((1, features.nrows()), logits)
-            .expect("one logit a row of features");
+        let logits =
+            Array2::from_shape_vec((1, features.ncols()), logits).expect("one logit a column of features");
         Activations { hidden, logits }
     }
 
-    fn forward_batch(&self, features: ArrayView2<'_, f32>) -> (Array2<f32>, Array1<f32>) {
-        let mut hidden = features.dot(&self.hidden_weights());
-        hidden += &self.parameters.slice(s![HIDDEN_BIAS]);
-        hidden.mapv_inplace(f32::tanh);
-        let logits = hidden.dot(&self.output_weights()) + self.parameters[OUTPUT_BIAS];
+    fn forward_batch(&self, features: &ArrayView2<'_, f32>) -> (Array2<f32>, Array2<f32>) {
+        let bias = self.parameters.slice(s![HIDDEN_BIAS]);
+        let mut hidden = self.matrix(HIDDEN_WEIGHTS, FEATURES).dot(features);
+        hidden += &bias.insert_axis(Axis(1));
+        hidden.mapv_inplace(|value| value / (1.0 + value.abs()));
+        let mut logits = self.matrix(OUTPUT_WEIGHTS, HIDDEN).dot(&hidden);
+        logits += self.parameters[OUTPUT_BIAS];
         (hidden, logits)
     }
 
     /// The gradient by every parameter, from the gradient by every logit.
     pub fn backward(
         &self,
-        features: ArrayView2<'_, f32>,
+        features: &Array2<f32>,
         activations: &Activations,
-        by_logit: ArrayView2<'_, f32>,
+        by_logit: &Array2<f32>,
     ) -> Array1<f32> {
-        let by_logit = by_logit.row(0);
-        let parts: Vec<_> = batches(&features)
+        let parts: Vec<_> = batches(features)
             .into_par_iter()
             .zip(&activations.hidden)
-            .zip(by_logit.axis_chunks_iter(Axis(0), BATCH).collect::<Vec<_>>())
-            .map(|((features, hidden), by_logit)| self.backward_batch(features, hidden, by_logit))
+            .zip(batches(by_logit))
+            .map(|((features, hidden), by_logit)| self.backward_batch(&features, hidden, &by_logit))
             .collect();
-        parts
-            .iter()
-            .fold(Array1::zeros(PARAMETERS), |sum, part| sum + part)
+        parts.iter().fold(Array1::zeros(PARAMETERS), |sum, part| sum + part)
     }
 
     fn backward_batch(
         &self,
-        features: ArrayView2<'_, f32>,
+        features: &ArrayView2<'_, f32>,
         hidden: &Array2<f32>,
-        by_logit: ArrayView1<'_, f32>,
+        by_logit: &ArrayView2<'_, f32>,
     ) -> Array1<f32> {
-        let weights = self.output_weights();
-        let mut by_hidden = hidden.mapv(|value| 1.0 - value * value);
-        by_hidden *= &weights;
-        by_hidden *= &by_logit.insert_axis(Axis(1));
-        let by_weights = features.t().dot(&by_hidden);
-        let mut gradient = Array1::zeros(PARAMETERS);
-        gradient
-            .slice_mut(s![HIDDEN_WEIGHTS])
-            .iter_mut()
-            .zip(&by_weights)
-            .for_each(|(target, &value)| *target = value);
-        gradient
-            .slice_mut(s![HIDDEN_BIAS])
-            .assign(&by_hidden.sum_axis(Axis(0)));
-        gradient
-            .slice_mut(s![OUTPUT_WEIGHTS])
-            .assign(&by_logit.dot(hidden));
-        gradient[OUTPUT_BIAS] = by_logit.sum();
-        gradient
+        let mut by_hidden = self.matrix(OUTPUT_WEIGHTS, HIDDEN).t().dot(by_logit);
+        by_hidden.zip_mut_with(hidden, |slope, &value| {
+            *slope *= (1.0 - value.abs()).powi(2);
+        });
+        let by_weights = by_hidden.dot(&features.t());
+        let by_output = hidden.dot(&by_logit.row(0));
+        by_weights
+            .iter()
+            .copied()
+            .chain(by_hidden.sum_axis(Axis(1)))
+            .chain(by_output)
+            .chain([by_logit.sum()])
+            .collect()
     }
 
-    fn hidden_weights(&self) -> ArrayView2<'_, f32> {
+    /// A range of the parameters as a matrix with one row an output.
+    fn matrix(&self, range: Range<usize>, inputs: usize) -> ArrayView2<'_, f32> {
+        let outputs = range.len() / inputs;
         self.parameters
-            .slice(s![HIDDEN_WEIGHTS])
-            .into_shape_with_order((FEATURES, HIDDEN))
-            .expect("the range has that many weights")
-    }
-
-    fn output_weights(&self) -> ArrayView1<'_, f32> {
-        self.parameters.slice(s![OUTPUT_WEIGHTS])
+            .slice(s![range])
+            .into_shape_with_order((outputs, inputs))
+            .expect("the range has a whole number of rows")
     }
 }
 
-fn batches<'a>(features: &ArrayView2<'a, f32>) -> Vec<ArrayView2<'a, f32>> {
-    (0..features.nrows())
+/// Cuts the columns, which are pixels, into batches.
+fn batches(table: &Array2<f32>) -> Vec<ArrayView2<'_, f32>> {
+    (0..table.ncols())
         .step_by(BATCH)
         .map(|start| {
-            let end = (start + BATCH).min(features.nrows());
-            features.clone().slice_move(s![start..end, ..])
+            let end = (start + BATCH).min(table.ncols());
+            table.slice(s![.., start..end])
         })
         .collect()
 }
@@ -156,11 +149,7 @@ impl Adam {
 
     /// An optimiser that has seen no gradient yet.
     pub fn new() -> Self {
-        Self {
-            mean: Array1::zeros(PARAMETERS),
-            square: Array1::zeros(PARAMETERS),
-            steps: 0,
-        }
+        Self { mean: Array1::zeros(PARAMETERS), square: Array1::zeros(PARAMETERS), steps: 0 }
     }
 
     /// Moves the classifier's parameters by one step against the gradient.

@@ -26,18 +26,13 @@ pub fn precision_recall(scores: &[f32], labels: &[u8]) -> PrecisionRecall {
         }
         last_found = found;
     }
-    PrecisionRecall {
-        points,
-        average_precision: average_precision as f32,
-    }
+    PrecisionRecall { points, average_precision: average_precision as f32 }
 }
 
 /// The score that the `count` highest scores reach.
 pub fn threshold_for(scores: &[f32], count: usize) -> f32 {
     let order = by_falling_score(scores);
-    order
-        .get(count.saturating_sub(1))
-        .map_or(f32::INFINITY, |&pixel| scores[pixel])
+    order.get(count.saturating_sub(1)).map_or(f32::INFINITY, |&pixel| scores[pixel])
 }
 
 fn by_falling_score(scores: &[f32]) -> Vec<usize> {

@@ -3,7 +3,7 @@
 use image::{ImageBuffer, Luma};
 use imageproc::filter::gaussian_blur_f32;
 use imageproc::morphology::{Mask, grayscale_close};
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::retina::Retina;
@@ -44,26 +44,24 @@ impl Features {
         Self { images }
     }
 
-    /// One row a pixel of `places`, one column a feature.
+    /// One row a feature, one column a pixel of `places`.
     pub fn table(&self, places: &[(u32, u32)]) -> Array2<f32> {
-        Array2::from_shape_fn((places.len(), FEATURES), |(row, feature)| {
-            let (x, y) = places[row];
+        Array2::from_shape_fn((FEATURES, places.len()), |(feature, pixel)| {
+            let (x, y) = places[pixel];
             self.images[feature].get_pixel(x, y).0[0]
         })
     }
 }
 
-/// Shifts and scales every column to mean 0 and deviation 1 on the first table,
-/// and the second table by the same amounts.
+/// Shifts and scales every feature to mean 0 and deviation 1 on the first
+/// table, and the second table by the same amounts.
 pub fn normalise(training: &mut Array2<f32>, held_out: &mut Array2<f32>) {
     for feature in 0..FEATURES {
-        let column = training.index_axis(Axis(1), feature).mapv(f64::from);
-        let mean = column.mean().unwrap_or(0.0);
-        let deviation = column.std(0.0).max(f64::MIN_POSITIVE);
+        let values = training.row(feature).mapv(f64::from);
+        let mean = values.mean().unwrap_or(0.0);
+        let deviation = values.std(0.0).max(f64::MIN_POSITIVE);
         for table in [&mut *training, &mut *held_out] {
-            table
-                .index_axis_mut(Axis(1), feature)
-                .mapv_inplace(|value| ((f64::from(value) - mean) / deviation) as f32);
+            table.row_mut(feature).mapv_inplace(|value| ((f64::from(value) - mean) / deviation) as f32);
         }
     }
 }
@@ -84,10 +82,7 @@ fn relative_contrast(retina: &Retina) -> FloatImage {
 }
 
 fn blurs<const N: usize>(image: &FloatImage, scales: [f32; N]) -> [FloatImage; N] {
-    let mut blurred: Vec<_> = scales
-        .par_iter()
-        .map(|&scale| gaussian_blur_f32(image, scale))
-        .collect();
+    let mut blurred: Vec<_> = scales.par_iter().map(|&scale| gaussian_blur_f32(image, scale)).collect();
     std::array::from_fn(|index| std::mem::take(&mut blurred[index]))
 }
 
@@ -100,10 +95,8 @@ fn difference(finer: &FloatImage, coarser: &FloatImage) -> FloatImage {
 fn local_deviation(contrast: &FloatImage) -> FloatImage {
     const SCALE: f32 = 4.0;
     let squares = combine(contrast, contrast, |a, b| a * b);
-    let (mean, mean_square) = rayon::join(
-        || gaussian_blur_f32(contrast, SCALE),
-        || gaussian_blur_f32(&squares, SCALE),
-    );
+    let (mean, mean_square) =
+        rayon::join(|| gaussian_blur_f32(contrast, SCALE), || gaussian_blur_f32(&squares, SCALE));
     combine(&mean, &mean_square, |mean, square| (square - mean * mean).max(0.0).sqrt())
 }
 
@@ -133,24 +126,17 @@ fn curvatures(image: &FloatImage) -> (FloatImage, FloatImage) {
 /// Black top-hats: the morphological closing less the image, which keeps what
 /// is dark and smaller than a disc of the given radius.
 fn top_hats<const N: usize>(contrast: &FloatImage, radii: [u8; N]) -> Vec<FloatImage> {
-    let grey = map(contrast, |value| {
-        (128.0 + GREY_LEVELS * value).round().clamp(0.0, 255.0) as u8
-    });
+    let grey = map(contrast, |value| (128.0 + GREY_LEVELS * value).round().clamp(0.0, 255.0) as u8);
     radii
         .par_iter()
         .map(|&radius| {
             let closed = grayscale_close(&grey, &Mask::disk(radius));
-            combine(&closed, &grey, |closed, grey| {
-                (f32::from(closed) - f32::from(grey)) / GREY_LEVELS
-            })
+            combine(&closed, &grey, |closed, grey| (f32::from(closed) - f32::from(grey)) / GREY_LEVELS)
         })
         .collect()
 }
 
-fn map<A, B>(
-    image: &ImageBuffer<Luma<A>, Vec<A>>,
-    function: impl Fn(A) -> B,
-) -> ImageBuffer<Luma<B>, Vec<B>>
+fn map<A, B>(image: &ImageBuffer<Luma<A>, Vec<A>>, function: impl Fn(A) -> B) -> ImageBuffer<Luma<B>, Vec<B>>
 where
     Luma<A>: image::Pixel<Subpixel = A>,
     Luma<B>: image::Pixel<Subpixel = B>,
@@ -178,20 +164,15 @@ where
 
 /// Applies a function of the 3×3 neighbourhood; the outermost pixels, which are
 /// never in the field of view, stay 0.
-fn stencil(
-    image: &FloatImage,
-    function: impl Fn(&dyn Fn(i32, i32) -> f32) -> f32 + Sync,
-) -> FloatImage {
+fn stencil(image: &FloatImage, function: impl Fn(&dyn Fn(i32, i32) -> f32) -> f32 + Sync) -> FloatImage {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let source = image.as_raw();
     let mut values = vec![0.0; source.len()];
-    values.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
-        if y == 0 || y + 1 == height {
-            return;
-        }
-        for x in 1..width - 1 {
+    let inner_rows = values.par_chunks_mut(width).enumerate();
+    inner_rows.skip(1).take(height - 2).for_each(|(y, row)| {
+        for (x, value) in row.iter_mut().enumerate().take(width - 1).skip(1) {
             let centre = (y * width + x) as i32;
-            row[x] = function(&|dx, dy| source[(centre + dy * width as i32 + dx) as usize]);
+            *value = function(&|dx, dy| source[(centre + dy * width as i32 + dx) as usize]);
         }
     });
     FloatImage::from_vec(image.width(), image.height(), values).expect("one value a pixel")

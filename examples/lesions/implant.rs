@@ -1,4 +1,11 @@
 //! Implants microaneurysms of the measured kind into a normal retina.
+//!
+//! A pixel of the detail they were measured on is taken as a pixel of the
+//! photograph: neither file says how large a pixel is on the retina. What speaks
+//! for it is the optic disc, about 200 pixels high in the photograph and 1.8 mm
+//! in most eyes, by which the implants are 30 to 40 µm wide at half their depth.
+//! An implant is a dark Gaussian, smoother than a real lesion, and has not been
+//! through the camera's compression.
 
 use image::{GrayImage, Luma};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -30,12 +37,7 @@ pub struct Implanted {
 
 /// Implants lesions, in turns left and right of the middle column, until
 /// `fraction` of the field of view is labelled lesion.
-pub fn implant(
-    retina: &Retina,
-    measured: &[Microaneurysm],
-    fraction: f32,
-    seed: u64,
-) -> Implanted {
+pub fn implant(retina: &Retina, measured: &[Microaneurysm], fraction: f32, seed: u64) -> Implanted {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut result = Implanted {
         retina: retina.clone(),
@@ -75,20 +77,13 @@ fn draw_lesion(
 fn draw_place(so_far: &Implanted, random: &mut Xoshiro256PlusPlus) -> (f32, f32) {
     let (width, height) = so_far.labels.dimensions();
     let middle = (width / 2) as f32;
-    let columns = if so_far.lesions.len().is_multiple_of(2) {
-        0.0..middle
-    } else {
-        middle..width as f32
-    };
+    let columns = if so_far.lesions.len().is_multiple_of(2) { 0.0..middle } else { middle..width as f32 };
     loop {
         let x = random.random_range(columns.clone());
         let y = random.random_range(0.0..height as f32);
         let is_apart = |lesion: &Microaneurysm| (lesion.x - x).hypot(lesion.y - y) > SEPARATION;
         let off_middle = (x - middle).abs() > SEPARATION;
-        if off_middle
-            && so_far.retina.contains(x as u32, y as u32)
-            && so_far.lesions.iter().all(is_apart)
-        {
+        if off_middle && so_far.retina.contains(x as u32, y as u32) && so_far.lesions.iter().all(is_apart) {
             return (x, y);
         }
     }

@@ -3,9 +3,8 @@
 
 use std::error::Error;
 
-use ndarray::{Array2, ArrayView2};
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
+use lossc::{Compiled, Compiler, GroupValues, Loss, Seed, Target};
+use ndarray::{Array2, Ix2};
 
 /// A loss of the library and how to show it.
 pub struct LossSpec {
@@ -41,12 +40,7 @@ impl Divisor {
 
 /// The losses in the order in which they are shown.
 pub const LOSSES: [LossSpec; 5] = [
-    LossSpec {
-        name: "bce",
-        library: "bce",
-        options: &[],
-        divisor: Divisor::Pixels,
-    },
+    LossSpec { name: "bce", library: "bce", options: &[], divisor: Divisor::Pixels },
     LossSpec {
         name: "balanced-bce",
         library: "balanced-bce",
@@ -74,10 +68,7 @@ pub const LOSSES: [LossSpec; 5] = [
 ];
 
 /// A loss compiled for this machine.
-pub struct CompiledLoss {
-    library: &'static str,
-    schedule: Option<&'static str>,
-}
+pub struct CompiledLoss(Compiled);
 
 /// What one call of a loss delivers.
 pub struct Step {
@@ -92,59 +83,29 @@ pub struct Step {
 impl CompiledLoss {
     /// Compiles a loss of the library.
     pub fn new(spec: &LossSpec) -> Result<Self, Box<dyn Error>> {
-        Ok(Self {
-            library: spec.library,
-            schedule: spec.options.first().map(|option| option.1),
-        })
+        let mut loss = Loss::library(spec.library)?;
+        for (name, value) in spec.options {
+            loss = loss.with(name, value)?;
+        }
+        Ok(Self(Compiler::new(Target::host()?).compile(&loss)?))
     }
 
     /// The loss of logits against labels, with its gradient.
     pub fn step(
         &mut self,
-        logits: ArrayView2<'_, f32>,
-        labels: ArrayView2<'_, u8>,
+        logits: &Array2<f32>,
+        labels: &Array2<u8>,
         seed: u64,
     ) -> Result<Step, Box<dyn Error>> {
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let keep: Vec<bool> = logits
-            .iter()
-            .zip(&labels)
-            .map(|(&x, &t)| {
-                let u: f64 = random.random();
-                let q = 1.0 / (1.0 + f64::from(x).exp());
-                t == 1
-                    || match self.schedule {
-                        None => true,
-                        Some("linear") => u >= q,
-                        Some("squ") => u >= q * q,
-                        Some(_) => u >= 1.0 + q.log10(),
-                    }
-            })
-            .collect();
-        let p = labels.iter().filter(|&&t| t == 1).count() as f64;
-        let n = keep.iter().filter(|&&k| k).count() as f64 - p;
-        let (wp, wn) = if self.library == "bce" {
-            (1.0, 1.0)
-        } else {
-            (n / (n + p), p / (n + p))
-        };
-        let mut loss = 0.0;
-        let mut gradient = Vec::with_capacity(keep.len());
-        for ((&x, &t), &keep) in logits.iter().zip(&labels).zip(&keep) {
-            let x = f64::from(x);
-            let (w, y) = if t == 1 { (wp, -x) } else { (wn, x) };
-            if keep {
-                loss += w * (y.max(0.0) + (-y.abs()).exp().ln_1p());
-                let s = 1.0 / (1.0 + (-x).exp());
-                gradient.push((w * (s - f64::from(t))) as f32);
-            } else {
-                gradient.push(0.0);
-            }
-        }
+        let step = self.0.forward_backward(logits, labels, Seed(seed))?;
+        let kept = step.groups.iter().find(|group| group.name == "kept");
         Ok(Step {
-            loss: loss as f32,
-            gradient: Array2::from_shape_vec(logits.dim(), gradient)?,
-            kept: self.schedule.map(|_| n as i64),
+            loss: step.loss,
+            gradient: step.gradient.to_array::<f32>()?.into_dimensionality::<Ix2>()?,
+            kept: kept.and_then(|group| match &group.values {
+                GroupValues::Count(counts) => counts.first().copied(),
+                GroupValues::Float(_) => None,
+            }),
         })
     }
 }

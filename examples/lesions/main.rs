@@ -36,6 +36,7 @@ use crate::features::Features;
 use crate::implant::Implanted;
 use crate::loss::{LOSSES, LossSpec};
 use crate::microaneurysm::Microaneurysm;
+use crate::overlay::Panel;
 use crate::retina::Retina;
 use crate::training::{Half, Trained, train};
 
@@ -50,8 +51,11 @@ const QUICK_STEPS: u64 = 6;
 #[command(about = "Trains a detector of implanted microaneurysms with five losses")]
 struct Arguments {
     /// Takes a few steps only, to see that everything runs
-    #[arg(long)]
+    #[arg(long, conflicts_with = "steps")]
     quick: bool,
+    /// The steps of training with each loss
+    #[arg(long, default_value_t = STEPS, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
     /// The folder for the pictures
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/demo"))]
     output: PathBuf,
@@ -76,12 +80,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let folder = &arguments.output;
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let image = make_image()?;
     let (training, held_out) = split(&image);
-    let steps = if arguments.quick { QUICK_STEPS } else { STEPS };
+    let steps = if arguments.quick { QUICK_STEPS } else { arguments.steps };
     let entries = compare(&training, &held_out, steps)?;
     print_table(&entries, &training, steps);
-    write_pictures(&image, &held_out, &entries, &arguments.output)
+    write_pictures(&image, &held_out, &entries, folder)
 }
 
 fn make_image() -> Result<Implanted, Box<dyn Error>> {
@@ -139,7 +145,7 @@ fn compare(training: &Half, held_out: &Half, steps: u64) -> Result<Vec<Entry>, B
     for spec in &LOSSES {
         bar.set_message(spec.name);
         let trained = train(spec, training, &start, steps, || bar.inc(1))?;
-        let scores = trained.classifier.forward(held_out.features.view()).logits;
+        let scores = trained.classifier.forward(&held_out.features).logits;
         let scores = scores.into_raw_vec_and_offset().0;
         let labels = held_out.labels.row(0).to_vec();
         let curve = precision_recall(&scores, &labels);
@@ -165,7 +171,12 @@ fn print_table(entries: &[Entry], training: &Half, steps: u64) {
     );
     println!(
         "{:<20} {:>9} {:>11} {:>16} {:>13} {:>13}",
-        "", "precision", "(mean)", format!("of {negatives}"), "gradient (ms)", "(ms)"
+        "",
+        "precision",
+        "(mean)",
+        format!("of {negatives}"),
+        "gradient (ms)",
+        "(ms)"
     );
     for Entry { spec, trained, curve, .. } in entries {
         let kept = trained.kept.map_or("all".to_owned(), |kept| kept.to_string());
@@ -191,22 +202,27 @@ fn write_pictures(
     entries: &[Entry],
     folder: &Path,
 ) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     picture::register_fonts()?;
     let plot = folder.join("precision_recall.png");
     let curves: Vec<_> = entries.iter().map(|entry| (entry.spec.name, &entry.curve)).collect();
     plot::plot(&curves, &plot)?;
     let overlay = folder.join("overlay.png");
     if let [first, .., last] = entries {
-        let panels = [first, last].map(|entry| overlay::Panel {
-            title: format!(
-                "{} (average precision {:.3})",
-                entry.spec.name, entry.curve.average_precision
-            ),
-            scores: &entry.scores,
-        });
-        overlay::draw(image, held_out, panels, &overlay)?;
+        let panels = [photo_panel(), panel(first), panel(last)];
+        overlay::draw(image, held_out, &panels, &overlay)?;
     }
     println!("\nwrote {}\nwrote {}", plot.display(), overlay.display());
     Ok(())
+}
+
+fn photo_panel() -> Panel<'static> {
+    Panel { title: "photograph, lesions implanted".to_owned(), scores: None }
+}
+
+fn panel(entry: &Entry) -> Panel<'_> {
+    let precision = entry.curve.average_precision;
+    Panel {
+        title: format!("{} (average precision {precision:.3})", entry.spec.name),
+        scores: Some(&entry.scores),
+    }
 }

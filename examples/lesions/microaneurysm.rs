@@ -54,9 +54,7 @@ pub struct Measurement {
 
 /// Finds the `count` most spot-like places of a photograph and fits them.
 pub fn measure(path: &Path, count: usize) -> Result<Vec<Measurement>, Box<dyn Error>> {
-    let image = image::open(path)
-        .map_err(|error| format!("{}: {error}", path.display()))?
-        .to_luma8();
+    let image = image::open(path).map_err(|error| format!("{}: {error}", path.display()))?.to_luma8();
     let spots = find_spots(&image, count);
     if spots.len() < count {
         return Err(format!("{}: {} spots of {count} found", path.display(), spots.len()).into());
@@ -135,10 +133,8 @@ fn fit_depth(profile: &[(f32, f32)], radius: f32) -> (f32, f32, f32) {
     let product: f32 = profile.iter().map(|&(square, depth)| shape(square) * depth).sum();
     let norm: f32 = profile.iter().map(|&(square, _)| shape(square).powi(2)).sum();
     let depth = product / norm;
-    let error: f32 = profile
-        .iter()
-        .map(|&(square, measured)| (measured - depth * shape(square)).powi(2))
-        .sum();
+    let error: f32 =
+        profile.iter().map(|&(square, measured)| (measured - depth * shape(square)).powi(2)).sum();
     (radius, depth, (error / profile.len() as f32).sqrt())
 }
 
@@ -155,9 +151,7 @@ fn pixels(
 ) -> impl Iterator<Item = (f32, f32, f32)> {
     image.enumerate_pixels().filter_map(move |(px, py, value)| {
         let (px, py) = (px as f32, py as f32);
-        range
-            .contains(&(px - x).hypot(py - y))
-            .then(|| (px, py, f32::from(value.0[0])))
+        range.contains(&(px - x).hypot(py - y)).then(|| (px, py, f32::from(value.0[0])))
     })
 }
 

@@ -1,4 +1,4 @@
-//! What two classifiers mark on a part of the held-out half, side by side.
+//! A part of the held-out half with what classifiers mark on it, side by side.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,14 +14,15 @@ use crate::microaneurysm::Microaneurysm;
 use crate::picture::{FONT, save};
 use crate::training::Half;
 
+const PANELS: usize = 3;
 /// Pixels of the photograph along a side of the part that is shown.
-const PART: u32 = 300;
+const PART: u32 = 240;
 const ZOOM: u32 = 3;
 const PANEL: u32 = PART * ZOOM;
 const GAP: u32 = 16;
 const HEADER: u32 = 56;
 const FOOTER: u32 = 48;
-const SIZE: (u32, u32) = (2 * PANEL + 3 * GAP, HEADER + PANEL + FOOTER);
+const SIZE: (u32, u32) = (PANELS as u32 * (PANEL + GAP) + GAP, HEADER + PANEL + FOOTER);
 /// Pixels of the photograph: the circles around the true lesions.
 const CIRCLE: f32 = 9.0;
 
@@ -30,30 +31,31 @@ const FALSE_ALARM: Rgb<u8> = Rgb([240, 60, 50]);
 const MISSED: Rgb<u8> = Rgb([255, 210, 0]);
 const TRUE_LESION: Rgb<u8> = Rgb([90, 190, 255]);
 
-/// The scores of one classifier on the held-out half.
+/// One panel of the picture.
 pub struct Panel<'a> {
     /// What stands above the panel.
     pub title: String,
-    /// One score a pixel of the half.
-    pub scores: &'a [f32],
+    /// A classifier's score of each pixel of the half; none for the photograph
+    /// alone.
+    pub scores: Option<&'a [f32]>,
 }
 
-/// Draws two panels and writes them as PNG. Each classifier marks as many
-/// pixels as the half has lesion pixels, so that both are equally generous.
+/// Draws the panels and writes them as PNG. Each classifier marks as many
+/// pixels as the half has lesion pixels, so that all are equally generous.
 pub fn draw(
     image: &Implanted,
     half: &Half,
-    panels: [Panel<'_>; 2],
+    panels: &[Panel<'_>; PANELS],
     path: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let corner = richest_part(half, &image.lesions);
     let mut picture = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([255; 3]));
-    for (index, panel) in (0_u32..).zip(&panels) {
+    for (index, panel) in (0_u32..).zip(panels) {
         let drawn = draw_panel(image, half, panel.scores, corner);
         let left = GAP + index * (PANEL + GAP);
         overlay(&mut picture, &drawn, i64::from(left), i64::from(HEADER));
     }
-    write_texts(&mut picture, &panels)?;
+    write_texts(&mut picture, panels)?;
     save(&picture, path)
 }
 
@@ -71,19 +73,27 @@ fn richest_part(half: &Half, lesions: &[Microaneurysm]) -> (u32, u32) {
     };
     (top..bottom.saturating_sub(PART).max(top + 1))
         .step_by(10)
-        .flat_map(|y| {
-            (left..right.saturating_sub(PART).max(left + 1))
-                .step_by(10)
-                .map(move |x| (x, y))
-        })
+        .flat_map(|y| (left..right.saturating_sub(PART).max(left + 1)).step_by(10).map(move |x| (x, y)))
         .max_by_key(|&(x, y)| lesions.iter().filter(|lesion| inside(lesion, x, y)).count())
         .unwrap_or((left, top))
 }
 
-fn draw_panel(image: &Implanted, half: &Half, scores: &[f32], corner: (u32, u32)) -> RgbImage {
+fn draw_panel(image: &Implanted, half: &Half, scores: Option<&[f32]>, corner: (u32, u32)) -> RgbImage {
     let mut photo = stretched(&image.retina.green, corner);
+    if let Some(scores) = scores {
+        mark(&mut photo, half, scores, corner);
+    }
+    let mut panel = resize(&photo, PANEL, PANEL, FilterType::Nearest);
+    for lesion in &image.lesions {
+        draw_circle(&mut panel, lesion, corner);
+    }
+    panel
+}
+
+fn mark(photo: &mut RgbImage, half: &Half, scores: &[f32], corner: (u32, u32)) {
     let threshold = threshold_for(scores, half.positives());
     for ((&(x, y), &label), &score) in half.places.iter().zip(&half.labels).zip(scores) {
+        // Left of or above the part, the difference wraps to a large number.
         let (x, y) = (x.wrapping_sub(corner.0), y.wrapping_sub(corner.1));
         if x < PART && y < PART {
             match (label == 1, score >= threshold) {
@@ -94,11 +104,6 @@ fn draw_panel(image: &Implanted, half: &Half, scores: &[f32], corner: (u32, u32)
             }
         }
     }
-    let mut panel = resize(&photo, PANEL, PANEL, FilterType::Nearest);
-    for lesion in &image.lesions {
-        draw_circle(&mut panel, lesion, corner);
-    }
-    panel
 }
 
 /// The part in grey, with its darkest and brightest values spread to the full
@@ -123,7 +128,7 @@ fn draw_circle(panel: &mut RgbImage, lesion: &Microaneurysm, corner: (u32, u32))
     }
 }
 
-fn write_texts(picture: &mut RgbImage, panels: &[Panel<'_>; 2]) -> Result<(), Box<dyn Error>> {
+fn write_texts(picture: &mut RgbImage, panels: &[Panel<'_>; PANELS]) -> Result<(), Box<dyn Error>> {
     let area = BitMapBackend::with_buffer(picture.as_mut(), SIZE).into_drawing_area();
     for (index, panel) in (0_u32..).zip(panels) {
         let left = (GAP + index * (PANEL + GAP)) as i32;

@@ -12,10 +12,9 @@ pub const FONT: &str = "DejaVu Sans";
 
 /// Registers a font that comes with the program: a system may have none.
 pub fn register_fonts() -> Result<(), Box<dyn Error>> {
-    for (style, bytes) in [
-        (FontStyle::Normal, dejavu::sans::regular()),
-        (FontStyle::Bold, dejavu::sans::bold()),
-    ] {
+    for (style, bytes) in
+        [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())]
+    {
         register_font(FONT, style, bytes).map_err(|_| "the font DejaVu Sans could not be read")?;
     }
     Ok(())

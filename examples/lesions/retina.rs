@@ -28,12 +28,9 @@ pub struct Retina {
 impl Retina {
     /// Reads a colour photograph and finds its field of view.
     pub fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let photo = image::open(path)
-            .map_err(|error| format!("{}: {error}", path.display()))?
-            .to_rgb8();
-        let green = GrayImage::from_fn(photo.width(), photo.height(), |x, y| {
-            Luma([photo.get_pixel(x, y).0[1]])
-        });
+        let photo = image::open(path).map_err(|error| format!("{}: {error}", path.display()))?.to_rgb8();
+        let green =
+            GrayImage::from_fn(photo.width(), photo.height(), |x, y| Luma([photo.get_pixel(x, y).0[1]]));
         let field = field_of_view(&green);
         Ok(Self { green, field })
     }

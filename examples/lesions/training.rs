@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ndarray::Array2;
 
 use crate::classifier::{Adam, Classifier};
-use crate::features::{FEATURES, Features};
+use crate::features::Features;
 use crate::implant::Implanted;
 use crate::loss::{CompiledLoss, LossSpec};
 
@@ -17,7 +17,7 @@ const RATE: f32 = 0.05;
 pub struct Half {
     /// Where each pixel is in the photograph.
     pub places: Vec<(u32, u32)>,
-    /// One row a pixel, one column a feature.
+    /// One row a feature, one column a pixel.
     pub features: Array2<f32>,
     /// One row: 1 for a pixel of a lesion, 0 for another.
     pub labels: Array2<u8>,
@@ -36,7 +36,6 @@ impl Half {
             image.labels.get_pixel(x, y).0[0]
         });
         let features = features.table(&places);
-        assert_eq!(features.dim(), (places.len(), FEATURES));
         Self { places, features, labels }
     }
 
@@ -78,12 +77,11 @@ pub fn train(
     let mut times = Vec::new();
     let mut last = (f32::NAN, None);
     for step in 0..steps {
-        let activations = classifier.forward(half.features.view());
+        let activations = classifier.forward(&half.features);
         let clock = Instant::now();
-        let result = loss.step(activations.logits.view(), half.labels.view(), step)?;
+        let result = loss.step(&activations.logits, &half.labels, step)?;
         times.push(clock.elapsed());
-        let gradient =
-            classifier.backward(half.features.view(), &activations, result.gradient.view());
+        let gradient = classifier.backward(&half.features, &activations, &result.gradient);
         let rate = RATE * (1.0 - step as f32 / steps as f32);
         adam.step(&mut classifier, &(gradient / divisor), rate);
         last = (result.loss / divisor, result.kept);

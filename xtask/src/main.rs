@@ -1,0 +1,83 @@
+//! Set-up, tests and the demo of lossc, as one command each.
+//!
+//! This crate builds with Rust and a C linker alone, so that it can fetch LLVM
+//! for the crates that cannot.
+
+mod packages;
+mod steps;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::steps::Step;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds lossc and trains a lesion detector on a real photograph
+    Demo {
+        /// Trains for a few steps only
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Runs every test
+    Test,
+    /// Runs what a change must pass: format, lints, tests, examples, documents
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<(), String> {
+    let toolchain = toolchain::ensure()?;
+    let steps = match task {
+        Task::Demo { quick } => vec![demo(*quick)],
+        Task::Test => vec![tests()],
+        Task::Ci => checks(),
+    };
+    steps::run_all(&steps, &toolchain)
+}
+
+/// The main job. The features and the training are plain Rust, for which the
+/// development profile is optimised enough; the losses are compiled by lossc.
+fn demo(quick: bool) -> Step {
+    let step = Step::cargo("demo", ["run", "--package", "lossc", "--example", "lesions"]);
+    if quick {
+        // Beside the pictures of a whole run, which these are no substitute for.
+        step.arguments(["--", "--quick", "--output", "target/demo-quick"])
+    } else {
+        step
+    }
+}
+
+fn tests() -> Step {
+    Step::cargo("tests", ["test", "--workspace"])
+}
+
+/// Cheapest first, so that a slip in the format does not cost a build.
+fn checks() -> Vec<Step> {
+    vec![
+        Step::cargo("format", ["fmt", "--all", "--check"]),
+        Step::cargo("lints", ["clippy", "--workspace", "--all-targets"]).arguments(["--", "-D", "warnings"]),
+        tests().variable("CI", "true").variable("INSTA_UPDATE", "no"),
+        Step::cargo("examples", ["build", "--workspace", "--examples"]),
+        demo(true),
+        Step::cargo("documents", ["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
+    ]
+}
