@@ -106,3 +106,6 @@ fn limit(reason: Option<&StopReason>) -> Option<String> {
         other => Some(format!("{other:?}")),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod evidence;

@@ -77,7 +77,9 @@ impl Back<'_> {
         let value = match op {
             Op::Argument(index) => self.arguments[index as usize],
             // A constant needs no broadcast: it is built where it is wanted.
-            Op::Broadcast | Op::BroadcastGroups if self.facts[usize::from(node.children[0])].level.is_none() => {
+            Op::Broadcast | Op::BroadcastGroups
+                if self.facts[usize::from(node.children[0])].level.is_none() =>
+            {
                 self.build(node.children[0], level)
             }
             _ => {

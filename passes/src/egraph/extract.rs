@@ -129,8 +129,11 @@ fn choose(egraph: &LossGraph, depths: &HashMap<Id, usize>, price: &Price) -> Has
     loop {
         let mut changed = false;
         for &class in &classes {
-            let offers = shallow_nodes(egraph, class, depths).filter_map(|node| offer(egraph, class, node, &choices, price));
-            let Some(best) = offers.min_by(|a, b| (a.price, &a.node).cmp(&(b.price, &b.node))) else { continue };
+            let offers = shallow_nodes(egraph, class, depths)
+                .filter_map(|node| offer(egraph, class, node, &choices, price));
+            let Some(best) = offers.min_by(|a, b| (a.price, &a.node).cmp(&(b.price, &b.node))) else {
+                continue;
+            };
             // Only a lower price replaces a choice: prices fall and the loop ends.
             if choices.get(&class).is_none_or(|known| best.price < known.price) {
                 choices.insert(class, best);

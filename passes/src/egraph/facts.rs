@@ -94,7 +94,12 @@ impl FactsAnalysis {
             Op::Broadcast | Op::BroadcastGroups => operands[0].element,
             _ => Element::F32,
         };
-        Facts { level: level(op, operands), element, constant: op.constant_value(), range: range(op, operands) }
+        Facts {
+            level: level(op, operands),
+            element,
+            constant: op.constant_value(),
+            range: range(op, operands),
+        }
     }
 
     fn roots() -> Facts {
@@ -104,7 +109,11 @@ impl FactsAnalysis {
     fn argument(&self, index: usize) -> Facts {
         let ty = self.arguments.get(index).copied().unwrap_or(Type::PIXEL);
         let whole = !ty.element.is_float();
-        let range = if whole { Range { nan: false, whole, ..Range::between(f32::MIN, f32::MAX) } } else { Range::ANY };
+        let range = if whole {
+            Range { nan: false, whole, ..Range::between(f32::MIN, f32::MAX) }
+        } else {
+            Range::ANY
+        };
         Facts { level: Some(ty.level), element: ty.element, constant: None, range }
     }
 }

@@ -1,0 +1,186 @@
+//! Evidence for a rule, made from its table line: both sides as programs, run on
+//! random and edge values that meet its conditions, in exact f32 against f64.
+
+mod pattern;
+mod tests;
+
+use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::{Element, Level, Program};
+
+use super::rule::{Class, Condition, Rule};
+use pattern::{Sides, Variable};
+
+const ROWS: usize = 1500;
+const ROW_LENGTH: usize = 3;
+
+/// Values at which arithmetic goes wrong.
+const EDGES: [f64; 21] = [
+    0.0,
+    -0.0,
+    1e-45,
+    -1e-40,
+    1e-30,
+    0.25,
+    -0.3,
+    1.0,
+    -1.0,
+    3.7,
+    -5.1,
+    16.7,
+    -20.0,
+    88.0,
+    -88.0,
+    104.0,
+    -104.0,
+    1e30,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+];
+
+/// The edges that meet each other often enough only if they are drawn often.
+const HARDEST: [f64; 4] = [0.0, 1.0, f64::INFINITY, f64::NEG_INFINITY];
+
+/// Checks `rule`; says where its sides differ by more than its class allows, or
+/// where the right side is less defined.
+pub(crate) fn check(rule: &Rule) -> Result<(), String> {
+    let sides = Sides::of(rule)?;
+    for round in 0..4 {
+        let values = Values::new(&sides.variables, rule.conditions, round);
+        let left_exact = values.run(&sides.left, Meaning::Exact);
+        let left_real = values.run(&sides.left, Meaning::Real);
+        let right = values.run(&sides.right, Meaning::Exact);
+        for (index, &found) in right.iter().enumerate() {
+            let expected = Expected { exact: left_exact[index], real: left_real[index] };
+            let scale = values.scale(index, right.len());
+            if !expected.admits(found, rule.class, sides.is_mask, scale) {
+                let inputs = values.describe(&sides.variables, index, right.len());
+                return Err(format!("{}: {found} for {expected:?} at {inputs}", rule.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the left side gives, in exact f32 and in real numbers.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    exact: f64,
+    real: f64,
+}
+
+impl Expected {
+    fn admits(self, found: f64, class: Class, is_mask: bool, scale: f64) -> bool {
+        let same = found == self.exact || found.is_nan() && self.exact.is_nan();
+        if class == Class::Exact || same {
+            return same;
+        }
+        if found.is_nan() && !self.exact.is_nan() {
+            return false;
+        }
+        // A comparison may round either way where its sides are nearly equal; how
+        // near is checked by the library's kept negatives.
+        if is_mask {
+            return scale > 0.0 && scale < 1e-5;
+        }
+        let representable = self.real.abs() <= f64::from(f32::MAX);
+        let error = (found - self.real).abs();
+        !representable || error <= 4e-6 * self.real.abs() + 1e-6 * scale.max(1.0) || scale > 1e20 && !found.is_nan()
+    }
+}
+
+/// Values for a rule's variables.
+struct Values {
+    pixels: Vec<Vec<f64>>,
+    scalars: Vec<f64>,
+}
+
+impl Values {
+    fn new(variables: &[Variable], conditions: &[Condition], round: u64) -> Self {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 + round);
+        let mut values = Self { pixels: vec![], scalars: vec![] };
+        for variable in variables {
+            let allowed = |value: &f64| conditions.iter().all(|it| meets(*it, variable, *value));
+            match variable.level {
+                Level::Scalar => values.scalars.push(random.value(&allowed)),
+                _ if variable.element == Element::Mask => {
+                    values.pixels.push((0..ROWS * ROW_LENGTH).map(|_| f64::from(u8::from(random.next() % 2 == 0))).collect());
+                }
+                _ => values.pixels.push((0..ROWS * ROW_LENGTH).map(|_| random.value(&allowed)).collect()),
+            }
+        }
+        values
+    }
+
+    /// The value of the program at each of its places.
+    fn run(&self, program: &Program, meaning: Meaning) -> Vec<f64> {
+        let first = (0..ROWS * ROW_LENGTH).map(|index| f64::from(u8::from(index % ROW_LENGTH == 0)));
+        let mut pixels = vec![first.collect::<Vec<_>>()];
+        pixels.extend(self.pixels.iter().cloned());
+        let inputs = Inputs {
+            row_group: &(0..ROWS).collect::<Vec<_>>(),
+            groups: ROWS,
+            row_length: ROW_LENGTH,
+            pixels: &pixels,
+            scalars: &self.scalars,
+            uniform: &|index| (index * 37 % 101) as f32 / 101.0,
+        };
+        interpret(program, &inputs, meaning).pop().unwrap_or_default()
+    }
+
+    /// The inputs that the result at `index` of `count` may depend on.
+    fn near(&self, index: usize, count: usize) -> impl Iterator<Item = f64> {
+        let width = (ROWS * ROW_LENGTH) / count.max(1);
+        let row = index * width / ROW_LENGTH * ROW_LENGTH;
+        let pixels = self.pixels.iter().flat_map(move |values| values[row..row + ROW_LENGTH].iter().copied());
+        pixels.chain(self.scalars.iter().copied())
+    }
+
+    /// The size of the largest finite input there: what errors are measured by
+    /// where terms cancel.
+    fn scale(&self, index: usize, count: usize) -> f64 {
+        let sizes = self.near(index, count).filter(|value| value.is_finite()).map(f64::abs);
+        sizes.fold(0.0, f64::max).powi(2)
+    }
+
+    fn describe(&self, variables: &[Variable], index: usize, count: usize) -> String {
+        let names: Vec<_> = variables.iter().map(|variable| variable.name.as_str()).collect();
+        format!("{} = {:?}", names.join(", "), self.near(index, count).collect::<Vec<_>>())
+    }
+}
+
+fn meets(condition: Condition, variable: &Variable, value: f64) -> bool {
+    match condition {
+        Condition::Finite(name) if name == variable.name => value.is_finite(),
+        Condition::NonNegative(name) if name == variable.name => value >= 0.0 || value.is_nan(),
+        Condition::NotZero(_) | Condition::PerGroup(_) | Condition::PerCall(_) => true,
+        Condition::Finite(_) | Condition::NonNegative(_) => true,
+    }
+}
+
+/// SplitMix64: reproducible, and no part of what is tested.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// An edge or an ordinary value, an f32, that is allowed.
+    fn value(&mut self, allowed: &dyn Fn(&f64) -> bool) -> f64 {
+        loop {
+            let value = match self.next() % 4 {
+                0 => HARDEST[(self.next() % HARDEST.len() as u64) as usize],
+                1 => EDGES[(self.next() % EDGES.len() as u64) as usize],
+                _ => (self.next() as f64 / u64::MAX as f64 - 0.5) * 16.0,
+            };
+            let value = f64::from(value as f32);
+            if allowed(&value) {
+                return value;
+            }
+        }
+    }
+}
