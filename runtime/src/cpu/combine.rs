@@ -1,0 +1,113 @@
+//! Adding the partials of chunks up to the totals of groups, in the order that
+//! [`crate::layout`] fixes.
+
+use crate::layout::{COMBINE_LANES, Layout};
+use crate::manifest::ReductionKind;
+
+/// Adds the partials of one reduction, `[rows][chunks_per_row]`, into one
+/// total a group.
+pub(super) fn combine(kind: ReductionKind, layout: &Layout, partials: &[u32], cells: &mut [u64]) {
+    match kind {
+        ReductionKind::Sum => combine_sums(layout, partials, cells),
+        ReductionKind::Count => combine_counts(layout, partials, cells),
+    }
+}
+
+fn combine_sums(layout: &Layout, partials: &[u32], cells: &mut [u64]) {
+    cells.fill(0.0_f64.to_bits());
+    for (row, group) in rows(layout, partials) {
+        let total = f64::from_bits(cells[group]) + row_sum(row);
+        cells[group] = total.to_bits();
+    }
+}
+
+fn combine_counts(layout: &Layout, partials: &[u32], cells: &mut [u64]) {
+    cells.fill(0);
+    for (row, group) in rows(layout, partials) {
+        cells[group] += row.iter().map(|&count| u64::from(count)).sum::<u64>();
+    }
+}
+
+/// The partials of each row with the row's group; nothing if rows have no
+/// chunks.
+fn rows<'a>(layout: &'a Layout, partials: &'a [u32]) -> impl Iterator<Item = (&'a [u32], usize)> {
+    let groups = layout.row_group().iter().map(|&group| group as usize);
+    partials.chunks_exact(layout.chunks_per_row().max(1)).zip(groups)
+}
+
+/// The sum of a row's partials.
+///
+/// Accumulators that no chunk reaches hold +0. No accumulator ever holds -0, as
+/// each starts from +0, and so adding an unreached one changes no bit: the tree
+/// may start at the smallest power of two that holds all chunks.
+fn row_sum(partials: &[u32]) -> f64 {
+    let width = partials.len().next_power_of_two().min(COMBINE_LANES);
+    let mut lanes = [0.0_f64; COMBINE_LANES];
+    let lanes = &mut lanes[..width];
+    for block in partials.chunks(width) {
+        for (lane, &partial) in lanes.iter_mut().zip(block) {
+            *lane += f64::from(f32::from_bits(partial));
+        }
+    }
+    let mut half = width / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The contract word for word: 256 accumulators, then halves from 128.
+    fn row_sum_by_the_contract(partials: &[u32]) -> f64 {
+        let mut lanes = [0.0_f64; 256];
+        for (chunk, &partial) in partials.iter().enumerate() {
+            lanes[chunk % 256] += f64::from(f32::from_bits(partial));
+        }
+        for half in [128, 64, 32, 16, 8, 4, 2, 1] {
+            for lane in 0..half {
+                lanes[lane] += lanes[lane + half];
+            }
+        }
+        lanes[0]
+    }
+
+    proptest! {
+        #[test]
+        fn short_rows_take_a_smaller_tree_to_the_same_bits(
+            values in prop::collection::vec(prop_oneof![
+                prop::num::f32::NORMAL | prop::num::f32::ZERO | prop::num::f32::SUBNORMAL,
+                Just(-0.0_f32),
+                -1.0_f32..1.0,
+            ], 0..700),
+        ) {
+            let partials: Vec<u32> = values.iter().map(|value| value.to_bits()).collect();
+            let expected = row_sum_by_the_contract(&partials);
+            prop_assert_eq!(row_sum(&partials).to_bits(), expected.to_bits());
+        }
+    }
+
+    #[test]
+    fn a_nan_stays_a_nan() {
+        for length in [1, 2, 300] {
+            let mut partials = vec![1.0_f32.to_bits(); length];
+            partials[length - 1] = f32::NAN.to_bits();
+            assert!(row_sum(&partials).is_nan());
+        }
+    }
+
+    #[test]
+    fn counts_pass_32_bits() {
+        let layout = Layout::new(&[3, 1, 4096], crate::Balance::Batch).unwrap();
+        let mut cells = [7];
+        combine(ReductionKind::Count, &layout, &[u32::MAX; 6], &mut cells);
+        assert_eq!(cells, [6 * u64::from(u32::MAX)]);
+    }
+}

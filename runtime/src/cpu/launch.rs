@@ -1,0 +1,135 @@
+//! Spreading the chunks of a pass over threads.
+
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::combine::combine;
+use crate::error::RuntimeError;
+use crate::executor::Residuals;
+use crate::layout::{CHUNK, Layout};
+use crate::native::{Frame, NativeKernels, PassFunction};
+
+/// A call with fewer pixels runs on the calling thread, since waking others
+/// takes longer than the work.
+const SERIAL_PIXELS: usize = 16 * 1024;
+
+/// The pixels a thread takes at a time, at least.
+const TASK_PIXELS: usize = 8 * CHUNK;
+
+/// The memory and threads of an executor.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    partials: Vec<u32>,
+    pool: Option<Arc<ThreadPool>>,
+}
+
+impl Workspace {
+    pub(super) fn new(pool: Option<Arc<ThreadPool>>) -> Self {
+        Self { partials: Vec::new(), pool }
+    }
+
+    /// Runs the chunks of pass `pass` and combines its partials into cells.
+    ///
+    /// `pixels` are as many valid pointers as the manifest has pixel arguments,
+    /// each to a tensor of the type it says and of the residuals' shape, the
+    /// outputs not aliased; null outputs only if the pass writes none. The
+    /// executor checks all that before it makes them.
+    pub(super) fn reduce(
+        &mut self,
+        kernels: &NativeKernels,
+        pass: usize,
+        pixels: &[*mut u8],
+        residuals: &mut Residuals,
+    ) -> Result<(), RuntimeError> {
+        let reductions = &kernels.manifest().passes[pass].reductions;
+        let chunks = residuals.layout().chunks();
+        self.reserve(reductions.len(), chunks)?;
+        let frame = self.frame(pixels, residuals);
+        self.run_chunks(kernels.pass(pass).run, frame, residuals.layout());
+        let layout = Arc::clone(residuals.shared_layout());
+        let groups = layout.groups();
+        let (cells, _, _) = residuals.buffers_mut();
+        for (index, reduction) in reductions.iter().enumerate() {
+            let partials = &self.partials[index * chunks..][..chunks];
+            let cells = &mut cells[reduction.cell * groups..][..groups];
+            combine(reduction.kind, &layout, partials, cells);
+        }
+        Ok(())
+    }
+
+    /// Runs the finish step of pass `pass`.
+    pub(super) fn finish(&mut self, kernels: &NativeKernels, pass: usize, residuals: &mut Residuals) {
+        let frame = self.frame(&[], residuals);
+        // SAFETY: `NativeKernels` vouches for the function; the frame's arrays
+        // have the sizes its manifest gives and live through the call. A finish
+        // step reads no pixels and no partials.
+        unsafe { (kernels.pass(pass).finish)(&raw const frame) };
+    }
+
+    fn reserve(&mut self, reductions: usize, chunks: usize) -> Result<(), RuntimeError> {
+        let length = reductions.checked_mul(chunks);
+        let length = length.ok_or(RuntimeError::Workspace(chunks))?;
+        let missing = length.saturating_sub(self.partials.len());
+        self.partials.try_reserve(missing).map_err(|_| RuntimeError::Workspace(chunks))?;
+        self.partials.resize(self.partials.len() + missing, 0);
+        Ok(())
+    }
+
+    fn frame(&mut self, pixels: &[*mut u8], residuals: &mut Residuals) -> Frame {
+        let random = residuals.random();
+        let layout = Arc::clone(residuals.shared_layout());
+        let (cells, scalars, results) = residuals.buffers_mut();
+        Frame {
+            row_length: layout.row_length() as i64,
+            rows: layout.rows() as i64,
+            groups: layout.groups() as i64,
+            chunks_per_row: layout.chunks_per_row() as i64,
+            seed: random.seed,
+            stream: random.stream,
+            pixels: pixels.as_ptr(),
+            row_group: layout.row_group().as_ptr(),
+            scalars: scalars.as_mut_ptr(),
+            cells: cells.as_mut_ptr(),
+            partials: self.partials.as_mut_ptr(),
+            results: results.as_mut_ptr(),
+        }
+    }
+
+    fn run_chunks(&self, run: PassFunction, frame: Frame, layout: &Layout) {
+        let (chunks, chunks_per_row) = (layout.chunks(), layout.chunks_per_row());
+        let frame = SharedFrame(frame);
+        let run_chunk = |index: usize| {
+            let (row, chunk) = (index / chunks_per_row, index % chunks_per_row);
+            // SAFETY: `NativeKernels` vouches for the function; the frame's
+            // arrays have the sizes its manifest and the layout give and live
+            // through the call; row and chunk are in range.
+            unsafe { run(frame.pointer(), row as i64, chunk as i64) };
+        };
+        if layout.pixels() < SERIAL_PIXELS {
+            return (0..chunks).for_each(run_chunk);
+        }
+        let least = TASK_PIXELS / layout.row_length().min(CHUNK);
+        let run_all = || {
+            (0..chunks).into_par_iter().with_min_len(least).for_each(run_chunk);
+        };
+        match &self.pool {
+            Some(pool) => pool.install(run_all),
+            None => run_all(),
+        }
+    }
+}
+
+/// A frame that threads share.
+struct SharedFrame(Frame);
+
+// SAFETY: kernels of distinct chunks write distinct memory, as `PassFunction`
+// demands, and what they read nobody writes meanwhile.
+unsafe impl Sync for SharedFrame {}
+
+impl SharedFrame {
+    fn pointer(&self) -> *const Frame {
+        &raw const self.0
+    }
+}

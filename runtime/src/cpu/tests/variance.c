@@ -1,0 +1,87 @@
+// Kernels in C that follow the Frame interface: a "loss" that is the variance
+// of the inputs at positive pixels, with the chunk sums of the layout contract.
+//   pass 0: sum of x and count of positives   finish 0: the mean; a loss for one pass
+//   pass 1: sum of (x - mean)^2               finish 1: the loss
+//   pass 2: gradient = upstream * 2 * (x - mean), 0 at negatives
+#include <stdint.h>
+
+typedef struct {
+  int64_t row_length, rows, groups, chunks_per_row;
+  uint64_t seed, stream;
+  uint8_t *const *pixels;
+  const int64_t *row_group;
+  float *scalars;
+  uint64_t *cells;
+  uint32_t *partials;
+  uint64_t *results;
+} frame_t;
+
+enum { UPSTREAM, SHIFT, MEAN };
+
+static uint32_t bits_of_float(float x) { uint32_t b; __builtin_memcpy(&b, &x, 4); return b; }
+static double double_of_bits(uint64_t b) { double x; __builtin_memcpy(&x, &b, 8); return x; }
+
+static float tree(float *lanes) {
+  for (int n = 64; n >= 32; n /= 2)
+    for (int i = 0; i < n; i++) lanes[i] = lanes[2 * i] + lanes[2 * i + 1];
+  for (int half = 16; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+#define FOR_EACH_PIXEL(body)                                                  \
+  int64_t phase = (row * f->row_length) & 3;                                  \
+  for (int64_t q = chunk * 2048; q < (chunk + 1) * 2048; q++) {               \
+    int64_t position = q - phase;                                             \
+    if (position < 0 || position >= f->row_length) continue;                  \
+    int64_t e = row * f->row_length + position;                               \
+    float x = ((const float *)f->pixels[0])[e] + f->scalars[SHIFT];           \
+    int positive = f->pixels[1][e];                                           \
+    body                                                                      \
+  }
+
+static uint32_t *partial(const frame_t *f, int64_t reduction, int64_t row, int64_t chunk) {
+  return &f->partials[reduction * f->rows * f->chunks_per_row + row * f->chunks_per_row + chunk];
+}
+
+void pass_0(const frame_t *f, int64_t row, int64_t chunk) {
+  float lanes[128] = {0};
+  uint32_t count = 0;
+  FOR_EACH_PIXEL(if (positive) { lanes[q & 127] += x; count++; })
+  *partial(f, 0, row, chunk) = count;
+  *partial(f, 1, row, chunk) = bits_of_float(tree(lanes));
+}
+
+void finish_0(const frame_t *f) {
+  double sum = 0;
+  int64_t count = 0;
+  for (int64_t g = 0; g < f->groups; g++) {
+    sum += double_of_bits(f->cells[0 * f->groups + g]);
+    count += (int64_t)f->cells[1 * f->groups + g];
+    f->results[1 + g] = f->cells[1 * f->groups + g];
+    f->results[1 + f->groups + g] = bits_of_float((float)double_of_bits(f->cells[g]));
+  }
+  f->scalars[MEAN] = count ? (float)(sum / (double)count) : 0;
+  f->results[0] = bits_of_float((float)sum);
+}
+
+void pass_1(const frame_t *f, int64_t row, int64_t chunk) {
+  float lanes[128] = {0};
+  float mean = f->scalars[MEAN];
+  FOR_EACH_PIXEL(if (positive) { float d = x - mean; lanes[q & 127] += d * d; })
+  *partial(f, 0, row, chunk) = bits_of_float(tree(lanes));
+}
+
+void finish_1(const frame_t *f) {
+  double sum = 0;
+  for (int64_t g = 0; g < f->groups; g++) sum += double_of_bits(f->cells[2 * f->groups + g]);
+  f->results[0] = bits_of_float((float)sum);
+}
+
+void pass_2(const frame_t *f, int64_t row, int64_t chunk) {
+  float mean = f->scalars[MEAN], scale = 2 * f->scalars[UPSTREAM];
+  float *gradient = (float *)f->pixels[2];
+  FOR_EACH_PIXEL(gradient[e] = positive ? scale * (x - mean) : 0;)
+}
+
+void finish_2(const frame_t *f) { (void)f; }

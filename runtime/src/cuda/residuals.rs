@@ -1,0 +1,136 @@
+//! Residuals in device memory.
+
+use super::device::Stream;
+use super::error::CudaError;
+use super::memory::{DeviceBuffer, clear, copy, download, store_float, upload};
+use crate::error::RuntimeError;
+use crate::executor::{Outcome, Residuals};
+
+/// What a forward call leaves for the backward direction, on the device: the
+/// counterpart of [`Residuals`].
+#[derive(Debug)]
+pub struct DeviceResiduals {
+    /// Manifest, layout and seed, and the scalars as they were before the
+    /// call; its sums are stale.
+    host: Residuals,
+    /// Cells, then results, then scalars.
+    block: DeviceBuffer,
+}
+
+impl DeviceResiduals {
+    /// Zero sums and the scalar arguments of `host`, without a copy from host
+    /// memory.
+    pub(super) fn new(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
+        let residuals = Self::allocate(stream, host)?;
+        clear(stream, &residuals.block)?;
+        for (slot, &value) in residuals.host.scalars().iter().enumerate() {
+            if value.to_bits() != 0 {
+                residuals.store_scalar(slot, value)?;
+            }
+        }
+        Ok(residuals)
+    }
+
+    /// A copy of everything in `host`.
+    pub(super) fn upload(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
+        let residuals = Self::allocate(stream, host)?;
+        let host = &residuals.host;
+        upload(stream, residuals.cells_pointer(), bytes(host.cells()))?;
+        upload(stream, residuals.results_pointer(), bytes(host.results()))?;
+        upload(stream, residuals.scalars_pointer(), bytes(host.scalars()))?;
+        Ok(residuals)
+    }
+
+    fn allocate(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
+        let slots = host.cells().len() + host.results().len();
+        let length = slots * size_of::<u64>() + size_of_val(host.scalars());
+        Ok(Self { block: DeviceBuffer::new(stream, length)?, host })
+    }
+
+    /// The device address of the loss, an f32.
+    pub fn loss_pointer(&self) -> u64 {
+        // Result slot 0 holds it in its low bytes, which come first.
+        self.results_pointer()
+    }
+
+    /// The device address of the totals, `[cells][groups]`: f64 for a sum,
+    /// i64 for a count. Workers may add theirs up here between
+    /// `partials_of_pass_on_device` and `finish_pass_on_device`.
+    pub fn cells_pointer(&self) -> u64 {
+        self.block.pointer()
+    }
+
+    /// Waits for the call they are of and copies its outcome to the host.
+    ///
+    /// # Errors
+    /// What the driver says, which may be a fault of the call's kernels.
+    pub fn read(&self) -> Result<Outcome, RuntimeError> {
+        let mut host = self.host.clone();
+        self.read_into(&mut host)?;
+        Ok(Outcome::new(host))
+    }
+
+    /// As [`DeviceResiduals::read`], into residuals of the same loss and layout.
+    pub(super) fn read_into(&self, host: &mut Residuals) -> Result<(), CudaError> {
+        let stream = self.block.stream();
+        let (results, scalars) = (self.results_pointer(), self.scalars_pointer());
+        let (cell_values, scalar_values, result_values) = host.buffers_mut();
+        let copied = download(stream, bytes_mut(cell_values), self.cells_pointer())
+            .and_then(|()| download(stream, bytes_mut(result_values), results))
+            .and_then(|()| download(stream, bytes_mut(scalar_values), scalars));
+        // A copy may be under way even if a later one could not be queued.
+        stream.synchronize().and(copied)
+    }
+
+    /// Manifest, layout and random key of the call, and the scalars as it began.
+    pub(super) fn host(&self) -> &Residuals {
+        &self.host
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        self.block.stream()
+    }
+
+    pub(super) fn move_to(&mut self, stream: &Stream) -> Result<(), CudaError> {
+        self.block.move_to(stream)
+    }
+
+    pub(super) fn store_scalar(&self, slot: usize, value: f32) -> Result<(), CudaError> {
+        store_float(self.stream(), self.scalar_pointer(slot), value)
+    }
+
+    pub(super) fn copy_scalar(&self, slot: usize, source: u64) -> Result<(), CudaError> {
+        let length = size_of::<f32>();
+        copy(self.stream(), self.scalar_pointer(slot), source, length)
+    }
+
+    pub(super) fn results_pointer(&self) -> u64 {
+        self.cells_pointer() + size_of_val(self.host.cells()) as u64
+    }
+
+    pub(super) fn scalars_pointer(&self) -> u64 {
+        self.results_pointer() + size_of_val(self.host.results()) as u64
+    }
+
+    fn scalar_pointer(&self, slot: usize) -> u64 {
+        self.scalars_pointer() + (slot * size_of::<f32>()) as u64
+    }
+}
+
+/// Numbers that any bits are valid for, and that have no padding.
+trait Plain: Copy {}
+impl Plain for u64 {}
+impl Plain for i64 {}
+impl Plain for f32 {}
+
+#[expect(private_bounds, reason = "only this module and its siblings call it")]
+pub(super) fn bytes<T: Plain>(values: &[T]) -> &[u8] {
+    // SAFETY: `T` has no padding, and `u8` has no alignment to violate.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+fn bytes_mut<T: Plain>(values: &mut [T]) -> &mut [u8] {
+    let length = size_of_val(values);
+    // SAFETY: as in `bytes`, and any bits written are a valid `T`.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), length) }
+}

@@ -1,0 +1,226 @@
+// A stand-in for libcuda, so that the host side of the CUDA path can be tested
+// without a GPU: device memory is host memory, work is done when it is queued,
+// and the one "module" holds the kernels of variance.c. It is stricter than a
+// driver: new memory is filled with NaNs, freed memory is poisoned and never
+// reused, and misuse aborts.
+#include "variance.c"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int result_t;
+typedef uint64_t pointer_t;
+typedef void (*kernel_t)(void **parameters, unsigned block, unsigned threads);
+enum { SUCCESS = 0, INVALID_PTX = 218, NOT_FOUND = 500 };
+
+static void check(int condition, const char *what) {
+  if (!condition) { fprintf(stderr, "stand-in driver: %s\n", what); abort(); }
+}
+
+// ---- device memory ----
+static struct { char *start; size_t length; int live; } blocks[1 << 16];
+static int block_count;
+
+static void check_range(pointer_t pointer, size_t length, const char *what) {
+  for (int i = 0; i < block_count; i++) {
+    uint64_t start = (uint64_t)blocks[i].start;
+    if (blocks[i].live && pointer >= start && pointer + length <= start + blocks[i].length) return;
+  }
+  check(0, what);
+}
+
+static result_t allocate(pointer_t *pointer, size_t length) {
+  check(length > 0, "empty allocation");
+  char *start = aligned_alloc(256, (length + 255) / 256 * 256);
+  memset(start, 0xff, length);
+  blocks[block_count].start = start;
+  blocks[block_count].length = length;
+  blocks[block_count++].live = 1;
+  *pointer = (pointer_t)start;
+  return SUCCESS;
+}
+
+static result_t release(pointer_t pointer) {
+  for (int i = 0; i < block_count; i++)
+    if (blocks[i].live && (pointer_t)blocks[i].start == pointer) {
+      memset(blocks[i].start, 0xdd, blocks[i].length);
+      blocks[i].live = 0;
+      return SUCCESS;
+    }
+  check(0, "free of what is not allocated");
+  return SUCCESS;
+}
+
+result_t cuMemAllocAsync(pointer_t *p, size_t n, void *stream) { (void)stream; return allocate(p, n); }
+result_t cuMemFreeAsync(pointer_t p, void *stream) { (void)stream; return release(p); }
+result_t cuMemAlloc_v2(pointer_t *p, size_t n) { return allocate(p, n); }
+result_t cuMemFree_v2(pointer_t p) { return release(p); }
+
+result_t cuMemcpyHtoDAsync_v2(pointer_t to, const void *from, size_t n, void *stream) {
+  (void)stream;
+  check_range(to, n, "copy to unknown memory");
+  memcpy((void *)to, from, n);
+  return SUCCESS;
+}
+result_t cuMemcpyDtoHAsync_v2(void *to, pointer_t from, size_t n, void *stream) {
+  (void)stream;
+  check_range(from, n, "copy from unknown memory");
+  memcpy(to, (void *)from, n);
+  return SUCCESS;
+}
+result_t cuMemcpyDtoDAsync_v2(pointer_t to, pointer_t from, size_t n, void *stream) {
+  (void)stream;
+  check_range(to, n, "copy to unknown memory");
+  check_range(from, n, "copy from unknown memory");
+  memcpy((void *)to, (void *)from, n);
+  return SUCCESS;
+}
+result_t cuMemsetD8Async(pointer_t to, unsigned char value, size_t n, void *stream) {
+  (void)stream;
+  check_range(to, n, "fill of unknown memory");
+  memset((void *)to, value, n);
+  return SUCCESS;
+}
+result_t cuMemsetD32Async(pointer_t to, unsigned value, size_t n, void *stream) {
+  (void)stream;
+  check_range(to, 4 * n, "fill of unknown memory");
+  for (size_t i = 0; i < n; i++) ((unsigned *)to)[i] = value;
+  return SUCCESS;
+}
+
+// ---- devices, contexts, streams and events ----
+static void *current;
+static int context, handles;
+result_t cuInit(unsigned flags) { (void)flags; return SUCCESS; }
+result_t cuDriverGetVersion(int *version) { *version = 12080; return SUCCESS; }
+result_t cuDeviceGetCount(int *count) { *count = 1; return SUCCESS; }
+result_t cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal == 0 ? SUCCESS : 101; }
+result_t cuDeviceGetName(char *name, int length, int device) {
+  (void)device;
+  snprintf(name, length, "stand-in");
+  return SUCCESS;
+}
+result_t cuDeviceGetAttribute(int *value, int attribute, int device) {
+  (void)device;
+  *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 115 ? getenv("STAND_IN_NO_POOLS") == 0 : 0;
+  return SUCCESS;
+}
+result_t cuDevicePrimaryCtxRetain(void **c, int device) { (void)device; *c = &context; return SUCCESS; }
+result_t cuDevicePrimaryCtxRelease_v2(int device) {
+  (void)device;
+  for (int i = 0; i < block_count; i++) check(!blocks[i].live, "memory was never freed");
+  check(handles == 0, "a stream, event or module was never destroyed");
+  return SUCCESS;
+}
+result_t cuCtxGetCurrent(void **c) { *c = current; return SUCCESS; }
+result_t cuCtxSetCurrent(void *c) { current = c; return SUCCESS; }
+result_t cuCtxSynchronize(void) { return SUCCESS; }
+static result_t create(void **handle) { *handle = malloc(8); handles++; return SUCCESS; }
+static result_t destroy(void *handle) { free(handle); handles--; return SUCCESS; }
+result_t cuStreamCreate(void **stream, unsigned flags) { (void)flags; return create(stream); }
+result_t cuStreamDestroy_v2(void *stream) { return destroy(stream); }
+result_t cuStreamSynchronize(void *stream) { (void)stream; return SUCCESS; }
+result_t cuStreamWaitEvent(void *stream, void *event, unsigned flags) { (void)stream; (void)event; (void)flags; return SUCCESS; }
+result_t cuEventCreate(void **event, unsigned flags) { (void)flags; return create(event); }
+result_t cuEventRecord(void *event, void *stream) { (void)event; (void)stream; return SUCCESS; }
+result_t cuEventDestroy_v2(void *event) { return destroy(event); }
+result_t cuGetErrorName(result_t error, const char **name) {
+  *name = error == INVALID_PTX ? "CUDA_ERROR_INVALID_PTX" : "CUDA_ERROR_OTHER";
+  return SUCCESS;
+}
+result_t cuGetErrorString(result_t error, const char **text) { (void)error; *text = "told by the stand-in"; return SUCCESS; }
+
+// ---- kernels ----
+// The parameters of a kernel in their order; pixels follow.
+enum { ROW_LENGTH, ROWS, GROUPS, CHUNKS_PER_ROW, SEED, STREAM, ROW_GROUP, SCALARS, CELLS, PARTIALS, RESULTS, PIXELS };
+
+static frame_t frame_of(void **parameters) {
+  uint64_t value[PIXELS];
+  for (int i = 0; i < PIXELS; i++) value[i] = *(uint64_t *)parameters[i];
+  return (frame_t){
+      value[ROW_LENGTH], value[ROWS], value[GROUPS], value[CHUNKS_PER_ROW], value[SEED], value[STREAM], 0,
+      (const int64_t *)value[ROW_GROUP], (float *)value[SCALARS], (uint64_t *)value[CELLS],
+      (uint32_t *)value[PARTIALS], (uint64_t *)value[RESULTS]};
+}
+
+static void pass(void (*run)(const frame_t *, int64_t, int64_t), int outputs, void **parameters, unsigned block) {
+  frame_t f = frame_of(parameters);
+  uint8_t *pixels[3];
+  for (int i = 0; i < 3; i++) pixels[i] = *(uint8_t **)parameters[PIXELS + i];
+  check((uint64_t)pixels[0] % 16 == 0 && (uint64_t)pixels[1] % 4 == 0, "misaligned input");
+  check(!outputs || (pixels[2] && (uint64_t)pixels[2] % 16 == 0), "missing or misaligned output");
+  f.pixels = pixels;
+  for (int64_t i = block * 8; i < block * 8 + 8 && i < f.rows * f.chunks_per_row; i++)
+    run(&f, i / f.chunks_per_row, i % f.chunks_per_row);
+}
+
+static void combine(const frame_t *f, int reduction, int cell, int is_count, unsigned group) {
+  const uint32_t *partials = f->partials + reduction * f->rows * f->chunks_per_row;
+  double total = 0;
+  uint64_t count = 0;
+  for (int64_t row = 0; row < f->rows; row++) {
+    if (f->row_group[row] != group) continue;
+    double lanes[256] = {0};
+    for (int64_t c = 0; c < f->chunks_per_row; c++) {
+      uint32_t bits = partials[row * f->chunks_per_row + c];
+      float value;
+      memcpy(&value, &bits, 4);
+      lanes[c % 256] += value;
+      count += bits;
+    }
+    for (int half = 128; half > 0; half /= 2)
+      for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    total += lanes[0];
+  }
+  if (!is_count) memcpy(&count, &total, 8);
+  f->cells[cell * f->groups + group] = count;
+}
+
+static void kernel_pass_0(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(pass_0, 0, p, b); }
+static void kernel_pass_1(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(pass_1, 0, p, b); }
+static void kernel_pass_2(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(pass_2, 1, p, b); }
+static void kernel_combine_0(void **p, unsigned b, unsigned t) {
+  frame_t f = frame_of(p);
+  check(t == 256 && b < 2 * f.groups, "grid of combine_0");
+  int reduction = b / f.groups;
+  combine(&f, reduction, reduction == 0 ? 1 : 0, reduction == 0, b % f.groups);
+}
+static void kernel_combine_1(void **p, unsigned b, unsigned t) {
+  frame_t f = frame_of(p);
+  check(t == 256 && b < f.groups, "grid of combine_1");
+  combine(&f, 0, 2, 0, b);
+}
+static void finish(void (*run)(const frame_t *), void **p, unsigned b, unsigned t) {
+  frame_t f = frame_of(p);
+  check(t == 1 && b == 0, "grid of finish");
+  run(&f);
+}
+static void kernel_finish_0(void **p, unsigned b, unsigned t) { finish(finish_0, p, b, t); }
+static void kernel_finish_1(void **p, unsigned b, unsigned t) { finish(finish_1, p, b, t); }
+static void kernel_finish_2(void **p, unsigned b, unsigned t) { finish(finish_2, p, b, t); }
+
+static const struct { const char *name; kernel_t kernel; } kernels[] = {
+    {"pass_0", kernel_pass_0},       {"pass_1", kernel_pass_1},     {"pass_2", kernel_pass_2},
+    {"combine_0", kernel_combine_0}, {"combine_1", kernel_combine_1}, {"finish_0", kernel_finish_0},
+    {"finish_1", kernel_finish_1},   {"finish_2", kernel_finish_2}};
+
+result_t cuModuleLoadDataEx(void **module, const char *text, unsigned count, int *options, void **values) {
+  if (strcmp(text, "variance") == 0) return create(module);
+  check(count == 2 && options[0] == 5 && options[1] == 6, "options of the log");
+  snprintf(values[0], (size_t)values[1], "line 1: this is no PTX\n");
+  return INVALID_PTX;
+}
+result_t cuModuleUnload(void *module) { return destroy(module); }
+result_t cuModuleGetFunction(void **function, void *module, const char *name) {
+  (void)module;
+  for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+    if (strcmp(kernels[i].name, name) == 0) { *function = (void *)kernels[i].kernel; return SUCCESS; }
+  return NOT_FOUND;
+}
+result_t cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty, unsigned tz,
+                        unsigned shared, void *stream, void **parameters, void **extra) {
+  (void)stream;
+  check(x > 0 && y == 1 && z == 1 && ty == 1 && tz == 1 && shared == 0 && !extra, "launch");
+  for (unsigned block = 0; block < x; block++) ((kernel_t)kernel)(parameters, block, tx);
+  return SUCCESS;
+}

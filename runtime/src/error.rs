@@ -1,0 +1,129 @@
+//! Why a call could not run.
+
+use crate::cuda::CudaError;
+use crate::layout::LayoutError;
+use crate::manifest::ManifestError;
+use crate::native::ObjectError;
+use crate::tensor::{ElementType, TensorError};
+
+/// Anything that can go wrong between a call and its result. Each message is
+/// one line (but for a driver's compilation log) and names the argument.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// Not as many tensors as the manifest lists.
+    #[error("expected {what} {}, got {found} tensors", list(.names))]
+    ArgumentCount {
+        /// `pixel inputs` or `gradients`.
+        what: &'static str,
+        /// The names the manifest lists.
+        names: Vec<String>,
+        /// How many tensors there were.
+        found: usize,
+    },
+    /// A tensor of another element type than the code was compiled for.
+    #[error("{argument}: expected a tensor of {expected}, got {found}")]
+    ElementType {
+        /// The argument.
+        argument: String,
+        /// What the code was compiled for.
+        expected: ElementType,
+        /// What was given.
+        found: ElementType,
+    },
+    /// A tensor of another shape than the first.
+    #[error("{argument}: shape {found:?} differs from {reference}'s {expected:?}")]
+    Shape {
+        /// The argument.
+        argument: String,
+        /// What was given.
+        found: Vec<usize>,
+        /// Whose shape it must have.
+        reference: String,
+        /// That shape.
+        expected: Vec<usize>,
+    },
+    /// A scalar argument the loss does not have.
+    #[error("{loss} has no scalar argument `{name}`: expected one of {}", list(.known))]
+    UnknownScalar {
+        /// The loss.
+        loss: String,
+        /// The name given.
+        name: String,
+        /// The names the loss has.
+        known: Vec<String>,
+    },
+    /// The loss was compiled without its backward direction.
+    #[error("{0} was compiled without a gradient")]
+    NoGradient(String),
+    /// Residuals of another loss.
+    #[error("residuals of {found} cannot be used with {expected}")]
+    ForeignResiduals {
+        /// The loss that runs.
+        expected: String,
+        /// The loss the residuals are of.
+        found: String,
+    },
+    /// Sums over different numbers of groups.
+    #[error("sums of {found} groups cannot be added to sums of {expected} groups")]
+    Groups {
+        /// Groups of the sums added to.
+        expected: usize,
+        /// Groups of the sums being added.
+        found: usize,
+    },
+    /// A pass that the loss, or its forward direction, does not have.
+    #[error("{loss} has {passes} forward passes, there is no pass {pass} among them")]
+    NoSuchPass {
+        /// The loss.
+        loss: String,
+        /// How many forward passes it has.
+        passes: usize,
+        /// The pass asked for.
+        pass: usize,
+    },
+    /// `forward_partials` where later passes need earlier totals.
+    #[error(
+        "{loss} takes {passes} forward passes, and sums of several workers must be added up after each: \
+         use partials_of_pass and finish_pass"
+    )]
+    SeveralPasses {
+        /// The loss.
+        loss: String,
+        /// How many forward passes it has.
+        passes: usize,
+    },
+    /// The workspace does not fit in memory.
+    #[error("the partial sums of {0} chunks do not fit in memory")]
+    Workspace(usize),
+    /// A shape that cannot be cut into rows.
+    #[error("{argument}: {error}")]
+    Layout {
+        /// The argument.
+        argument: String,
+        /// What is wrong with its shape.
+        error: LayoutError,
+    },
+    /// A tensor that could not be made.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// A manifest that does not fit together.
+    #[error("the manifest of {loss} is not valid: {error}")]
+    Manifest {
+        /// The loss.
+        loss: String,
+        /// What does not fit.
+        error: ManifestError,
+    },
+    /// Native code that could not be loaded.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A failure of the CUDA driver or device.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
+}
+
+/// `(a, b, c)`, or `()` for none.
+fn list(names: &[String]) -> String {
+    format!("({})", names.join(", "))
+}

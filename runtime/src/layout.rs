@@ -1,0 +1,227 @@
+//! How a tensor is cut into rows, groups and chunks.
+//!
+//! This is part of the numeric contract: every sum has a fixed shape that
+//! depends on the tensor's shape alone, never on threads, vector width or
+//! grid, so the same call gives the same bits on every machine.
+//!
+//! - A *row* is one image-and-channel plane of `row_length` = H·W pixels;
+//!   pixel `position` of row `row` has linear index `row·row_length + position`.
+//! - A row belongs to one *group*, chosen by [`Balance`]; a reduction gives
+//!   one value a group.
+//! - A row starts `phase(row)` = (row·row_length) mod 4 positions after a
+//!   multiple of four. The *padded position* q = position + phase(row) makes
+//!   blocks of four consecutive random words, and 16-byte vectors, line up.
+//! - A row's padded positions are cut into chunks of [`CHUNK`]. Within a chunk
+//!   the pixel at q goes to lane q mod [`LANES`]; each lane adds in order of
+//!   q, starting from +0; lanes are then added as a tree: adjacent pairs
+//!   twice (128 → 64 → 32), then halves (16, 8, 4, 2, 1).
+//! - The partials of a row are added in f64 over [`COMBINE_LANES`]
+//!   accumulators (chunk c goes to accumulator c mod 256, in order of c), then
+//!   a tree by halves (128, 64, …, 1). Rows of a group are added in ascending
+//!   order in f64.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Padded positions in a chunk.
+pub const CHUNK: usize = 2048;
+
+/// Accumulators a chunk is summed over.
+pub const LANES: usize = 128;
+
+/// Accumulators the partials of a row are summed over.
+pub const COMBINE_LANES: usize = 256;
+
+/// Which pixels share a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Balance {
+    /// Each sample and channel plane on its own.
+    #[default]
+    Image,
+    /// All channels of a sample together.
+    Sample,
+    /// All samples of a channel together.
+    Channel,
+    /// The whole tensor together.
+    Batch,
+}
+
+impl Balance {
+    /// Every choice, in declaration order.
+    pub const ALL: [Self; 4] = [Self::Image, Self::Sample, Self::Channel, Self::Batch];
+
+    /// The name used in text: `image`, `sample`, `channel`, `batch`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Sample => "sample",
+            Self::Channel => "channel",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Balance {
+    type Err = LayoutError;
+
+    fn from_str(text: &str) -> Result<Self, LayoutError> {
+        Self::ALL
+            .into_iter()
+            .find(|balance| balance.name() == text)
+            .ok_or_else(|| LayoutError::UnknownBalance(text.to_owned()))
+    }
+}
+
+/// Why a shape has no layout.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// Not 2, 3 or 4 dimensions.
+    #[error("shape {0:?} is none of (H, W), (C, H, W) and (N, C, H, W)")]
+    Dimensions(Vec<usize>),
+    /// The number of pixels or groups overflows.
+    #[error("shape {0:?} has too many pixels to index")]
+    TooLarge(Vec<usize>),
+    /// No balance has this name.
+    #[error("unknown balance `{0}`: expected image, sample, channel or batch")]
+    UnknownBalance(String),
+}
+
+/// A shape cut into rows, groups and chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    shape: Vec<usize>,
+    balance: Balance,
+    rows: usize,
+    row_length: usize,
+    groups: usize,
+    chunks_per_row: usize,
+    row_group: Vec<i64>,
+}
+
+impl Layout {
+    /// The layout of a tensor of `shape`.
+    ///
+    /// # Errors
+    /// If the shape has not 2, 3 or 4 dimensions, or overflows.
+    pub fn new(shape: &[usize], balance: Balance) -> Result<Self, LayoutError> {
+        let [samples, channels, height, width] = match *shape {
+            [height, width] => [1, 1, height, width],
+            [channels, height, width] => [1, channels, height, width],
+            [samples, channels, height, width] => [samples, channels, height, width],
+            _ => return Err(LayoutError::Dimensions(shape.to_vec())),
+        };
+        let too_large = || LayoutError::TooLarge(shape.to_vec());
+        let rows = samples.checked_mul(channels).ok_or_else(too_large)?;
+        let row_length = height.checked_mul(width).ok_or_else(too_large)?;
+        check_indexable(rows, row_length).ok_or_else(too_large)?;
+        Ok(Self {
+            shape: shape.to_vec(),
+            balance,
+            rows,
+            row_length,
+            groups: group_count(balance, samples, channels),
+            chunks_per_row: chunk_count(rows, row_length),
+            row_group: (0..rows).map(|row| group_of(balance, row, channels)).collect(),
+        })
+    }
+
+    /// The shape this layout was made from.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The balance this layout was made with.
+    pub fn balance(&self) -> Balance {
+        self.balance
+    }
+
+    /// Image-and-channel planes.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Pixels in a row.
+    pub fn row_length(&self) -> usize {
+        self.row_length
+    }
+
+    /// Groups that reductions give one value each for.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Chunks every row is cut into; 0 if rows have no pixels.
+    pub fn chunks_per_row(&self) -> usize {
+        self.chunks_per_row
+    }
+
+    /// Chunks in all; cannot overflow, as a chunk holds at least one pixel or
+    /// is one of at most two more than those.
+    pub fn chunks(&self) -> usize {
+        self.rows * self.chunks_per_row
+    }
+
+    /// Pixels in all.
+    pub fn pixels(&self) -> usize {
+        self.rows * self.row_length
+    }
+
+    /// The group of each row, as kernels read it.
+    pub fn row_group(&self) -> &[i64] {
+        &self.row_group
+    }
+
+    /// Positions from the last multiple of four to the start of `row`.
+    pub fn phase(&self, row: usize) -> usize {
+        row.wrapping_mul(self.row_length) & 3
+    }
+}
+
+/// Kernels index in i64 and the runtime in usize; a quarter of the range
+/// leaves room for padding and for 8-byte elements.
+fn check_indexable(rows: usize, row_length: usize) -> Option<usize> {
+    let pixels = rows.checked_mul(row_length)?;
+    let limit = isize::MAX as usize / 8;
+    [pixels, rows, row_length].into_iter().all(|count| count <= limit).then_some(pixels)
+}
+
+fn group_count(balance: Balance, samples: usize, channels: usize) -> usize {
+    match balance {
+        Balance::Image => samples * channels,
+        Balance::Sample => samples,
+        Balance::Channel => channels,
+        Balance::Batch => 1,
+    }
+}
+
+fn group_of(balance: Balance, row: usize, channels: usize) -> i64 {
+    let group = match balance {
+        Balance::Image => row,
+        Balance::Sample => row / channels,
+        Balance::Channel => row % channels,
+        Balance::Batch => 0,
+    };
+    group as i64
+}
+
+fn chunk_count(rows: usize, row_length: usize) -> usize {
+    if row_length == 0 {
+        return 0;
+    }
+    let aligned = row_length.is_multiple_of(4) || rows <= 1;
+    let largest_phase = if aligned { 0 } else { 3 };
+    (row_length + largest_phase).div_ceil(CHUNK)
+}
+
+#[cfg(test)]
+mod tests;
