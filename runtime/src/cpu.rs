@@ -9,7 +9,7 @@ use rayon::ThreadPool;
 
 use crate::error::RuntimeError;
 use crate::executor::{
-    Call, Executor, Outcome, Residuals, check_forward_pass, check_gradients, check_pixels, upstream_slot,
+    Call, Executor, Outcome, Residuals, check_gradients, check_pixels, forward_kernel, upstream_slot,
 };
 use crate::manifest::Manifest;
 use crate::native::NativeKernels;
@@ -40,15 +40,17 @@ impl CpuExecutor {
         Self { kernels, workspace: Workspace::new(Some(pool)) }
     }
 
-    /// Pass `pass` and its finish step.
-    fn run_pass(
+    /// Each kernel's pass and its finish step.
+    fn run(
         &mut self,
-        pass: usize,
+        kernels: &[usize],
         pixels: &[*mut u8],
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
-        self.workspace.reduce(&self.kernels, pass, pixels, residuals)?;
-        self.workspace.finish(&self.kernels, pass, residuals);
+        for &kernel in kernels {
+            self.workspace.reduce(&self.kernels, kernel, pixels, residuals)?;
+            self.workspace.finish(&self.kernels, kernel, residuals);
+        }
         Ok(())
     }
 }
@@ -59,11 +61,10 @@ impl Executor for CpuExecutor {
     }
 
     fn forward(&mut self, call: &Call<'_>) -> Result<Outcome, RuntimeError> {
-        let mut residuals = Residuals::new(self.manifest(), call)?;
-        let pointers = pixel_pointers(self.manifest(), call.pixels, &mut []);
-        for pass in 0..self.manifest().forward_passes {
-            self.run_pass(pass, &pointers, &mut residuals)?;
-        }
+        let manifest = Arc::clone(self.manifest());
+        let mut residuals = Residuals::new(&manifest, call)?;
+        let pointers = pixel_pointers(&manifest, call.pixels, &mut []);
+        self.run(&manifest.forward, &pointers, &mut residuals)?;
         Ok(Outcome::new(residuals))
     }
 
@@ -84,10 +85,7 @@ impl Executor for CpuExecutor {
             residuals.set_scalar(slot, upstream);
         }
         let pointers = pixel_pointers(&manifest, pixels, gradients);
-        for pass in manifest.forward_passes..manifest.passes.len() {
-            self.run_pass(pass, &pointers, &mut residuals)?;
-        }
-        Ok(())
+        self.run(&manifest.backward, &pointers, &mut residuals)
     }
 
     fn forward_backward_into(
@@ -95,12 +93,11 @@ impl Executor for CpuExecutor {
         call: &Call<'_>,
         gradients: &mut [TensorViewMut<'_>],
     ) -> Result<Outcome, RuntimeError> {
-        let mut residuals = Residuals::new(self.manifest(), call)?;
-        check_gradients(self.manifest(), gradients, call.pixels[0].shape())?;
-        let pointers = pixel_pointers(self.manifest(), call.pixels, gradients);
-        for pass in 0..self.manifest().passes.len() {
-            self.run_pass(pass, &pointers, &mut residuals)?;
-        }
+        let manifest = Arc::clone(self.manifest());
+        let mut residuals = Residuals::new(&manifest, call)?;
+        check_gradients(&manifest, gradients, call.pixels[0].shape())?;
+        let pointers = pixel_pointers(&manifest, call.pixels, gradients);
+        self.run(&manifest.forward_backward, &pointers, &mut residuals)?;
         Ok(Outcome::new(residuals))
     }
 
@@ -111,18 +108,18 @@ impl Executor for CpuExecutor {
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
         let manifest = self.manifest();
-        check_forward_pass(manifest, pass)?;
+        let kernel = forward_kernel(manifest, pass)?;
         residuals.check_loss(manifest)?;
         check_pixels(manifest, pixels)?;
         residuals.check_shape(pixels[0].shape())?;
         let pointers = pixel_pointers(manifest, pixels, &mut []);
-        self.workspace.reduce(&self.kernels, pass, &pointers, residuals)
+        self.workspace.reduce(&self.kernels, kernel, &pointers, residuals)
     }
 
     fn finish_pass(&mut self, pass: usize, residuals: &mut Residuals) -> Result<(), RuntimeError> {
-        check_forward_pass(self.manifest(), pass)?;
+        let kernel = forward_kernel(self.manifest(), pass)?;
         residuals.check_loss(self.manifest())?;
-        self.workspace.finish(&self.kernels, pass, residuals);
+        self.workspace.finish(&self.kernels, kernel, residuals);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! | kernel | grid × block | does |
 //! |---|---|---|
-//! | `pass_k` | ⌈chunks / 8⌉ × 256 | one warp sums one chunk; a pointer a pixel input and output follows its parameters |
+//! | `kernel_k` | ⌈chunks / 8⌉ × 256 | one warp sums one chunk; a pointer a pixel input and output follows its parameters |
 //! | `combine_k` | (reductions · groups) × 256 | block b adds reduction b / groups of group b mod groups into its cell; absent if the pass reduces nothing |
 //! | `finish_k` | 1 × 1 | what follows from the totals |
 //!

@@ -7,7 +7,7 @@ mod residuals;
 pub(crate) use check::{Described, check_gradients, check_pixels, layout_of, upstream_slot, validated};
 pub use outcome::{GroupResult, GroupValues, Outcome};
 pub use residuals::Residuals;
-pub(crate) use residuals::check_forward_pass;
+pub(crate) use residuals::forward_kernel;
 
 use std::sync::Arc;
 
@@ -145,11 +145,9 @@ pub trait Executor: Send {
     /// As for [`Executor::forward`], and if the loss takes several passes.
     fn forward_partials(&mut self, call: &Call<'_>) -> Result<Residuals, RuntimeError> {
         let manifest = self.manifest();
-        if manifest.forward_passes != 1 {
-            return Err(RuntimeError::SeveralPasses {
-                loss: manifest.name.clone(),
-                passes: manifest.forward_passes,
-            });
+        let passes = manifest.forward.len();
+        if passes != 1 {
+            return Err(RuntimeError::SeveralPasses { loss: manifest.name.clone(), passes });
         }
         let mut residuals = Residuals::new(manifest, call)?;
         self.partials_of_pass(0, call.pixels, &mut residuals)?;
@@ -162,7 +160,7 @@ pub trait Executor: Send {
     /// # Errors
     /// If the sums are of another loss, or the device fails.
     fn finish(&mut self, mut residuals: Residuals) -> Result<Outcome, RuntimeError> {
-        for pass in 0..self.manifest().forward_passes {
+        for pass in 0..self.manifest().forward.len() {
             self.finish_pass(pass, &mut residuals)?;
         }
         Ok(Outcome::new(residuals))

@@ -25,6 +25,8 @@ pub mod tensor;
 #[cfg(test)]
 mod testing;
 
+pub use rayon;
+
 pub use cpu::CpuExecutor;
 pub use cuda::{CudaDevice, CudaExecutor, CudaKernels};
 pub use error::RuntimeError;

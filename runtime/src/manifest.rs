@@ -9,7 +9,7 @@ use crate::tensor::ElementType;
 /// The scalar argument that scales the gradient; 1 unless the caller sets it.
 pub const UPSTREAM: &str = "upstream";
 
-/// The arguments, passes and results of a compiled loss.
+/// The arguments, kernels and results of a compiled loss.
 ///
 /// Code and manifest are two halves of one contract: executors hand kernels
 /// exactly the buffers that the manifest describes.
@@ -25,13 +25,16 @@ pub struct Manifest {
     pub scalars: Vec<ScalarArgument>,
     /// Scalar slots in all: the arguments, then what finish steps compute.
     pub scalar_slots: usize,
-    /// Reductions over all passes.
+    /// Reductions over all kernels.
     pub cells: usize,
-    /// The passes over the data, in order.
-    pub passes: Vec<PassManifest>,
-    /// How many leading passes the forward direction takes; the rest are the
-    /// backward direction's.
-    pub forward_passes: usize,
+    /// The kernels, each a pass over the data and a finish step.
+    pub kernels: Vec<KernelManifest>,
+    /// The kernels of the forward direction, in order.
+    pub forward: Vec<usize>,
+    /// The kernels of the backward direction, given the cells of the forward one.
+    pub backward: Vec<usize>,
+    /// The kernels of both directions at once.
+    pub forward_backward: Vec<usize>,
     /// The named group results that follow the loss.
     pub results: Vec<ResultDescription>,
 }
@@ -54,16 +57,16 @@ pub struct ScalarArgument {
     pub default: f32,
 }
 
-/// One pass over the data.
+/// One pass over the data and its finish step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassManifest {
-    /// What the pass reduces, in the order of its partials.
+pub struct KernelManifest {
+    /// What it reduces, in the order of its partials.
     pub reductions: Vec<Reduction>,
-    /// Whether the pass writes the pixel outputs.
+    /// Whether it writes the pixel outputs.
     pub outputs: bool,
 }
 
-/// One reduction of a pass.
+/// One reduction of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reduction {
     /// Where the total of each group goes.
@@ -132,27 +135,29 @@ pub enum ManifestError {
         /// The number of slots.
         slots: usize,
     },
-    /// No forward pass, or more of them than passes.
-    #[error("{forward} of {passes} passes cannot be the forward ones")]
-    ForwardPasses {
-        /// The number of forward passes.
-        forward: usize,
-        /// The number of passes.
-        passes: usize,
+    /// A direction without kernels, or with one that is not listed.
+    #[error("the {direction} direction cannot run kernels {kernels:?} of {count}")]
+    Direction {
+        /// `forward`, `backward` or `forward_backward`.
+        direction: &'static str,
+        /// Its kernels.
+        kernels: Vec<usize>,
+        /// The number of kernels.
+        count: usize,
     },
-    /// A cell that is not reduced by exactly one pass.
-    #[error("cell {cell} of {cells} is reduced {times} times, expected once")]
+    /// A cell that a direction reduces twice, or that is not counted.
+    #[error("cell {cell} of {cells} cannot be reduced by the {direction} direction")]
     Cell {
         /// The cell.
         cell: usize,
         /// The number of cells.
         cells: usize,
-        /// How many reductions write it.
-        times: usize,
+        /// The direction.
+        direction: &'static str,
     },
-    /// A forward pass that writes outputs, which a forward call has none of,
-    /// or a pass that writes outputs that are not declared.
-    #[error("pass {0} cannot write pixel outputs")]
+    /// A forward kernel that writes outputs, which a forward call has none of,
+    /// or a kernel that writes outputs that are not declared.
+    #[error("kernel {0} cannot write pixel outputs")]
     Outputs(usize),
 }
 
@@ -167,10 +172,8 @@ impl Manifest {
         }
         self.validate_names()?;
         self.validate_outputs()?;
-        self.validate_cells()?;
-        let (forward, passes) = (self.forward_passes, self.passes.len());
-        if forward == 0 || forward > passes {
-            return Err(ManifestError::ForwardPasses { forward, passes });
+        for (direction, kernels) in self.directions() {
+            self.validate_direction(direction, kernels)?;
         }
         let (arguments, slots) = (self.scalars.len(), self.scalar_slots);
         if arguments > slots {
@@ -192,22 +195,39 @@ impl Manifest {
             return Err(ManifestError::IntegerOutput { name: output.name.clone(), element: output.element });
         }
         let none = self.pixel_outputs.is_empty();
-        let wrong =
-            |(index, pass): (usize, &PassManifest)| pass.outputs && (none || index < self.forward_passes);
-        match self.passes.iter().enumerate().position(wrong) {
+        let wrong = |(index, kernel): (usize, &KernelManifest)| {
+            kernel.outputs && (none || self.forward.contains(&index))
+        };
+        match self.kernels.iter().enumerate().position(wrong) {
             Some(index) => Err(ManifestError::Outputs(index)),
             None => Ok(()),
         }
     }
 
-    fn validate_cells(&self) -> Result<(), ManifestError> {
+    /// The directions by name. Where no kernel writes outputs there is only the
+    /// forward one.
+    fn directions(&self) -> impl Iterator<Item = (&'static str, &[usize])> {
+        let all: [(_, &[usize]); 3] = [
+            ("forward", &self.forward),
+            ("backward", &self.backward),
+            ("forward_backward", &self.forward_backward),
+        ];
+        let gradient = self.kernels.iter().any(|kernel| kernel.outputs);
+        let count = if gradient { all.len() } else { 1 };
+        all.into_iter().take(count)
+    }
+
+    fn validate_direction(&self, direction: &'static str, kernels: &[usize]) -> Result<(), ManifestError> {
+        let count = self.kernels.len();
+        if kernels.is_empty() || kernels.iter().any(|&kernel| kernel >= count) {
+            return Err(ManifestError::Direction { direction, kernels: kernels.to_vec(), count });
+        }
         let cells = self.cells;
-        let reductions = || self.passes.iter().flat_map(|pass| &pass.reductions);
-        let largest = reductions().map(|reduction| reduction.cell + 1).max();
-        for cell in 0..cells.max(largest.unwrap_or(0)) {
-            let times = reductions().filter(|r| r.cell == cell).count();
-            if times != 1 || cell >= cells {
-                return Err(ManifestError::Cell { cell, cells, times });
+        let mut seen = HashSet::new();
+        for reduction in kernels.iter().flat_map(|&kernel| &self.kernels[kernel].reductions) {
+            let cell = reduction.cell;
+            if cell >= cells || !seen.insert(cell) {
+                return Err(ManifestError::Cell { cell, cells, direction });
             }
         }
         Ok(())

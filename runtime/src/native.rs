@@ -6,6 +6,6 @@ mod kernels;
 mod object;
 mod relocation;
 
-pub use frame::{FinishFunction, Frame, PassFunction};
-pub use kernels::{NativeKernels, PassFunctions};
+pub use frame::{FinishFunction, Frame, KernelFunction};
+pub use kernels::{NativeKernels, KernelFunctions};
 pub use object::{NativeObject, ObjectError};

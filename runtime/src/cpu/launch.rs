@@ -9,7 +9,7 @@ use super::combine::combine;
 use crate::error::RuntimeError;
 use crate::executor::Residuals;
 use crate::layout::{CHUNK, Layout};
-use crate::native::{Frame, NativeKernels, PassFunction};
+use crate::native::{Frame, NativeKernels, KernelFunction};
 
 /// A call with fewer pixels runs on the calling thread, since waking others
 /// takes longer than the work.
@@ -30,24 +30,24 @@ impl Workspace {
         Self { partials: Vec::new(), pool }
     }
 
-    /// Runs the chunks of pass `pass` and combines its partials into cells.
+    /// Runs the chunks of a kernel and combines its partials into cells.
     ///
     /// `pixels` are as many valid pointers as the manifest has pixel arguments,
     /// each to a tensor of the type it says and of the residuals' shape, the
-    /// outputs not aliased; null outputs only if the pass writes none. The
+    /// outputs not aliased; null outputs only if the kernel writes none. The
     /// executor checks all that before it makes them.
     pub(super) fn reduce(
         &mut self,
         kernels: &NativeKernels,
-        pass: usize,
+        kernel: usize,
         pixels: &[*mut u8],
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
-        let reductions = &kernels.manifest().passes[pass].reductions;
+        let reductions = &kernels.manifest().kernels[kernel].reductions;
         let chunks = residuals.layout().chunks();
         self.reserve(reductions.len(), chunks)?;
         let frame = self.frame(pixels, residuals);
-        self.run_chunks(kernels.pass(pass).run, frame, residuals.layout());
+        self.run_chunks(kernels.functions(kernel).run, frame, residuals.layout());
         let layout = Arc::clone(residuals.shared_layout());
         let groups = layout.groups();
         let (cells, _, _) = residuals.buffers_mut();
@@ -59,13 +59,13 @@ impl Workspace {
         Ok(())
     }
 
-    /// Runs the finish step of pass `pass`.
-    pub(super) fn finish(&mut self, kernels: &NativeKernels, pass: usize, residuals: &mut Residuals) {
+    /// Runs the finish step of a kernel.
+    pub(super) fn finish(&mut self, kernels: &NativeKernels, kernel: usize, residuals: &mut Residuals) {
         let frame = self.frame(&[], residuals);
         // SAFETY: `NativeKernels` vouches for the function; the frame's arrays
         // have the sizes its manifest gives and live through the call. A finish
         // step reads no pixels and no partials.
-        unsafe { (kernels.pass(pass).finish)(&raw const frame) };
+        unsafe { (kernels.functions(kernel).finish)(&raw const frame) };
     }
 
     fn reserve(&mut self, reductions: usize, chunks: usize) -> Result<(), RuntimeError> {
@@ -97,7 +97,7 @@ impl Workspace {
         }
     }
 
-    fn run_chunks(&self, run: PassFunction, frame: Frame, layout: &Layout) {
+    fn run_chunks(&self, run: KernelFunction, frame: Frame, layout: &Layout) {
         let (chunks, chunks_per_row) = (layout.chunks(), layout.chunks_per_row());
         let frame = SharedFrame(frame);
         let run_chunk = |index: usize| {
@@ -124,7 +124,7 @@ impl Workspace {
 /// A frame that threads share.
 struct SharedFrame(Frame);
 
-// SAFETY: kernels of distinct chunks write distinct memory, as `PassFunction`
+// SAFETY: kernels of distinct chunks write distinct memory, as `KernelFunction`
 // demands, and what they read nobody writes meanwhile.
 unsafe impl Sync for SharedFrame {}
 

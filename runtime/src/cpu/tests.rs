@@ -10,7 +10,7 @@ use super::*;
 use crate::executor::{GroupValues, Random};
 use crate::layout::{Balance, Layout};
 use crate::manifest::{
-    PassManifest, PixelArgument, Reduction, ReductionKind, ResultDescription, ResultKind, ScalarArgument,
+    KernelManifest, PixelArgument, Reduction, ReductionKind, ResultDescription, ResultKind, ScalarArgument,
 };
 use crate::philox::uniform;
 use crate::tensor::{ElementType, Tensor};
@@ -19,7 +19,7 @@ use crate::testing::compile_c;
 pub(crate) fn manifest(passes: usize) -> Manifest {
     let pixel = |name: &str, element| PixelArgument { name: name.into(), element };
     let scalar = |name: &str, default| ScalarArgument { name: name.into(), default };
-    let pass = |reductions: &[(usize, ReductionKind)], outputs| PassManifest {
+    let pass = |reductions: &[(usize, ReductionKind)], outputs| KernelManifest {
         reductions: reductions.iter().map(|&(cell, kind)| Reduction { cell, kind }).collect(),
         outputs,
     };
@@ -36,8 +36,10 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
         scalars: vec![scalar("upstream", 1.0), scalar("shift", 0.0)],
         scalar_slots: 3,
         cells: if passes == 1 { 2 } else { 3 },
-        passes: all[..passes].to_vec(),
-        forward_passes: passes.min(2),
+        kernels: all[..passes].to_vec(),
+        forward: (0..passes.min(2)).collect(),
+        backward: (2..passes).collect(),
+        forward_backward: (0..passes).collect(),
         results: vec![result("positives", ResultKind::Count), result("sums", ResultKind::Float)],
     }
 }
@@ -299,9 +301,9 @@ fn wrong_gradients_and_residuals_are_named() {
 }
 
 #[test]
-fn an_object_without_a_pass_is_refused() {
-    let object = compile_c("void pass_0(void) {} void finish_0(void) {}", &[]);
+fn an_object_without_a_kernel_is_refused() {
+    let object = compile_c("void kernel_0(void) {} void finish_0(void) {}", &[]);
     // SAFETY: loading fails before anything is called.
     let error = unsafe { NativeKernels::from_object(&object, manifest(3)) }.unwrap_err();
-    assert_eq!(error.to_string(), "the object does not define function `pass_1`");
+    assert_eq!(error.to_string(), "the object does not define function `kernel_1`");
 }

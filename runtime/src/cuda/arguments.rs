@@ -53,7 +53,7 @@ impl Arguments {
         }
     }
 
-    /// Queues `pass_k`; a call without pixels has nothing to queue.
+    /// Queues `kernel_k`; a call without pixels has nothing to queue.
     pub(super) fn launch_pass(&self, stream: &Stream, kernel: sys::CUfunction) -> Result<(), CudaError> {
         let blocks = self.chunks.div_ceil(CHUNKS_PER_BLOCK);
         launch(stream, kernel, blocks, THREADS, &self.values)

@@ -1,6 +1,5 @@
 //! Running a loss on device tensors.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::arguments::Arguments;
@@ -13,7 +12,7 @@ use super::staging::Staged;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
 use crate::executor::{
-    Random, Residuals, check_forward_pass, check_gradients, check_pixels, layout_of, upstream_slot,
+    Random, Residuals, check_gradients, check_pixels, forward_kernel, layout_of, upstream_slot,
 };
 use crate::layout::{Balance, Layout};
 use crate::manifest::{Manifest, UPSTREAM};
@@ -93,8 +92,8 @@ impl CudaExecutor {
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
         let mut residuals = self.begin_on_device(call, stream)?;
-        let passes = 0..self.manifest_handle().forward_passes;
-        self.run(stream, call.pixels, &[], &mut residuals, passes)?;
+        let manifest = self.manifest_handle();
+        self.run(stream, call.pixels, &[], &mut residuals, &manifest.forward)?;
         Ok(residuals)
     }
 
@@ -112,8 +111,7 @@ impl CudaExecutor {
         let mut residuals = self.begin_on_device(call, stream)?;
         let manifest = self.manifest_handle();
         check_gradients(&manifest, gradients, call.pixels[0].shape())?;
-        let passes = 0..manifest.passes.len();
-        self.run(stream, call.pixels, gradients, &mut residuals, passes)?;
+        self.run(stream, call.pixels, gradients, &mut residuals, &manifest.forward_backward)?;
         Ok(residuals)
     }
 
@@ -135,8 +133,7 @@ impl CudaExecutor {
         check_gradients(&manifest, gradients, pixels[0].shape())?;
         residuals.move_to(stream)?;
         store_upstream(&manifest, residuals, upstream)?;
-        let passes = manifest.forward_passes..manifest.passes.len();
-        self.run(stream, pixels, gradients, residuals, passes)
+        self.run(stream, pixels, gradients, residuals, &manifest.backward)
     }
 
     /// Zero sums for `call`; see [`Residuals::new`].
@@ -168,12 +165,12 @@ impl CudaExecutor {
         residuals: &mut DeviceResiduals,
         stream: &Stream,
     ) -> Result<(), RuntimeError> {
-        check_forward_pass(self.kernels.manifest(), pass)?;
+        let kernel = forward_kernel(self.kernels.manifest(), pass)?;
         self.check_call(pixels, residuals, stream)?;
         residuals.move_to(stream)?;
         let staged = Staged::new(self.kernels.manifest(), pixels, &[], stream)?;
-        let arguments = self.prepare(stream, residuals, &staged.pointers, pass..pass + 1)?;
-        self.queue_reduction(stream, pass, &arguments)
+        let arguments = self.prepare(stream, residuals, &staged.pointers, &[kernel])?;
+        self.queue_reduction(stream, kernel, &arguments)
     }
 
     /// Queues what follows from the totals of a forward pass; see
@@ -187,28 +184,28 @@ impl CudaExecutor {
         residuals: &mut DeviceResiduals,
         stream: &Stream,
     ) -> Result<(), RuntimeError> {
-        check_forward_pass(self.kernels.manifest(), pass)?;
+        let kernel = forward_kernel(self.kernels.manifest(), pass)?;
         self.check_stream(stream)?;
         self.check_residuals(residuals)?;
         residuals.move_to(stream)?;
-        let arguments = self.prepare(stream, residuals, &[], pass..pass)?;
-        Ok(arguments.launch_finish(stream, self.kernels.pass(pass).finish)?)
+        let arguments = self.prepare(stream, residuals, &[], &[])?;
+        Ok(arguments.launch_finish(stream, self.kernels.set(kernel).finish)?)
     }
 
-    /// Queues passes, each with its combination and finish step.
+    /// Queues kernels, each with its combination and finish step.
     fn run(
         &mut self,
         stream: &Stream,
         pixels: &[DeviceTensor],
         gradients: &[DeviceTensor],
         residuals: &mut DeviceResiduals,
-        passes: Range<usize>,
+        kernels: &[usize],
     ) -> Result<(), RuntimeError> {
         let staged = Staged::new(self.kernels.manifest(), pixels, gradients, stream)?;
-        let arguments = self.prepare(stream, residuals, &staged.pointers, passes.clone())?;
-        for pass in passes {
-            self.queue_reduction(stream, pass, &arguments)?;
-            arguments.launch_finish(stream, self.kernels.pass(pass).finish)?;
+        let arguments = self.prepare(stream, residuals, &staged.pointers, kernels)?;
+        for &kernel in kernels {
+            self.queue_reduction(stream, kernel, &arguments)?;
+            arguments.launch_finish(stream, self.kernels.set(kernel).finish)?;
         }
         Ok(staged.copy_back(stream)?)
     }
@@ -216,11 +213,11 @@ impl CudaExecutor {
     fn queue_reduction(
         &self,
         stream: &Stream,
-        pass: usize,
+        kernel: usize,
         arguments: &Arguments,
     ) -> Result<(), RuntimeError> {
-        let kernels = self.kernels.pass(pass);
-        let reductions = self.kernels.manifest().passes[pass].reductions.len();
+        let kernels = self.kernels.set(kernel);
+        let reductions = self.kernels.manifest().kernels[kernel].reductions.len();
         arguments.launch_pass(stream, kernels.run)?;
         if let Some(combine) = kernels.combine {
             arguments.launch_combine(stream, combine, reductions)?;
@@ -234,13 +231,13 @@ impl CudaExecutor {
         stream: &Stream,
         residuals: &DeviceResiduals,
         pixels: &[u64],
-        passes: Range<usize>,
+        kernels: &[usize],
     ) -> Result<Arguments, RuntimeError> {
         self.partials.move_to(stream)?;
         self.row_group.move_to(stream)?;
         let layout = residuals.host().layout();
-        let reductions = &self.kernels.manifest().passes[passes];
-        let most = reductions.iter().map(|pass| pass.reductions.len()).max();
+        let manifest = self.kernels.manifest();
+        let most = kernels.iter().map(|&kernel| manifest.kernels[kernel].reductions.len()).max();
         let length = most.unwrap_or(0).checked_mul(layout.chunks() * size_of::<u32>());
         let length = length.ok_or(RuntimeError::Workspace(layout.chunks()))?;
         if length > self.partials.length() {

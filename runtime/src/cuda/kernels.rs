@@ -19,13 +19,13 @@ const LOG_LENGTH: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct CudaKernels {
     manifest: Arc<Manifest>,
-    passes: Arc<[PassKernels]>,
+    sets: Arc<[KernelSet]>,
     module: Arc<Module>,
 }
 
 /// The kernels of one pass.
 #[derive(Clone, Copy)]
-pub(super) struct PassKernels {
+pub(super) struct KernelSet {
     pub run: sys::CUfunction,
     /// None if the pass reduces nothing.
     pub combine: Option<sys::CUfunction>,
@@ -34,9 +34,9 @@ pub(super) struct PassKernels {
 
 // SAFETY: a CUfunction is a handle into its module, which any thread may use
 // while the module's context is current there.
-unsafe impl Send for PassKernels {}
+unsafe impl Send for KernelSet {}
 // SAFETY: as above; nothing in the handle changes.
-unsafe impl Sync for PassKernels {}
+unsafe impl Sync for KernelSet {}
 
 impl CudaKernels {
     /// Compiles PTX in the driver and finds the kernels of every pass.
@@ -51,11 +51,11 @@ impl CudaKernels {
     pub unsafe fn from_ptx(device: &CudaDevice, ptx: &str, manifest: Manifest) -> Result<Self, RuntimeError> {
         let manifest = validated(manifest)?;
         let module = Module::load(device, ptx, &manifest.name)?;
-        let passes = manifest.passes.iter().enumerate();
-        let passes = passes
-            .map(|(index, pass)| module.pass(&manifest.name, index, pass.reductions.is_empty()))
+        let kernels = manifest.kernels.iter().enumerate();
+        let sets = kernels
+            .map(|(index, kernel)| module.kernels(&manifest.name, index, kernel.reductions.is_empty()))
             .collect::<Result<_, CudaError>>()?;
-        Ok(Self { manifest: Arc::new(manifest), passes, module: Arc::new(module) })
+        Ok(Self { manifest: Arc::new(manifest), sets, module: Arc::new(module) })
     }
 
     /// The manifest of the loss.
@@ -68,8 +68,8 @@ impl CudaKernels {
         &self.module.device
     }
 
-    pub(super) fn pass(&self, pass: usize) -> PassKernels {
-        self.passes[pass]
+    pub(super) fn set(&self, kernel: usize) -> KernelSet {
+        self.sets[kernel]
     }
 }
 
@@ -78,7 +78,7 @@ impl fmt::Debug for CudaKernels {
         formatter
             .debug_struct("CudaKernels")
             .field("loss", &self.manifest.name)
-            .field("passes", &self.passes.len())
+            .field("kernels", &self.sets.len())
             .finish_non_exhaustive()
     }
 }
@@ -110,13 +110,13 @@ impl Module {
         }
     }
 
-    fn pass(&self, loss: &str, index: usize, no_reductions: bool) -> Result<PassKernels, CudaError> {
+    fn kernels(&self, loss: &str, index: usize, no_reductions: bool) -> Result<KernelSet, CudaError> {
         let combine = match no_reductions {
             true => None,
             false => Some(self.function(loss, &format!("combine_{index}"))?),
         };
-        Ok(PassKernels {
-            run: self.function(loss, &format!("pass_{index}"))?,
+        Ok(KernelSet {
+            run: self.function(loss, &format!("kernel_{index}"))?,
             combine,
             finish: self.function(loss, &format!("finish_{index}"))?,
         })

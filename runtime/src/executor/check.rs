@@ -62,7 +62,7 @@ pub(crate) fn check_gradients<T: Described>(
     gradients: &[T],
     shape: &[usize],
 ) -> Result<(), RuntimeError> {
-    if !manifest.passes.iter().any(|pass| pass.outputs) {
+    if !manifest.kernels.iter().any(|kernel| kernel.outputs) {
         return Err(RuntimeError::NoGradient(manifest.name.clone()));
     }
     check_count("gradients", &manifest.pixel_outputs, gradients.len())?;

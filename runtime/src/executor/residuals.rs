@@ -102,8 +102,8 @@ impl Residuals {
         if groups != other.layout.groups() {
             return Err(RuntimeError::Groups { expected: groups, found: other.layout.groups() });
         }
-        check_forward_pass(&self.manifest, pass)?;
-        for reduction in &self.manifest.passes[pass].reductions {
+        let kernel = forward_kernel(&self.manifest, pass)?;
+        for reduction in &self.manifest.kernels[kernel].reductions {
             for slot in reduction.cell * groups..(reduction.cell + 1) * groups {
                 self.cells[slot] = add(reduction.kind, self.cells[slot], other.cells[slot]);
             }
@@ -149,12 +149,11 @@ impl Residuals {
     }
 }
 
-/// Whether `pass` is one of the forward passes.
-pub(crate) fn check_forward_pass(manifest: &Manifest, pass: usize) -> Result<(), RuntimeError> {
-    if pass < manifest.forward_passes {
-        return Ok(());
-    }
-    Err(RuntimeError::NoSuchPass { loss: manifest.name.clone(), passes: manifest.forward_passes, pass })
+/// The kernel of forward pass `pass`.
+pub(crate) fn forward_kernel(manifest: &Manifest, pass: usize) -> Result<usize, RuntimeError> {
+    let passes = manifest.forward.len();
+    let none = || RuntimeError::NoSuchPass { loss: manifest.name.clone(), passes, pass };
+    manifest.forward.get(pass).copied().ok_or_else(none)
 }
 
 fn initial_scalars(manifest: &Manifest, given: &[(&str, f32)]) -> Result<Vec<f32>, RuntimeError> {

@@ -9,14 +9,16 @@ fn manifest() -> Manifest {
         scalars: vec![ScalarArgument { name: UPSTREAM.into(), default: 1.0 }],
         scalar_slots: 2,
         cells: 2,
-        passes: vec![
-            PassManifest {
+        kernels: vec![
+            KernelManifest {
                 reductions: vec![reduction(1, ReductionKind::Sum), reduction(0, ReductionKind::Count)],
                 outputs: false,
             },
-            PassManifest { reductions: vec![], outputs: true },
+            KernelManifest { reductions: vec![], outputs: true },
         ],
-        forward_passes: 1,
+        forward: vec![0],
+        backward: vec![1],
+        forward_backward: vec![0, 1],
         results: vec![ResultDescription { name: "positives".into(), kind: ResultKind::Count }],
     }
 }
@@ -50,20 +52,14 @@ fn what_does_not_fit_is_named() {
 }
 
 #[test]
-fn passes_and_cells_must_match() {
-    for forward in [0, 3] {
-        let error = broken(|m| {
-            m.forward_passes = forward;
-            m.passes[1].outputs = false;
-        });
-        assert_eq!(error, format!("{forward} of 2 passes cannot be the forward ones"));
-    }
-    assert_eq!(broken(|m| m.passes[0].outputs = true), "pass 0 cannot write pixel outputs");
-    assert_eq!(broken(|m| m.pixel_outputs.clear()), "pass 1 cannot write pixel outputs");
-    assert_eq!(broken(|m| m.cells = 3), "cell 2 of 3 is reduced 0 times, expected once");
-    assert_eq!(broken(|m| m.cells = 1), "cell 1 of 1 is reduced 1 times, expected once");
-    assert_eq!(
-        broken(|m| m.passes[0].reductions[0].cell = 0),
-        "cell 0 of 2 is reduced 2 times, expected once"
-    );
+fn kernels_and_cells_must_match() {
+    let error = broken(|m| m.forward.clear());
+    assert_eq!(error, "the forward direction cannot run kernels [] of 2");
+    let error = broken(|m| m.backward = vec![2]);
+    assert_eq!(error, "the backward direction cannot run kernels [2] of 2");
+    assert_eq!(broken(|m| m.kernels[0].outputs = true), "kernel 0 cannot write pixel outputs");
+    assert_eq!(broken(|m| m.pixel_outputs.clear()), "kernel 1 cannot write pixel outputs");
+    assert_eq!(broken(|m| m.cells = 1), "cell 1 of 1 cannot be reduced by the forward direction");
+    let error = broken(|m| m.kernels[1].reductions = m.kernels[0].reductions.clone());
+    assert_eq!(error, "cell 1 of 2 cannot be reduced by the forward_backward direction");
 }

@@ -1,9 +1,9 @@
 //! The binary interface of compiled CPU kernels.
 
-/// Computes one chunk of one row: `pass_k(frame, row, chunk)`.
+/// Computes one chunk of one row: `kernel_k(frame, row, chunk)`.
 ///
 /// Distinct chunks write distinct memory, so calls may run at the same time.
-pub type PassFunction = unsafe extern "C" fn(frame: *const Frame, row: i64, chunk: i64);
+pub type KernelFunction = unsafe extern "C" fn(frame: *const Frame, row: i64, chunk: i64);
 
 /// Computes what follows from a pass's totals: `finish_k(frame)`.
 pub type FinishFunction = unsafe extern "C" fn(frame: *const Frame);

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::error::RuntimeError;
 use crate::executor::validated;
 use crate::manifest::Manifest;
-use crate::native::{FinishFunction, NativeObject, ObjectError, PassFunction};
+use crate::native::{FinishFunction, NativeObject, ObjectError, KernelFunction};
 
-/// The two functions of one pass.
+/// The two functions of one kernel.
 #[derive(Debug, Clone, Copy)]
-pub struct PassFunctions {
+pub struct KernelFunctions {
     /// Computes a chunk.
-    pub run: PassFunction,
+    pub run: KernelFunction,
     /// Computes what follows from the totals.
     pub finish: FinishFunction,
 }
@@ -22,13 +22,13 @@ pub struct PassFunctions {
 #[derive(Clone)]
 pub struct NativeKernels {
     manifest: Arc<Manifest>,
-    passes: Vec<PassFunctions>,
+    functions: Vec<KernelFunctions>,
     /// Keeps the code alive for as long as the functions can be called.
     _owner: Arc<dyn Any + Send + Sync>,
 }
 
 impl NativeKernels {
-    /// Loads `pass_k` and `finish_k` of every pass from an object file.
+    /// Loads `kernel_k` and `finish_k` of every kernel from an object file.
     ///
     /// # Errors
     /// If the object cannot be loaded, lacks a function, or the manifest's
@@ -39,15 +39,15 @@ impl NativeKernels {
     /// for exactly this manifest, and use only instructions of this CPU.
     pub unsafe fn from_object(object: &[u8], manifest: Manifest) -> Result<Self, RuntimeError> {
         let object = NativeObject::load(object)?;
-        let passes = (0..manifest.passes.len())
-            .map(|pass| {
+        let functions = (0..manifest.kernels.len())
+            .map(|kernel| {
                 // SAFETY: the caller vouches for the functions' types.
-                unsafe { pass_functions(&object, pass) }
+                unsafe { kernel_functions(&object, kernel) }
             })
             .collect::<Result<_, ObjectError>>()?;
         // SAFETY: the caller vouches for what the functions do; the object,
         // which stays mapped until the owner is dropped, holds them.
-        unsafe { Self::from_functions(passes, manifest, Arc::new(object)) }
+        unsafe { Self::from_functions(functions, manifest, Arc::new(object)) }
     }
 
     /// Kernels whose code `owner` keeps alive.
@@ -56,15 +56,15 @@ impl NativeKernels {
     /// If the manifest's parts do not fit together.
     ///
     /// # Safety
-    /// There must be one element of `passes` a pass; the functions must follow
+    /// There must be one element of `functions` a kernel; the functions must follow
     /// [`crate::native::Frame`]'s interface for exactly this manifest and stay
     /// callable until `owner` is dropped.
     pub unsafe fn from_functions(
-        passes: Vec<PassFunctions>,
+        functions: Vec<KernelFunctions>,
         manifest: Manifest,
         owner: Arc<dyn Any + Send + Sync>,
     ) -> Result<Self, RuntimeError> {
-        Ok(Self { manifest: Arc::new(validated(manifest)?), passes, _owner: owner })
+        Ok(Self { manifest: Arc::new(validated(manifest)?), functions, _owner: owner })
     }
 
     /// The manifest of the loss.
@@ -72,22 +72,22 @@ impl NativeKernels {
         &self.manifest
     }
 
-    pub(crate) fn pass(&self, pass: usize) -> PassFunctions {
-        self.passes[pass]
+    pub(crate) fn functions(&self, kernel: usize) -> KernelFunctions {
+        self.functions[kernel]
     }
 }
 
 /// # Safety
-/// The object's `pass_k` and `finish_k` must have the types that
-/// [`PassFunctions`] gives them.
-unsafe fn pass_functions(object: &NativeObject, pass: usize) -> Result<PassFunctions, ObjectError> {
-    let run = object.function(&format!("pass_{pass}"))?;
-    let finish = object.function(&format!("finish_{pass}"))?;
+/// The object's `kernel_k` and `finish_k` must have the types that
+/// [`KernelFunctions`] gives them.
+unsafe fn kernel_functions(object: &NativeObject, kernel: usize) -> Result<KernelFunctions, ObjectError> {
+    let run = object.function(&format!("kernel_{kernel}"))?;
+    let finish = object.function(&format!("finish_{kernel}"))?;
     // SAFETY: both are addresses of functions in executable memory, and the
     // caller vouches for their types.
     unsafe {
-        Ok(PassFunctions {
-            run: std::mem::transmute::<*const u8, PassFunction>(run),
+        Ok(KernelFunctions {
+            run: std::mem::transmute::<*const u8, KernelFunction>(run),
             finish: std::mem::transmute::<*const u8, FinishFunction>(finish),
         })
     }
@@ -98,7 +98,7 @@ impl fmt::Debug for NativeKernels {
         formatter
             .debug_struct("NativeKernels")
             .field("loss", &self.manifest.name)
-            .field("passes", &self.passes.len())
+            .field("kernels", &self.functions.len())
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 // Kernels in C that follow the Frame interface: a "loss" that is the variance
 // of the inputs at positive pixels, with the chunk sums of the layout contract.
-//   pass 0: sum of x and count of positives   finish 0: the mean; a loss for one pass
-//   pass 1: sum of (x - mean)^2               finish 1: the loss
-//   pass 2: gradient = upstream * 2 * (x - mean), 0 at negatives
+//   kernel 0: sum of x and count of positives   finish 0: the mean; a loss for one pass
+//   kernel 1: sum of (x - mean)^2               finish 1: the loss
+//   kernel 2: gradient = upstream * 2 * (x - mean), 0 at negatives
 #include <stdint.h>
 
 typedef struct {
@@ -44,7 +44,7 @@ static uint32_t *partial(const frame_t *f, int64_t reduction, int64_t row, int64
   return &f->partials[reduction * f->rows * f->chunks_per_row + row * f->chunks_per_row + chunk];
 }
 
-void pass_0(const frame_t *f, int64_t row, int64_t chunk) {
+void kernel_0(const frame_t *f, int64_t row, int64_t chunk) {
   float lanes[128] = {0};
   uint32_t count = 0;
   FOR_EACH_PIXEL(if (positive) { lanes[q & 127] += x; count++; })
@@ -65,7 +65,7 @@ void finish_0(const frame_t *f) {
   f->results[0] = bits_of_float((float)sum);
 }
 
-void pass_1(const frame_t *f, int64_t row, int64_t chunk) {
+void kernel_1(const frame_t *f, int64_t row, int64_t chunk) {
   float lanes[128] = {0};
   float mean = f->scalars[MEAN];
   FOR_EACH_PIXEL(if (positive) { float d = x - mean; lanes[q & 127] += d * d; })
@@ -78,7 +78,7 @@ void finish_1(const frame_t *f) {
   f->results[0] = bits_of_float((float)sum);
 }
 
-void pass_2(const frame_t *f, int64_t row, int64_t chunk) {
+void kernel_2(const frame_t *f, int64_t row, int64_t chunk) {
   float mean = f->scalars[MEAN], scale = 2 * f->scalars[UPSTREAM];
   float *gradient = (float *)f->pixels[2];
   FOR_EACH_PIXEL(gradient[e] = positive ? scale * (x - mean) : 0;)

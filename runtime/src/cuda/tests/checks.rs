@@ -39,10 +39,10 @@ pub(super) fn the_compilers_log_is_in_the_error(device: &CudaDevice) {
         "the driver could not compile the PTX of variance: CUDA_ERROR_INVALID_PTX\nline 1: this is no PTX";
     assert_eq!(error, expected);
     let mut longer = manifest(3);
-    longer.passes.push(longer.passes[2].clone());
+    longer.kernels.push(longer.kernels[2].clone());
     // SAFETY: loading fails before anything is launched.
     let error = unsafe { CudaKernels::from_ptx(device, "variance", longer) }.unwrap_err();
-    assert_eq!(error.to_string(), "the PTX of variance does not define kernel `pass_3`");
+    assert_eq!(error.to_string(), "the PTX of variance does not define kernel `kernel_3`");
 }
 
 pub(super) fn host_tensors_give_the_bits_of_the_cpu(device: &CudaDevice) {

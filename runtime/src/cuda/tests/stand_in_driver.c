@@ -176,9 +176,9 @@ static void combine(const frame_t *f, int reduction, int cell, int is_count, uns
   f->cells[cell * f->groups + group] = count;
 }
 
-static void kernel_pass_0(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(pass_0, 0, p, b); }
-static void kernel_pass_1(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(pass_1, 0, p, b); }
-static void kernel_pass_2(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(pass_2, 1, p, b); }
+static void queue_kernel_0(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(kernel_0, 0, p, b); }
+static void queue_kernel_1(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(kernel_1, 0, p, b); }
+static void queue_kernel_2(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(kernel_2, 1, p, b); }
 static void kernel_combine_0(void **p, unsigned b, unsigned t) {
   frame_t f = frame_of(p);
   check(t == 256 && b < 2 * f.groups, "grid of combine_0");
@@ -200,7 +200,7 @@ static void kernel_finish_1(void **p, unsigned b, unsigned t) { finish(finish_1,
 static void kernel_finish_2(void **p, unsigned b, unsigned t) { finish(finish_2, p, b, t); }
 
 static const struct { const char *name; kernel_t kernel; } kernels[] = {
-    {"pass_0", kernel_pass_0},       {"pass_1", kernel_pass_1},     {"pass_2", kernel_pass_2},
+    {"kernel_0", queue_kernel_0},       {"kernel_1", queue_kernel_1},     {"kernel_2", queue_kernel_2},
     {"combine_0", kernel_combine_0}, {"combine_1", kernel_combine_1}, {"finish_0", kernel_finish_0},
     {"finish_1", kernel_finish_1},   {"finish_2", kernel_finish_2}};
 
