@@ -79,7 +79,7 @@ impl Compiled {
             loss.program().pixel_arguments().map(|(_, argument)| element_type(argument.ty.element));
         let declared: Vec<_> = declared.collect();
         let compiled = Self { compiler, loss, executors: Mutex::default() };
-        compiled.executor(&declared)?;
+        drop(compiled.executor(&declared)?);
         Ok(compiled)
     }
 

@@ -18,7 +18,7 @@ impl Input<'_> {
     /// The tensor, or why it could not be taken.
     pub(crate) fn view(&self) -> Result<TensorView<'_>, TensorError> {
         match &self.0 {
-            Ok(Source::View(view)) => Ok(*view),
+            Ok(Source::View(view)) => Ok(view.clone()),
             Ok(Source::Copy(tensor)) => Ok(tensor.view()),
             Err(error) => Err(error.clone()),
         }

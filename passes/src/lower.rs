@@ -1,0 +1,101 @@
+//! From a scheduled program to MLIR in standard dialects, as text.
+//!
+//! One scheduled program gives the code of every target. What a program's values
+//! mean is written once: element-wise ops come from their table entry's exact
+//! meaning, run on a [`machine::MlirMachine`]; each other op has a function in
+//! the file of its theme, [`leaf`], [`random`], [`movement`] or [`reduction`].
+//! Only how pixels are dealt to vectors and threads differs, in [`host`] and
+//! [`gpu`].
+//!
+//! The module's functions, for each kernel K of the schedule:
+//!
+//! | host | GPU | what |
+//! |---|---|---|
+//! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
+//! | (the runtime) | `combine_K`, a block a reduction and group | the cells from the partials |
+//! | `finish_K(frame)` | `finish_K`, one thread | the reductions over groups, and the results |
+
+mod call;
+mod chunk;
+mod emit;
+mod finish;
+mod gpu;
+mod group;
+mod host;
+mod leaf;
+mod machine;
+mod movement;
+mod pixel;
+mod random;
+mod reduction;
+
+#[cfg(test)]
+mod tests;
+
+use lossc_dialect::Node;
+use lossc_dialect::machine::Word;
+use lossc_dialect::ops::{Meaning, Op};
+use thiserror::Error;
+
+use crate::codegen::Target;
+use crate::schedule::Schedule;
+use emit::{Emitter, Value};
+use machine::MlirMachine;
+
+/// An op that cannot be lowered where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("loss.{mnemonic} has no lowering at {place} level")]
+pub struct LowerError {
+    mnemonic: &'static str,
+    place: String,
+}
+
+impl LowerError {
+    fn new(node: &Node) -> Self {
+        Self { mnemonic: node.op.mnemonic(), place: node.ty.level.to_string() }
+    }
+}
+
+/// The module that computes all kernels of `schedule` on `target`.
+///
+/// # Errors
+///
+/// When the program has an op that has no lowering.
+pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError> {
+    match target {
+        Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
+        Target::Nvidia(_) => gpu::module(schedule),
+    }
+}
+
+/// The value of `node` from those of its operands, if it reads nothing else.
+fn compute(
+    emitter: &mut Emitter,
+    node: &Node,
+    operands: &[Value],
+    lanes: usize,
+) -> Result<Value, LowerError> {
+    match (node.op, operands) {
+        (Op::Constant(bits), _) => Ok(leaf::constant(emitter, f32::from_bits(bits), lanes)),
+        (Op::Cast, &[operand]) => Ok(movement::cast(emitter, operand, node.ty.element)),
+        (Op::Broadcast, &[operand]) => Ok(movement::broadcast(emitter, operand, lanes)),
+        (Op::BroadcastGroups, &[operand]) => Ok(operand),
+        _ => element(emitter, node, operands, lanes),
+    }
+}
+
+/// The value of an element-wise op: its exact meaning.
+fn element(
+    emitter: &mut Emitter,
+    node: &Node,
+    operands: &[Value],
+    lanes: usize,
+) -> Result<Value, LowerError> {
+    let Some(Meaning::Element { exact, .. }) = node.op.definition().map(|definition| &definition.meaning)
+    else {
+        return Err(LowerError::new(node));
+    };
+    let words: Vec<_> = operands.iter().map(|operand| Word(operand.id)).collect();
+    let word = exact(&mut MlirMachine::new(emitter, lanes), &words);
+    Ok(emitter.value(word.0))
+}

@@ -1,0 +1,95 @@
+//! Where a chunk of a row lies: the layout of `lossc_dialect::numbers`.
+
+use lossc_dialect::numbers::CHUNK;
+
+use super::call::Call;
+use super::emit::{Emitter, I32, I64, Value};
+
+/// The bits of the phase: a Philox block has four pixels.
+const PHASE_MASK: usize = 3;
+
+/// A chunk. Positions in it count from its first padded position.
+pub(super) struct Chunk {
+    /// Its row.
+    pub(super) row: Value,
+    /// Its number in the row.
+    chunk: Value,
+    /// The linear index of its first position, a multiple of four. In a row's
+    /// first chunk it may be that of a pixel of the row before.
+    origin: Value,
+    /// Its first position that is a pixel of the row.
+    pub(super) begin: Value,
+    /// The position after its last pixel; 0 or less if it has none.
+    pub(super) end: Value,
+}
+
+impl Chunk {
+    /// The chunk with number `chunk` of row `row`.
+    pub(super) fn new(emitter: &mut Emitter, call: &Call, row: Value, chunk: Value) -> Self {
+        let (zero, size, mask) = (emitter.index(0), emitter.index(CHUNK), emitter.index(PHASE_MASK));
+        let start = emitter.mul(row, call.row_length);
+        let phase = emitter.apply("arith.andi", &[start, mask]);
+        let padded = emitter.apply("arith.subi", &[start, phase]);
+        let first = emitter.mul(chunk, size);
+        let before = emitter.apply("arith.subi", &[phase, first]);
+        let after = emitter.add(before, call.row_length);
+        Self {
+            row,
+            chunk,
+            origin: emitter.add(padded, first),
+            begin: emitter.apply("arith.maxsi", &[before, zero]),
+            end: emitter.apply("arith.minsi", &[after, size]),
+        }
+    }
+
+    /// The linear index of a position.
+    pub(super) fn linear(&self, emitter: &mut Emitter, position: Value) -> Value {
+        emitter.add(self.origin, position)
+    }
+
+    /// The number of the Philox block at a position that is a multiple of four.
+    pub(super) fn random_block(&self, emitter: &mut Emitter, position: Value) -> Value {
+        let linear = self.linear(emitter, position);
+        let two = emitter.index(2);
+        emitter.apply("arith.shrui", &[linear, two])
+    }
+
+    /// Whether all `count` positions from `position` on are pixels of the row.
+    pub(super) fn is_whole(&self, emitter: &mut Emitter, position: Value, count: usize) -> Value {
+        let count = emitter.index(count);
+        let last = emitter.add(position, count);
+        let begun = emitter.compare("sge", position, self.begin);
+        let before_end = emitter.compare("sle", last, self.end);
+        emitter.apply("arith.andi", &[begun, before_end])
+    }
+
+    /// Which of the `lanes` positions from `position` on are pixels of the row.
+    pub(super) fn valid(&self, emitter: &mut Emitter, position: Value, lanes: usize) -> Value {
+        let numbers: Vec<_> = (0..lanes).collect();
+        let numbers = emitter.constant(I32.times(lanes), &format!("{numbers:?}"));
+        let [position, begin, end] = [position, self.begin, self.end].map(|bound| {
+            let bound = emitter.convert("arith.trunci", bound, I32.scalar);
+            emitter.splat(bound, lanes)
+        });
+        let position = emitter.add(position, numbers);
+        let begun = emitter.compare("sge", position, begin);
+        let before_end = emitter.compare("slt", position, end);
+        emitter.apply("arith.andi", &[begun, before_end])
+    }
+
+    /// Writes the chunk's partial of the kernel's reduction `reduction`.
+    pub(super) fn store_partial(&self, emitter: &mut Emitter, call: &Call, reduction: usize, partial: Value) {
+        let chunks = call.chunks(emitter);
+        let reduction = emitter.index(reduction);
+        let reductions = emitter.mul(reduction, chunks);
+        let rows = emitter.mul(self.row, call.chunks_per_row);
+        let row = emitter.add(reductions, rows);
+        let index = emitter.add(row, self.chunk);
+        emitter.store_element(partial, call.partials, index);
+    }
+
+    /// The group of the chunk's row.
+    pub(super) fn group(&self, emitter: &mut Emitter, call: &Call) -> Value {
+        emitter.load_element("group", call.row_group, self.row, I64)
+    }
+}

@@ -1,0 +1,89 @@
+//! Loops and branches.
+
+use std::collections::HashMap;
+
+use super::{Emitter, Value};
+
+impl Emitter {
+    /// `scf.for` over 64-bit integers: `body` gets the induction variable and the
+    /// carried values and gives the next ones; the last ones are returned.
+    pub(in crate::lower) fn repeat<E>(
+        &mut self,
+        [lower, upper, step]: [Value; 3],
+        initial: &[Value],
+        body: impl FnOnce(&mut Self, Value, &[Value]) -> Result<Vec<Value>, E>,
+    ) -> Result<Vec<Value>, E> {
+        let index = self.name("i", lower.ty);
+        let carried: Vec<_> = initial.iter().map(|value| self.name("carried", value.ty)).collect();
+        let results: Vec<_> = initial.iter().map(|value| self.name("final", value.ty)).collect();
+        let assignment = |(inside, outside): (&Value, &Value)| format!("{inside} = {outside}");
+        let arguments: Vec<_> = carried.iter().zip(initial).map(assignment).collect();
+        let carrying = match initial {
+            [] => String::new(),
+            _ => format!(" iter_args({}) -> ({})", arguments.join(", "), types(initial)),
+        };
+        let ty = index.ty;
+        let head = format!("scf.for {index} = {lower} to {upper} step {step}{carrying} : {ty} {{");
+        self.statement(defining(&results) + &head);
+        self.block(|emitter| body(emitter, index, &carried))?;
+        self.statement("}");
+        Ok(results)
+    }
+
+    /// `scf.if` with two branches that give values of the same types.
+    pub(in crate::lower) fn choose<E>(
+        &mut self,
+        condition: Value,
+        then: impl FnOnce(&mut Self) -> Result<Vec<Value>, E>,
+        otherwise: impl FnOnce(&mut Self) -> Result<Vec<Value>, E>,
+    ) -> Result<Vec<Value>, E> {
+        let head = self.lines.len();
+        self.statement("");
+        let given = self.block(then)?;
+        self.statement("} else {");
+        self.block(otherwise)?;
+        self.statement("}");
+        let results: Vec<_> = given.iter().map(|value| self.name("chosen", value.ty)).collect();
+        let arrow = if given.is_empty() { String::new() } else { format!(" -> ({})", types(&given)) };
+        // What the branches give is only known now.
+        self.lines[head].push_str(&format!("{}scf.if {condition}{arrow} {{", defining(&results)));
+        Ok(results)
+    }
+
+    /// `scf.if` for its effects alone.
+    pub(in crate::lower) fn when<E>(
+        &mut self,
+        condition: Value,
+        then: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.statement(format_args!("scf.if {condition} {{"));
+        self.block(|emitter| then(emitter).map(|()| vec![]))?;
+        self.statement("}");
+        Ok(())
+    }
+
+    /// A block and its `scf.yield`.
+    fn block<E>(&mut self, body: impl FnOnce(&mut Self) -> Result<Vec<Value>, E>) -> Result<Vec<Value>, E> {
+        self.depth += 1;
+        self.known.push(HashMap::new());
+        let given = body(self)?;
+        if !given.is_empty() {
+            self.statement(format_args!("scf.yield {} : {}", names(&given), types(&given)));
+        }
+        self.known.pop();
+        self.depth -= 1;
+        Ok(given)
+    }
+}
+
+fn names(values: &[Value]) -> String {
+    values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn types(values: &[Value]) -> String {
+    values.iter().map(|value| value.ty.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn defining(results: &[Value]) -> String {
+    if results.is_empty() { String::new() } else { names(results) + " = " }
+}

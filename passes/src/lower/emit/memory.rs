@@ -1,0 +1,73 @@
+//! Loads and stores.
+
+use super::{Emitter, Scalar, Value, ValueType};
+
+impl Emitter {
+    /// The address of element `index` of an array of stored `scalar`s.
+    pub(in crate::lower) fn element(&mut self, array: Value, index: Value, scalar: Scalar) -> Value {
+        let (pointer, stored) = (array.ty, scalar.stored());
+        let operands = format!("{array}[{index}] : ({pointer}, {})", index.ty);
+        self.pure("at", pointer, format!("llvm.getelementptr {operands} -> {pointer}, {stored}"))
+    }
+
+    /// The scalar that stands at element `index` of an array.
+    pub(in crate::lower) fn load_element(
+        &mut self,
+        stem: &'static str,
+        array: Value,
+        index: Value,
+        ty: ValueType,
+    ) -> Value {
+        let at = self.element(array, index, ty.scalar);
+        self.load(stem, at, ty)
+    }
+
+    /// The scalar at an address, which is aligned for it.
+    pub(in crate::lower) fn load(&mut self, stem: &'static str, at: Value, ty: ValueType) -> Value {
+        self.define(stem, ty, format_args!("llvm.load {at} : {} -> {ty}", at.ty))
+    }
+
+    /// The vector at an address.
+    pub(in crate::lower) fn load_vector(&mut self, at: Value, ty: ValueType, alignment: usize) -> Value {
+        let pointer = at.ty;
+        let operation = format!("llvm.load {at} {{alignment = {alignment} : i64}} : {pointer} -> {ty}");
+        self.define("loaded", ty, operation)
+    }
+
+    /// The vector at an address, 0 where `mask` does not hold, which is not read.
+    pub(in crate::lower) fn load_masked(&mut self, at: Value, mask: Value, ty: ValueType) -> Value {
+        let zero = if ty.scalar.is_float() { self.float(ty, 0.0) } else { self.integer(ty, 0) };
+        let (pointer, alignment) = (at.ty, ty.scalar.bytes());
+        let operation = format!(
+            "llvm.intr.masked.load {at}, {mask}, {zero} {{alignment = {alignment} : i32}} : ({pointer}, {}, {ty}) -> {ty}",
+            mask.ty
+        );
+        self.define("loaded", ty, operation)
+    }
+
+    /// Writes a value to an address that is aligned for it.
+    pub(in crate::lower) fn store(&mut self, value: Value, at: Value) {
+        self.statement(format_args!("llvm.store {value}, {at} : {}, {}", value.ty, at.ty));
+    }
+
+    /// Writes a scalar to element `index` of an array.
+    pub(in crate::lower) fn store_element(&mut self, value: Value, array: Value, index: Value) {
+        let at = self.element(array, index, value.ty.scalar);
+        self.store(value, at);
+    }
+
+    /// Writes a vector.
+    pub(in crate::lower) fn store_vector(&mut self, value: Value, at: Value, alignment: usize) {
+        let types = format!("{}, {}", value.ty, at.ty);
+        self.statement(format_args!("llvm.store {value}, {at} {{alignment = {alignment} : i64}} : {types}"));
+    }
+
+    /// Writes the lanes of a vector where `mask` holds.
+    pub(in crate::lower) fn store_masked(&mut self, value: Value, at: Value, mask: Value) {
+        let types = format!("{}, {} into {}", value.ty, mask.ty, at.ty);
+        let alignment = value.ty.scalar.bytes();
+        self.statement(format_args!(
+            "llvm.intr.masked.store {value}, {at}, {mask} {{alignment = {alignment} : i32}} : {types}"
+        ));
+    }
+}

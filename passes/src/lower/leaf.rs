@@ -1,0 +1,37 @@
+//! Constants and the program's arguments.
+
+use lossc_dialect::Element;
+
+use super::call::Call;
+use super::emit::{Emitter, F32, Scalar, Value};
+
+/// `loss.constant`
+pub(super) fn constant(emitter: &mut Emitter, value: f32, lanes: usize) -> Value {
+    emitter.float(F32.times(lanes), value)
+}
+
+/// The number or the reduction over groups in a scalar slot.
+pub(super) fn scalar(emitter: &mut Emitter, call: &Call, slot: usize) -> Value {
+    let slot = emitter.index(slot);
+    emitter.load_element("scalar", call.scalars, slot, F32)
+}
+
+/// A vector of stored pixels as what is computed with.
+pub(super) fn from_stored(emitter: &mut Emitter, stored: Value, element: Element) -> Value {
+    match Scalar::of(element) {
+        Scalar::Int(1) => {
+            let zero = emitter.integer(stored.ty, 0);
+            emitter.compare("ne", stored, zero)
+        }
+        scalar => emitter.convert("arith.bitcast", stored, scalar),
+    }
+}
+
+/// A vector of pixels as it is stored.
+pub(super) fn to_stored(emitter: &mut Emitter, value: Value) -> Value {
+    let stored = value.ty.scalar.stored();
+    match value.ty.scalar {
+        Scalar::Int(1) => emitter.convert("arith.extui", value, stored),
+        _ => emitter.convert("arith.bitcast", value, stored),
+    }
+}

@@ -1,0 +1,124 @@
+//! The machine of the ops' exact meanings that emits MLIR.
+
+use lossc_dialect::machine::{Machine, Word};
+
+use super::emit::{Emitter, Scalar, Value, ValueType};
+
+/// Emits one operation of the `arith` or `math` dialect for each of [`Machine`].
+/// A [`Word`] holds the id of an SSA value.
+pub(super) struct MlirMachine<'a> {
+    emitter: &'a mut Emitter,
+    lanes: usize,
+}
+
+impl<'a> MlirMachine<'a> {
+    /// A machine whose values have so many lanes.
+    pub(super) fn new(emitter: &'a mut Emitter, lanes: usize) -> Self {
+        Self { emitter, lanes }
+    }
+
+    fn value(&self, word: Word) -> Value {
+        self.emitter.value(word.0)
+    }
+
+    fn apply(&mut self, operation: &str, operands: &[Word]) -> Word {
+        let operands: Vec<_> = operands.iter().map(|&word| self.value(word)).collect();
+        Word(self.emitter.apply(operation, &operands).id)
+    }
+
+    fn compare(&mut self, predicate: &str, a: Word, b: Word) -> Word {
+        let (a, b) = (self.value(a), self.value(b));
+        Word(self.emitter.compare(predicate, a, b).id)
+    }
+
+    fn convert(&mut self, operation: &str, a: Word, scalar: Scalar) -> Word {
+        let a = self.value(a);
+        Word(self.emitter.convert(operation, a, scalar).id)
+    }
+
+    fn constant(&mut self, scalar: Scalar, value: i64) -> Word {
+        Word(self.emitter.integer(ValueType { scalar, lanes: self.lanes }, value).id)
+    }
+}
+
+const BITS: Scalar = Scalar::Int(32);
+
+impl Machine for MlirMachine<'_> {
+    fn float(&mut self, value: f32) -> Word {
+        let ty = ValueType { scalar: Scalar::F32, lanes: self.lanes };
+        Word(self.emitter.float(ty, value).id)
+    }
+    fn integer(&mut self, value: i32) -> Word {
+        self.constant(BITS, i64::from(value))
+    }
+    fn add(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.addf", &[a, b])
+    }
+    fn sub(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.subf", &[a, b])
+    }
+    fn mul(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.mulf", &[a, b])
+    }
+    fn div(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.divf", &[a, b])
+    }
+    fn fma(&mut self, a: Word, b: Word, c: Word) -> Word {
+        self.apply("math.fma", &[a, b, c])
+    }
+    fn neg(&mut self, a: Word) -> Word {
+        self.apply("arith.negf", &[a])
+    }
+    fn abs(&mut self, a: Word) -> Word {
+        self.apply("math.absf", &[a])
+    }
+    fn less(&mut self, a: Word, b: Word) -> Word {
+        self.compare("olt", a, b)
+    }
+    fn less_equal(&mut self, a: Word, b: Word) -> Word {
+        self.compare("ole", a, b)
+    }
+    fn equal(&mut self, a: Word, b: Word) -> Word {
+        self.compare("oeq", a, b)
+    }
+    fn and(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.andi", &[a, b])
+    }
+    fn or(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.ori", &[a, b])
+    }
+    fn not(&mut self, a: Word) -> Word {
+        let holds = self.constant(Scalar::Int(1), 1);
+        self.apply("arith.xori", &[a, holds])
+    }
+    fn select(&mut self, mask: Word, a: Word, b: Word) -> Word {
+        let [mask, a, b] = [mask, a, b].map(|word| self.value(word));
+        Word(self.emitter.select(mask, a, b).id)
+    }
+    fn to_bits(&mut self, a: Word) -> Word {
+        self.convert("arith.bitcast", a, BITS)
+    }
+    fn from_bits(&mut self, a: Word) -> Word {
+        self.convert("arith.bitcast", a, Scalar::F32)
+    }
+    fn integer_add(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.addi", &[a, b])
+    }
+    fn integer_sub(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.subi", &[a, b])
+    }
+    fn integer_and(&mut self, a: Word, b: Word) -> Word {
+        self.apply("arith.andi", &[a, b])
+    }
+    fn shift_left(&mut self, a: Word, amount: u32) -> Word {
+        let amount = self.constant(BITS, i64::from(amount));
+        self.apply("arith.shli", &[a, amount])
+    }
+    fn shift_right(&mut self, a: Word, amount: u32) -> Word {
+        let amount = self.constant(BITS, i64::from(amount));
+        self.apply("arith.shrsi", &[a, amount])
+    }
+    fn integer_to_float(&mut self, a: Word) -> Word {
+        self.convert("arith.sitofp", a, Scalar::F32)
+    }
+}

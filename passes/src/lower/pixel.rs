@@ -1,0 +1,144 @@
+//! The pixel values of a kernel.
+
+use std::collections::HashMap;
+
+use lossc_dialect::{Element, Level, Op, Program, ValueId};
+
+use super::emit::{Emitter, Value};
+use super::group::{GroupValues, describe};
+use super::{LowerError, compute, leaf};
+use crate::schedule::{Kernel, Schedule};
+
+/// Values by the program's names.
+pub(super) type Values = HashMap<ValueId, Value>;
+
+/// What a kernel does at each pixel, for vectors of so many lanes.
+pub(super) struct PixelCode<'a> {
+    schedule: &'a Schedule,
+    lanes: usize,
+    /// The pixel values needed, operands first.
+    values: Vec<ValueId>,
+    /// What the kernel reduces.
+    pub(super) reductions: Vec<PixelReduction>,
+    /// What it writes.
+    pub(super) outputs: Vec<Tensor>,
+}
+
+/// A reduction over pixels.
+pub(super) struct PixelReduction {
+    /// What is counted or added up.
+    pub(super) operand: ValueId,
+    /// Whether it is a count.
+    pub(super) is_count: bool,
+}
+
+/// A tensor of pixels and the program value in it.
+#[derive(Clone, Copy)]
+pub(super) struct Tensor {
+    pub(super) value: ValueId,
+    /// Its place in the call's list: inputs, then outputs.
+    pub(super) index: usize,
+    pub(super) element: Element,
+}
+
+/// The number of tensors of pixels in a call.
+pub(super) fn tensors(program: &Program) -> usize {
+    program.pixel_arguments().count() + pixel_results(program).count()
+}
+
+fn pixel_results(program: &Program) -> impl Iterator<Item = ValueId> {
+    let results = program.results().iter().map(|result| result.value);
+    results.filter(|&value| program.ty(value).level == Level::Pixel)
+}
+
+impl<'a> PixelCode<'a> {
+    /// The pixel code of `kernel`.
+    pub(super) fn new(schedule: &'a Schedule, kernel: &Kernel, lanes: usize) -> Self {
+        let program = &schedule.program;
+        let reductions = kernel.reductions.iter().map(|&index| {
+            let cell = schedule.cells[index];
+            PixelReduction { operand: program.node(cell.value).operands[0], is_count: cell.is_count }
+        });
+        let reductions: Vec<_> = reductions.collect();
+        let roots =
+            reductions.iter().map(|reduction| reduction.operand).chain(kernel.outputs.iter().copied());
+        let values = needed_pixel_values(program, roots);
+        let inputs = program.pixel_arguments().count();
+        let output =
+            |(index, value)| Tensor { value, index: inputs + index, element: program.ty(value).element };
+        let all = pixel_results(program).enumerate();
+        let outputs = all.filter(|(_, value)| kernel.outputs.contains(value)).map(output).collect();
+        Self { schedule, lanes, values, reductions, outputs }
+    }
+
+    /// The tensors that the kernel reads.
+    pub(super) fn inputs(&self) -> Vec<Tensor> {
+        let program = &self.schedule.program;
+        let input = |&value: &ValueId| {
+            let Op::Argument(argument) = program.node(value).op else { return None };
+            let index = program.pixel_arguments().position(|(index, _)| index == argument as usize)?;
+            Some(Tensor { value, index, element: program.ty(value).element })
+        };
+        self.values.iter().filter_map(input).collect()
+    }
+
+    /// The `loss.uniform`, if the kernel needs random numbers.
+    pub(super) fn uniform(&self) -> Option<ValueId> {
+        self.values.iter().copied().find(|&value| self.schedule.program.node(value).op == Op::Uniform)
+    }
+
+    /// The values that are the same for all pixels of a group.
+    pub(super) fn hoisted(
+        &self,
+        emitter: &mut Emitter,
+        group: &mut GroupValues<'_>,
+    ) -> Result<Values, LowerError> {
+        let mut values = Values::new();
+        for &id in &self.values {
+            let node = self.schedule.program.node(id);
+            if node.op == Op::Broadcast {
+                let operand = group.value(emitter, node.operands[0])?;
+                emitter.comment(describe(self.schedule, id));
+                values.insert(id, compute(emitter, node, &[operand], self.lanes)?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// Adds the stored pixels of an input to `values`.
+    pub(super) fn read(&self, emitter: &mut Emitter, values: &mut Values, input: Tensor, stored: Value) {
+        emitter.comment(describe(self.schedule, input.value));
+        values.insert(input.value, leaf::from_stored(emitter, stored, input.element));
+    }
+
+    /// Adds all further values to those in `values`: broadcasts, arguments and
+    /// random numbers.
+    pub(super) fn compute(&self, emitter: &mut Emitter, values: &mut Values) -> Result<(), LowerError> {
+        for &id in &self.values {
+            if values.contains_key(&id) {
+                continue;
+            }
+            let node = self.schedule.program.node(id);
+            let operands = node.operands.iter().map(|operand| values.get(operand).copied());
+            let operands: Option<Vec<_>> = operands.collect();
+            let operands = operands.ok_or_else(|| LowerError::new(node))?;
+            emitter.comment(describe(self.schedule, id));
+            values.insert(id, compute(emitter, node, &operands, self.lanes)?);
+        }
+        Ok(())
+    }
+}
+
+/// The pixel values that `roots` are computed from without a reduction.
+fn needed_pixel_values(program: &Program, roots: impl Iterator<Item = ValueId>) -> Vec<ValueId> {
+    let mut needed = vec![false; program.len()];
+    roots.for_each(|root| needed[root.index()] = true);
+    let mut values: Vec<_> = program.values().map(|(value, _)| value).collect();
+    for &value in values.iter().rev().filter(|&&value| program.ty(value).level == Level::Pixel) {
+        if needed[value.index()] {
+            program.node(value).operands.iter().for_each(|operand| needed[operand.index()] = true);
+        }
+    }
+    values.retain(|&value| needed[value.index()] && program.ty(value).level == Level::Pixel);
+    values
+}

@@ -1,0 +1,117 @@
+//! Reductions, in the order of additions that `lossc_dialect::numbers` fixes.
+
+use lossc_dialect::numbers::LANES;
+use lossc_dialect::{Op, ValueId};
+
+use super::LowerError;
+use super::call::Call;
+use super::emit::{Emitter, F32, F64, I32, I64, Scalar, Value, ValueType};
+use super::group::GroupValues;
+use crate::schedule::Schedule;
+
+/// The address of a cell of a group.
+pub(super) fn cell_at(emitter: &mut Emitter, call: &Call, cell: usize, group: Value) -> Value {
+    let cell = emitter.index(cell);
+    let first = emitter.mul(cell, call.groups);
+    let index = emitter.add(first, group);
+    emitter.element(call.cells, index, I64.scalar)
+}
+
+/// `loss.sum` or `loss.count` of an earlier kernel: a sum's total is f64 and
+/// rounded here.
+pub(super) fn read_cell(
+    emitter: &mut Emitter,
+    call: &Call,
+    cell: usize,
+    group: Value,
+    is_count: bool,
+) -> Value {
+    let at = cell_at(emitter, call, cell, group);
+    if is_count {
+        return emitter.load("count", at, I64);
+    }
+    let total = emitter.load("total", at, F64);
+    emitter.convert("arith.truncf", total, Scalar::F32)
+}
+
+/// What `loss.sum` and `loss.count` leave out: pixels that are none of the row.
+/// They add +0 and count nothing.
+pub(super) fn of_valid(emitter: &mut Emitter, value: Value, valid: Option<Value>) -> Value {
+    match valid {
+        None => value,
+        Some(valid) if value.ty == valid.ty => emitter.apply("arith.andi", &[value, valid]),
+        Some(valid) => {
+            let nothing = emitter.float(value.ty, 0.0);
+            emitter.select(valid, value, nothing)
+        }
+    }
+}
+
+/// How many lanes of a mask hold, on a processor: its bits are one integer.
+pub(super) fn count_bits(emitter: &mut Emitter, mask: Value) -> Value {
+    let ty = ValueType::one(Scalar::Int(mask.ty.lanes as u32));
+    let vector = format!("vector<1x{ty}>");
+    let bits = emitter.pure("bits", ty, format!("vector.bitcast {mask} : {} to {vector}", mask.ty));
+    let bits = emitter.pure("bits", ty, format!("vector.extract {bits}[0] : {ty} from {vector}"));
+    let bits = emitter.convert("arith.extui", bits, I32.scalar);
+    emitter.apply("math.ctpop", &[bits])
+}
+
+/// Adds the lanes of a chunk as `numbers::chunk_tree` does.
+pub(super) fn chunk_tree(emitter: &mut Emitter, lanes: Value) -> Value {
+    assert_eq!(lanes.ty, F32.times(LANES));
+    let pairs = add_neighbours(emitter, lanes);
+    let mut sums = add_neighbours(emitter, pairs);
+    while sums.ty.lanes > 1 {
+        let half = sums.ty.lanes / 2;
+        let [lower, upper] = [0, half].map(|from| lanes_from(emitter, sums, from, half));
+        sums = emitter.apply("arith.addf", &[lower, upper]);
+    }
+    sums
+}
+
+/// `count` lanes from lane `from` on; one lane is a scalar.
+fn lanes_from(emitter: &mut Emitter, vector: Value, from: usize, count: usize) -> Value {
+    if count == 1 {
+        return emitter.extract(vector, from);
+    }
+    let lanes: Vec<_> = (from..from + count).collect();
+    emitter.shuffle(vector, vector, &lanes)
+}
+
+fn add_neighbours(emitter: &mut Emitter, lanes: Value) -> Value {
+    let [even, odd] = [0, 1].map(|from| {
+        let chosen: Vec<_> = (from..lanes.ty.lanes).step_by(2).collect();
+        emitter.shuffle(lanes, lanes, &chosen)
+    });
+    emitter.apply("arith.addf", &[even, odd])
+}
+
+/// `loss.sum_groups` and `loss.mean_groups`: adds the groups in ascending order
+/// in f64 and rounds once.
+pub(super) fn over_groups(
+    emitter: &mut Emitter,
+    schedule: &Schedule,
+    call: &Call,
+    id: ValueId,
+) -> Result<Value, LowerError> {
+    let node = schedule.program.node(id);
+    let operand = node.operands[0];
+    let zero = emitter.constant(F64, "0.0");
+    let bounds = [emitter.index(0), call.groups, emitter.index(1)];
+    let total = emitter.repeat(bounds, &[zero], |emitter, group, total| {
+        let value = GroupValues::new(schedule, call, Some(group)).value(emitter, operand)?;
+        let value = emitter.convert("arith.extf", value, Scalar::F64);
+        Ok(vec![emitter.apply("arith.addf", &[total[0], value])])
+    })?[0];
+    let total = if node.op == Op::MeanGroups { mean(emitter, total, call.groups) } else { total };
+    Ok(emitter.convert("arith.truncf", total, Scalar::F32))
+}
+
+/// The mean over no group is 0.
+fn mean(emitter: &mut Emitter, total: Value, groups: Value) -> Value {
+    let one = emitter.index(1);
+    let groups = emitter.apply("arith.maxsi", &[groups, one]);
+    let groups = emitter.convert("arith.sitofp", groups, Scalar::F64);
+    emitter.apply("arith.divf", &[total, groups])
+}
