@@ -1,11 +1,35 @@
 //! The elementary functions, as fixed sequences of IEEE 754 operations.
 //!
-//! DOCS
+//! Nothing branches and nothing looks up a table, so a lowering may run them on
+//! vectors. Denormals are kept, NaN propagates, and every polynomial was fitted
+//! for this module (its table says how).
+//!
+//! The largest error over all 2³² floats, against the same function in f64, in
+//! units of the f32 ulp at the result:
+//!
+//! | function | ulps | at | operations |
+//! |---|---|---|---|
+//! | [`exp`] | 0.92 | 26.719206 | 20 |
+//! | [`exp_nonpositive`] | 0.92 | -5.847268 | 15 |
+//! | [`expm1`] | 1.56 | 0.37963322 | 21 |
+//! | [`log`] | 1.24 | 0.74076784 | 26 |
+//! | [`log1p`] | 1.27 | 0.49999997 | 24 |
+//! | [`log1p_unit`] | 1.27 | 0.49999997 | 14 |
+//! | [`sigmoid`] | 2.41 | -4.157294 | 19 |
+//! | [`softplus`] | 1.91 | -1.2641424 | 32 |
+//! | [`maximum`], [`minimum`] | exact | | 7, 9 |
+//! | [`pow`] | 5, see there | | 69 |
+//!
+//! An operation is whatever takes an instruction of its own: constants, casts
+//! between a float and its bits, and changes of a sign do not.
+
 mod exponential;
 mod extrema;
 mod logarithm;
 mod power;
 mod sigmoid;
+#[cfg(test)]
+mod tests;
 
 pub use exponential::{exp, exp_nonpositive, expm1};
 pub use extrema::{maximum, minimum, positive_part};

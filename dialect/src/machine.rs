@@ -48,9 +48,9 @@ pub trait Machine {
     /// `a` where `mask` holds, else `b`; all three by lane.
     fn select(&mut self, mask: Word, a: Word, b: Word) -> Word;
     /// The bits of a float, as an integer.
-    fn to_bits(&mut self, a: Word) -> Word;
+    fn bits_of_float(&mut self, a: Word) -> Word;
     /// The float with the bits of an integer.
-    fn from_bits(&mut self, a: Word) -> Word;
+    fn float_of_bits(&mut self, a: Word) -> Word;
     /// `a + b` of integers, wrapping
     fn integer_add(&mut self, a: Word, b: Word) -> Word;
     /// `a - b` of integers, wrapping
@@ -130,10 +130,10 @@ impl Machine for Evaluate {
     fn select(&mut self, mask: Word, a: Word, b: Word) -> Word {
         if mask.0 != 0 { a } else { b }
     }
-    fn to_bits(&mut self, a: Word) -> Word {
+    fn bits_of_float(&mut self, a: Word) -> Word {
         a
     }
-    fn from_bits(&mut self, a: Word) -> Word {
+    fn float_of_bits(&mut self, a: Word) -> Word {
         a
     }
     fn integer_add(&mut self, a: Word, b: Word) -> Word {

@@ -77,7 +77,8 @@ pub fn rewrite(
     let extraction = extract(&runner.egraph, root, price);
     let before = extract::cost_of(&source, &runner.egraph, price);
     let (expression, cost) = (extraction.expression, extraction.cost);
-    let rules = if explain { chain(rules, runner.explain_equivalence(&source, &expression)) } else { vec![] };
+    let rules =
+        if explain { chain(rules, &runner.explain_equivalence(&source, &expression)) } else { vec![] };
     Ok(Rewriting {
         program: from_expression(&expression, program)?,
         rules,

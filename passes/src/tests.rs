@@ -35,14 +35,25 @@ fn optimised_and_source_are_the_same_in_real_numbers() {
     let labels: Vec<f64> = (0..120).map(|x| f64::from(u8::from(x % 7 == 0))).collect();
     let pixels = [logits, labels];
     let uniform = |index: u64| (index * 37 % 101) as f32 / 101.0;
-    let inputs = |scalars| Inputs { row_group: &[0, 1], groups: 2, row_length: 60, pixels: &pixels, scalars, uniform: &uniform };
+    let inputs = |scalars| Inputs {
+        row_group: &[0, 1],
+        groups: 2,
+        row_length: 60,
+        pixels: &pixels,
+        scalars,
+        uniform: &uniform,
+    };
     for program in programs() {
         let (_, result) = optimised(&program);
         let expected = interpret(&program, &inputs(&[]), Meaning::Real);
         let found = interpret(&result, &inputs(&[1.0]), Meaning::Real);
         for (expected, found) in expected.iter().zip(&found) {
             for (expected, found) in expected.iter().zip(found) {
-                assert!((expected - found).abs() <= 1e-9 * expected.abs(), "{}: {found} for {expected}", program.name());
+                assert!(
+                    (expected - found).abs() <= 1e-9 * expected.abs(),
+                    "{}: {found} for {expected}",
+                    program.name()
+                );
             }
         }
     }

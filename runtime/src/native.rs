@@ -7,5 +7,5 @@ mod object;
 mod relocation;
 
 pub use frame::{FinishFunction, Frame, KernelFunction};
-pub use kernels::{NativeKernels, KernelFunctions};
+pub use kernels::{KernelFunctions, NativeKernels};
 pub use object::{NativeObject, ObjectError};

@@ -29,6 +29,7 @@ pub fn compiled(name: &str, options: &[(&str, &str)]) -> Compiled {
 }
 
 /// As [`compiled`], by `compiler`.
+#[expect(clippy::needless_pass_by_value, reason = "compilers are made where they are used")]
 pub fn compile(name: &str, options: &[(&str, &str)], compiler: Compiler) -> Compiled {
     let loss = Loss::library(name).expect("a library loss");
     let set = |loss: Loss, (name, value): &(&str, &str)| loss.with(name, value).expect("an option it has");

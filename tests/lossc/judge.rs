@@ -88,7 +88,8 @@ pub fn random_drop(
         let u = f64::from(pixel.u);
         let close = !pixel.positive && (u - probability).abs() <= 6e-7;
         verdict.close_calls += usize::from(close);
-        keeps[index] = !pixel.positive && if close { kept(index) } else { !(u < probability) };
+        keeps[index] =
+            !pixel.positive && if close { kept(index) } else { u >= probability || probability.is_nan() };
         verdict.positives[pixel.group] += i64::from(pixel.positive);
         verdict.kept[pixel.group] += i64::from(keeps[index]);
     }

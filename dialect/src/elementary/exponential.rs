@@ -54,7 +54,7 @@ fn split(m: &mut dyn Machine, x: Word, magic: Word, correction: Option<Word>) ->
             m.add(coarse, fine)
         }
     };
-    let biased = m.to_bits(rounded);
+    let biased = m.bits_of_float(rounded);
     Split { biased, rest }
 }
 
@@ -69,7 +69,7 @@ fn exp_of_rest(m: &mut dyn Machine, r: Word) -> Word {
 /// The power of two whose biased exponent is in the low bits of `biased`.
 fn power_of_two(m: &mut dyn Machine, biased: Word) -> Word {
     let bits = m.shift_left(biased, EXPONENT);
-    m.from_bits(bits)
+    m.float_of_bits(bits)
 }
 
 fn at_least(m: &mut dyn Machine, bound: f32, x: Word) -> Word {
@@ -120,7 +120,7 @@ pub fn exp_nonpositive(m: &mut dyn Machine, x: Word) -> Word {
     m.mul(value, undo)
 }
 
-/// e^x - 1. 22 operations, and negations that fold into fma.
+/// e^x - 1. 21 operations.
 pub fn expm1(m: &mut dyn Machine, x: Word) -> Word {
     // From -18 down the result is -1.
     let x = at_least(m, -18.0, x);

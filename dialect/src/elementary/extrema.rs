@@ -5,9 +5,9 @@ use crate::machine::{Machine, Word};
 /// The larger of `a` and `b`. 7 operations.
 pub fn maximum(m: &mut dyn Machine, a: Word, b: Word) -> Word {
     // Equal floats differ at most in a zero's sign: +0 if either is.
-    let (bits_a, bits_b) = (m.to_bits(a), m.to_bits(b));
+    let (bits_a, bits_b) = (m.bits_of_float(a), m.bits_of_float(b));
     let common = m.integer_and(bits_a, bits_b);
-    let common = m.from_bits(common);
+    let common = m.float_of_bits(common);
     let is_greater = m.less(b, a);
     let greater = m.select(is_greater, a, b);
     select_by_class(m, a, b, common, greater)
@@ -16,11 +16,11 @@ pub fn maximum(m: &mut dyn Machine, a: Word, b: Word) -> Word {
 /// The smaller of `a` and `b`. 9 operations.
 pub fn minimum(m: &mut dyn Machine, a: Word, b: Word) -> Word {
     // As in `maximum`, with the bits of either: a + b - (a and b).
-    let (bits_a, bits_b) = (m.to_bits(a), m.to_bits(b));
+    let (bits_a, bits_b) = (m.bits_of_float(a), m.bits_of_float(b));
     let common = m.integer_and(bits_a, bits_b);
     let rest = m.integer_sub(bits_b, common);
     let either = m.integer_add(bits_a, rest);
-    let either = m.from_bits(either);
+    let either = m.float_of_bits(either);
     let is_smaller = m.less(a, b);
     let smaller = m.select(is_smaller, a, b);
     select_by_class(m, a, b, either, smaller)

@@ -12,12 +12,12 @@ use crate::machine::{Machine, Word};
 /// again. As real numbers the sides differ by at most 3.6e-8 of log(1 + f).
 const LOG: [f32; 8] = [
     0.054_150_41,
-    -0.120_723_523,
+    -0.120_723_52,
     0.149_848_12,
     -0.168_219_58,
     0.199_770_05,
     -0.249_934_96,
-    0.333_335_49,
+    0.333_335_5,
     -0.500_000_6,
 ];
 
@@ -57,13 +57,13 @@ pub(super) fn parts(m: &mut dyn Machine, x: Word) -> Parts {
     let scaled = m.mul(x, normalise);
     let normal = m.select(is_denormal, scaled, x);
     let one = m.select(is_denormal, origin_of_denormal, origin);
-    let bits = m.to_bits(normal);
+    let bits = m.bits_of_float(normal);
     let above = m.integer_sub(bits, one);
     let exponent = m.integer_and(above, exponent_bits);
     let exponent = m.integer_to_float(exponent);
     let mantissa = m.integer_and(above, mantissa_bits);
     let mantissa = m.integer_add(mantissa, origin);
-    let mantissa = m.from_bits(mantissa);
+    let mantissa = m.float_of_bits(mantissa);
     Parts { mantissa, exponent }
 }
 
@@ -99,7 +99,7 @@ pub fn log1p(m: &mut dyn Machine, x: Word) -> Word {
     let one = m.float(1.0);
     let (below_origin, exponent_bits) = (m.integer(THREE_QUARTERS + MANTISSA_BITS), m.integer(EXPONENT_BITS));
     let sum = m.add(x, one);
-    let bits = m.to_bits(sum);
+    let bits = m.bits_of_float(sum);
     let below = m.integer_sub(below_origin, bits);
     let minus_exponent = m.integer_and(below, exponent_bits);
     let rest = scaled_rest(m, x, minus_exponent);
@@ -119,10 +119,10 @@ fn scaled_rest(m: &mut dyn Machine, x: Word, minus_exponent: Word) -> Word {
     // 2⁻¹²⁸ is no normal float, hence four times as much.
     let four = m.integer(4.0_f32.to_bits().cast_signed());
     let four = m.integer_add(four, minus_exponent);
-    let four = m.from_bits(four);
-    let x = m.to_bits(x);
+    let four = m.float_of_bits(four);
+    let x = m.bits_of_float(x);
     let x = m.integer_add(x, minus_exponent);
-    let x = m.from_bits(x);
+    let x = m.float_of_bits(x);
     let missing = m.fma(four, minus_quarter, one);
     m.sub(x, missing)
 }

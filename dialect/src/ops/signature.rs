@@ -1,5 +1,7 @@
 //! The type rules: what an op takes and gives.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::types::{Element, Level, Type};
@@ -97,7 +99,7 @@ impl Signature {
     }
 }
 
-fn operand(index: usize, expected: impl ToString, found: Type) -> SignatureError {
+fn operand(index: usize, expected: &dyn fmt::Display, found: Type) -> SignatureError {
     SignatureError::Operand { index, expected: expected.to_string(), found }
 }
 
@@ -107,14 +109,14 @@ fn all_of(operands: &[Type], element: Element) -> Result<Level, SignatureError> 
     let expected = Type::new(level, element);
     match operands.iter().position(|&ty| ty != expected) {
         None => Ok(level),
-        Some(index) => Err(operand(index, expected, operands[index])),
+        Some(index) => Err(operand(index, &expected, operands[index])),
     }
 }
 
 fn select(operands: &[Type]) -> Result<Type, SignatureError> {
     let (mask, value) = (operands[0], operands[1]);
     one(mask, Type::new(value.level, Element::Mask), value)?;
-    if operands[2] == value { Ok(value) } else { Err(operand(2, value, operands[2])) }
+    if operands[2] == value { Ok(value) } else { Err(operand(2, &value, operands[2])) }
 }
 
 fn cast(from: Type, to: Type) -> Result<Type, SignatureError> {
@@ -124,7 +126,7 @@ fn cast(from: Type, to: Type) -> Result<Type, SignatureError> {
     }
     // One side is what is computed with; a count is never made from a float.
     let stores = from.element == Element::F32 && to.element.is_float();
-    if to.element == Element::F32 || stores { Ok(expected) } else { Err(operand(0, "f32", from)) }
+    if to.element == Element::F32 || stores { Ok(expected) } else { Err(operand(0, &"f32", from)) }
 }
 
 /// A broadcast: from any level below `level`.
@@ -133,9 +135,9 @@ fn below(from: Type, level: Level) -> Result<Type, SignatureError> {
         return Ok(Type::new(level, from.element));
     }
     let expected = format!("of a level below {level}");
-    Err(operand(0, expected, from))
+    Err(operand(0, &expected, from))
 }
 
 fn one(found: Type, expected: Type, result: Type) -> Result<Type, SignatureError> {
-    if found == expected { Ok(result) } else { Err(operand(0, expected, found)) }
+    if found == expected { Ok(result) } else { Err(operand(0, &expected, found)) }
 }

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use melior::Context;
 use melior::dialect::DialectRegistry;
 use melior::ir::attribute::{
     ArrayAttribute, Attribute, DictionaryAttribute, FloatAttribute, StringAttribute,
 };
-use melior::ir::operation::{OperationLike as _, OperationRef};
+use melior::ir::operation::{OperationLike, OperationRef};
 use melior::ir::{BlockLike as _, BlockRef, Location, Module, RegionLike as _, Value, ValueLike as _};
 use melior::utility::{load_irdl_dialects, register_all_dialects};
 use miette::{Diagnostic, NamedSource, SourceSpan};
@@ -33,7 +34,7 @@ pub struct ParseError {
     /// The column, from 1.
     pub column: usize,
     #[source_code]
-    text: NamedSource<String>,
+    text: Arc<NamedSource<String>>,
     #[label("here")]
     span: SourceSpan,
 }
@@ -45,8 +46,8 @@ struct Mistake {
 }
 
 impl Mistake {
-    fn new(location: Location<'_>, message: impl ToString) -> Self {
-        Self { message: message.to_string(), place: place(location) }
+    fn new(location: Location<'_>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: place(location) }
     }
 
     fn into_error(self, file: &str, source: &str) -> ParseError {
@@ -58,7 +59,7 @@ impl Mistake {
             file: file.into(),
             line,
             column,
-            text: NamedSource::new(file, source.to_owned()),
+            text: Arc::new(NamedSource::new(file, source.to_owned())),
             span: offset.into(),
         }
     }
@@ -81,7 +82,7 @@ pub fn parse(file: &str, source: &str) -> Result<LossFile, ParseError> {
     let mistake = RefCell::new(None);
     let handler = context.attach_diagnostic_handler(|diagnostic| {
         let mut first = mistake.borrow_mut();
-        first.get_or_insert_with(|| Mistake::new(diagnostic.location(), &diagnostic));
+        first.get_or_insert_with(|| Mistake::new(diagnostic.location(), diagnostic.to_string()));
         true
     });
     let module = load_dialect(&context).and_then(|()| Module::parse(&context, source));
@@ -124,7 +125,7 @@ fn read_module(module: &Module<'_>, file: &str) -> Result<LossFile, Mistake> {
 }
 
 fn operations<'c: 'a, 'a>(block: BlockRef<'c, 'a>) -> impl Iterator<Item = OperationRef<'c, 'a>> {
-    std::iter::successors(block.first_operation(), |operation| operation.next_in_block())
+    std::iter::successors(block.first_operation(), OperationLike::next_in_block)
 }
 
 fn string(attribute: Attribute<'_>) -> Option<String> {
@@ -156,7 +157,10 @@ impl Reader {
         for operation in operations(block) {
             if operation.name().as_string_ref().as_str() == Ok("func.return") {
                 let results = reader.results(function, operation)?;
-                return reader.builder.finish(results).map_err(|error| Mistake::new(location, error));
+                return reader
+                    .builder
+                    .finish(results)
+                    .map_err(|error| Mistake::new(location, error.to_string()));
             }
             reader.operation(operation)?;
         }

@@ -197,7 +197,7 @@ impl Analysis<LossNode> for FactsAnalysis {
 
     fn merge(&mut self, known: &mut Facts, other: Facts) -> DidMerge {
         let before = *known;
-        merge_option(&mut known.level, other.level, |to, from| egg::merge_max(to, from));
+        merge_option(&mut known.level, other.level, egg::merge_max);
         merge_option(&mut known.constant, other.constant, |_, _| DidMerge(false, false));
         known.range = known.range.intersect(other.range);
         DidMerge(*known != before, *known != other)

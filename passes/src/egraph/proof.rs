@@ -9,7 +9,7 @@ use super::{LossNode, Rule};
 
 /// The rules that lead from source to result, each once, in the order in which
 /// the proof first needs them.
-pub fn chain(rules: &[Rule], explanation: Explanation<LossNode>) -> Vec<&'static str> {
+pub fn chain(rules: &[Rule], explanation: &Explanation<LossNode>) -> Vec<&'static str> {
     let mut walk = Walk { rules, seen: HashSet::new(), chain: vec![] };
     explanation.explanation_trees.iter().for_each(|term| walk.term(term));
     walk.chain

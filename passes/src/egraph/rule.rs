@@ -35,8 +35,11 @@ impl Condition {
     /// The variable it asks about.
     fn variable(self) -> &'static str {
         match self {
-            Self::Finite(name) | Self::NonNegative(name) | Self::NotZero(name) => name,
-            Self::PerGroup(name) | Self::PerCall(name) => name,
+            Self::Finite(name)
+            | Self::NonNegative(name)
+            | Self::NotZero(name)
+            | Self::PerGroup(name)
+            | Self::PerCall(name) => name,
         }
     }
 

@@ -95,10 +95,10 @@ impl Machine for MlirMachine<'_> {
         let [mask, a, b] = [mask, a, b].map(|word| self.value(word));
         Word(self.emitter.select(mask, a, b).id)
     }
-    fn to_bits(&mut self, a: Word) -> Word {
+    fn bits_of_float(&mut self, a: Word) -> Word {
         self.convert("arith.bitcast", a, BITS)
     }
-    fn from_bits(&mut self, a: Word) -> Word {
+    fn float_of_bits(&mut self, a: Word) -> Word {
         self.convert("arith.bitcast", a, Scalar::F32)
     }
     fn integer_add(&mut self, a: Word, b: Word) -> Word {

@@ -123,7 +123,8 @@ impl Philox {
     fn join(&self, emitter: &mut Emitter, low: Value, high: Value) -> Value {
         let halves = 2 * self.word.lanes;
         let [low, high] = [low, high].map(|word| emitter.vector_bitcast(word, I32.times(halves)));
-        let lanes: Vec<_> = (0..halves).map(|half| if half % 2 == 0 { half } else { halves + half - 1 }).collect();
+        let lanes: Vec<_> =
+            (0..halves).map(|half| if half % 2 == 0 { half } else { halves + half - 1 }).collect();
         let joined = emitter.shuffle(low, high, &lanes);
         emitter.vector_bitcast(joined, self.word)
     }

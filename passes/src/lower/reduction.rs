@@ -10,8 +10,7 @@ use super::group::GroupValues;
 use crate::schedule::Schedule;
 
 /// The address of a cell of a group.
-pub(super) fn cell_at(emitter: &mut Emitter, call: &Call, cell: usize, group: Value) -> Value {
-    let cell = emitter.index(cell);
+pub(super) fn cell_at(emitter: &mut Emitter, call: &Call, cell: Value, group: Value) -> Value {
     let first = emitter.mul(cell, call.groups);
     let index = emitter.add(first, group);
     emitter.element(call.cells, index, I64.scalar)
@@ -26,6 +25,7 @@ pub(super) fn read_cell(
     group: Value,
     is_count: bool,
 ) -> Value {
+    let cell = emitter.index(cell);
     let at = cell_at(emitter, call, cell, group);
     if is_count {
         return emitter.load("count", at, I64);

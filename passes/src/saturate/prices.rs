@@ -44,8 +44,7 @@ impl PriceList {
             Op::Div => division,
             Op::RatioOrZero => division + 20,
             Op::Exp => 150,
-            Op::Log => 200,
-            Op::Log1p => 200,
+            Op::Log | Op::Log1p => 200,
             Op::Expm1 => 220,
             Op::Pow => 600,
             // Above the price of their definitions, which may share parts.

@@ -12,7 +12,10 @@ pub const NAN_LOGITS: &str = "nan_logits";
 
 /// Adds the counts as results. They see every pixel: an ignored pixel's label is
 /// valid, and its logit is not looked at.
-pub(super) fn count_invalid(program: &Program, ignore_index: Option<i64>) -> Result<Program, SpecialiseError> {
+pub(super) fn count_invalid(
+    program: &Program,
+    ignore_index: Option<i64>,
+) -> Result<Program, SpecialiseError> {
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);
     let mut results = builder.import(program, &arguments);

@@ -22,7 +22,11 @@ pub(super) fn store_as(program: &Program, elements: &[Element]) -> Result<Progra
     // A cast that has become one to its own type is left out.
     let results = program.rebuild(&mut builder, &arguments, |builder, value, operands| {
         let node = program.node(value);
-        if node.op == Op::Cast { builder.cast(operands[0], node.ty.element) } else { builder.copy(node, operands) }
+        if node.op == Op::Cast {
+            builder.cast(operands[0], node.ty.element)
+        } else {
+            builder.copy(node, operands)
+        }
     });
     Ok(builder.finish(results)?)
 }

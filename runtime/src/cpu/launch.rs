@@ -9,7 +9,7 @@ use super::combine::combine;
 use crate::error::RuntimeError;
 use crate::executor::Residuals;
 use crate::layout::{CHUNK, Layout};
-use crate::native::{Frame, NativeKernels, KernelFunction};
+use crate::native::{Frame, KernelFunction, NativeKernels};
 
 /// A call with fewer pixels runs on the calling thread, since waking others
 /// takes longer than the work.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::RuntimeError;
 use crate::executor::validated;
 use crate::manifest::Manifest;
-use crate::native::{FinishFunction, NativeObject, ObjectError, KernelFunction};
+use crate::native::{FinishFunction, KernelFunction, NativeObject, ObjectError};
 
 /// The two functions of one kernel.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 pub fn read(path: &Path, what: &str) -> Result<Tensor, Failure> {
     let fail = |why: String| Failure::message(format!("{what} in {}: {why}", path.display()));
     let bytes = fs::read(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-    let readers: [fn(&[u8]) -> Result<Tensor, Reading>; 6] =
+    let readers: [Reader; 6] =
         [read_as::<f32>, read_half, read_as::<u8>, read_as::<bool>, read_as::<i32>, read_as::<i64>];
     for reader in readers {
         match reader(&bytes) {
@@ -30,6 +30,9 @@ pub fn read(path: &Path, what: &str) -> Result<Tensor, Failure> {
     let known = "f32, f16, u8, bool, i32 and i64";
     Err(fail(format!("the element type {} is not supported: {known} are", descriptor(&bytes))))
 }
+
+/// Reads the bytes of a file as one element type.
+type Reader = fn(&[u8]) -> Result<Tensor, Reading>;
 
 /// Why a reader could not read.
 enum Reading {

@@ -29,7 +29,8 @@ pub(super) struct Sides {
 impl Sides {
     pub(super) fn of(rule: &Rule) -> Result<Self, String> {
         let parse = |text: &str| -> Result<Ast, String> {
-            let pattern: Pattern<LossNode> = text.parse().map_err(|error| format!("{}: {error}", rule.name))?;
+            let pattern: Pattern<LossNode> =
+                text.parse().map_err(|error| format!("{}: {error}", rule.name))?;
             Ok(pattern.ast)
         };
         let (left, right) = (parse(rule.left)?, parse(rule.right)?);
@@ -39,7 +40,8 @@ impl Sides {
         let is_mask = is_mask(&left, root(&left));
         types.visit(&left, root(&left), level, is_mask);
         let variables: Vec<_> = types.order.iter().map(|name| types.variable(name)).collect();
-        let program = |ast: &Ast| program(ast, &variables, level).map_err(|error| format!("{}: {error}", rule.name));
+        let program =
+            |ast: &Ast| program(ast, &variables, level).map_err(|error| format!("{}: {error}", rule.name));
         let (left, right) = (program(&left)?, program(&right)?);
         Ok(Self { left, right, variables, is_mask })
     }
@@ -99,7 +101,9 @@ impl Types<'_> {
             Op::Broadcast => self.broadcast_level(ast, child),
             _ => level,
         };
-        let masks = |index: usize| matches!(op, Op::And | Op::Or | Op::Not) || op == Op::Select && (index == 0 || mask);
+        let masks = |index: usize| {
+            matches!(op, Op::And | Op::Or | Op::Not) || op == Op::Select && (index == 0 || mask)
+        };
         let children: Vec<_> =
             children.iter().enumerate().map(|(index, &child)| (child, below(child), masks(index))).collect();
         for (child, level, mask) in children {
@@ -109,7 +113,8 @@ impl Types<'_> {
 
     fn broadcast_level(&self, ast: &Ast, child: Id) -> Level {
         let name = ast[child].to_string();
-        let per_call = self.rule.conditions.iter().any(|it| matches!(it, Condition::PerCall(it) if *it == name));
+        let per_call =
+            self.rule.conditions.iter().any(|it| matches!(it, Condition::PerCall(it) if *it == name));
         if per_call { Level::Scalar } else { Level::Group }
     }
 
@@ -193,4 +198,3 @@ impl Side<'_> {
         }
     }
 }
-

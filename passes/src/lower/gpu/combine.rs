@@ -7,7 +7,7 @@ use super::thread::{ballot, barrier, block, thread_of_block, thread_of_warp};
 use super::{BLOCK, WARP, entry};
 use crate::lower::LowerError;
 use crate::lower::call::Call;
-use crate::lower::emit::{Emitter, F32, F64, I32, I64, Scalar, Value, ValueType};
+use crate::lower::emit::{BIT, Emitter, F32, F64, I32, I64, Scalar, Value, ValueType};
 use crate::lower::reduction::cell_at;
 use crate::schedule::{Kernel, Schedule};
 
@@ -26,24 +26,28 @@ pub(super) fn function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Re
         let block = block(emitter);
         let reduction = emitter.apply("arith.divui", &[block, call.groups]);
         let group = emitter.apply("arith.remui", &[block, call.groups]);
-        for (index, &cell) in kernel.reductions.iter().enumerate() {
-            let kind = if schedule.cells[cell].is_count { COUNT } else { SUM };
-            let index = emitter.index(index);
-            let is_this = emitter.compare("eq", reduction, index);
-            // The same for all threads of the block, which may wait in it.
-            emitter.when(is_this, |emitter| {
-                let combine = Combine { call, kind, group, reduction };
-                let total = combine.rows(emitter)?;
-                let (thread, zero) = (thread_of_block(emitter), emitter.index(0));
-                let is_first = emitter.compare("eq", thread, zero);
-                emitter.when(is_first, |emitter| {
-                    let at = cell_at(emitter, call, cell, group);
-                    emitter.store(total, at);
-                    Ok(())
-                })
-            })?;
+        for (kind, is_count) in [(SUM, false), (COUNT, true)] {
+            let of_kind = kernel.reductions.iter().copied().enumerate();
+            let of_kind: Vec<_> =
+                of_kind.filter(|&(_, cell)| schedule.cells[cell].is_count == is_count).collect();
+            if !of_kind.is_empty() {
+                let (is_this, cell) = find(emitter, reduction, &of_kind);
+                // The same for all threads of the block, which may wait in it.
+                emitter
+                    .when(is_this, |emitter| Combine { call, kind, group, reduction }.emit(emitter, cell))?;
+            }
         }
         Ok(())
+    })
+}
+
+/// Whether `reduction` is one of those listed, and its cell.
+fn find(emitter: &mut Emitter, reduction: Value, listed: &[(usize, usize)]) -> (Value, Value) {
+    let start = (emitter.integer(BIT, 0), emitter.index(0));
+    listed.iter().fold(start, |(is_listed, cell), &(index, this_cell)| {
+        let (index, this_cell) = (emitter.index(index), emitter.index(this_cell));
+        let is_this = emitter.compare("eq", reduction, index);
+        (emitter.apply("arith.ori", &[is_listed, is_this]), emitter.select(is_this, this_cell, cell))
     })
 }
 
@@ -70,6 +74,18 @@ struct Combine<'a> {
 }
 
 impl Combine<'_> {
+    /// Writes the total to the group's part of a cell.
+    fn emit(&self, emitter: &mut Emitter, cell: Value) -> Result<(), LowerError> {
+        let total = self.rows(emitter)?;
+        let (thread, zero) = (thread_of_block(emitter), emitter.index(0));
+        let is_first = emitter.compare("eq", thread, zero);
+        emitter.when(is_first, |emitter| {
+            let at = cell_at(emitter, self.call, cell, self.group);
+            emitter.store(total, at);
+            Ok(())
+        })
+    }
+
     /// Adds the group's rows in ascending order. The threads of each warp look at
     /// a row each whether it is the group's.
     fn rows(&self, emitter: &mut Emitter) -> Result<Value, LowerError> {
