@@ -5,6 +5,25 @@
 //! [`Op`] and an entry to the table of its theme; its lowering follows from its
 //! exact meaning.
 
+/// The table entry of an op on floats of one level.
+macro_rules! floats {
+    (
+        $op:ident, $mnemonic:literal, $operands:expr, $domain:ident, $summary:literal,
+        $real:expr, $exact:expr, $partials:expr
+    ) => {
+        OpDefinition {
+            op: Op::$op,
+            mnemonic: $mnemonic,
+            summary: $summary,
+            operands: &$operands,
+            signature: Signature::Floats,
+            meaning: Meaning::Element { real: $real, exact: $exact },
+            derivative: Derivative::Partials($partials),
+            domain: Domain::$domain,
+        }
+    };
+}
+
 mod arithmetic;
 mod compare;
 mod elementary;

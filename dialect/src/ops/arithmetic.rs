@@ -3,31 +3,25 @@
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary;
 
-/// An op on floats of one level.
-macro_rules! floats {
-    ($op:ident, $mnemonic:literal, $operands:expr, $summary:literal, $real:expr, $exact:expr, $partials:expr) => {
-        OpDefinition {
-            op: Op::$op,
-            mnemonic: $mnemonic,
-            summary: $summary,
-            operands: &$operands,
-            signature: Signature::Floats,
-            meaning: Meaning::Element { real: $real, exact: $exact },
-            derivative: Derivative::Partials($partials),
-            domain: Domain::Reals,
-        }
-    };
-}
-
 pub(super) static OPS: [OpDefinition; 11] = [
-    floats!(Add, "add", ["lhs", "rhs"], "lhs + rhs", |x| x[0] + x[1], |m, x| m.add(x[0], x[1]), |b, x, _| {
-        let one = b.constant_like(1.0, x[0]);
-        vec![Some(one), Some(one)]
-    }),
+    floats!(
+        Add,
+        "add",
+        ["lhs", "rhs"],
+        Reals,
+        "lhs + rhs",
+        |x| x[0] + x[1],
+        |m, x| m.add(x[0], x[1]),
+        |b, x, _| {
+            let one = b.constant_like(1.0, x[0]);
+            vec![Some(one), Some(one)]
+        }
+    ),
     floats!(
         Sub,
         "sub",
         ["lhs", "rhs"],
+        Reals,
         "lhs - rhs",
         |x| x[0] - x[1],
         |m, x| m.sub(x[0], x[1]),
@@ -37,6 +31,7 @@ pub(super) static OPS: [OpDefinition; 11] = [
         Mul,
         "mul",
         ["lhs", "rhs"],
+        Reals,
         "lhs * rhs",
         |x| x[0] * x[1],
         |m, x| m.mul(x[0], x[1]),
@@ -46,6 +41,7 @@ pub(super) static OPS: [OpDefinition; 11] = [
         Div,
         "div",
         ["lhs", "rhs"],
+        Reals,
         "lhs / rhs",
         |x| x[0] / x[1],
         |m, x| m.div(x[0], x[1]),
@@ -60,18 +56,20 @@ pub(super) static OPS: [OpDefinition; 11] = [
         Fma,
         "fma",
         ["a", "b", "c"],
+        Reals,
         "a * b + c, rounded once",
         |x| x[0].mul_add(x[1], x[2]),
         |m, x| m.fma(x[0], x[1], x[2]),
         |b, x, _| vec![Some(x[1]), Some(x[0]), Some(b.constant_like(1.0, x[0]))]
     ),
-    floats!(Neg, "neg", ["operand"], "-operand", |x| -x[0], |m, x| m.neg(x[0]), |b, x, _| vec![Some(
+    floats!(Neg, "neg", ["operand"], Reals, "-operand", |x| -x[0], |m, x| m.neg(x[0]), |b, x, _| vec![Some(
         b.constant_like(-1.0, x[0])
     )]),
     floats!(
         Abs,
         "abs",
         ["operand"],
+        Reals,
         "|operand|, with derivative 0 at 0",
         |x| x[0].abs(),
         |m, x| m.abs(x[0]),
@@ -88,6 +86,7 @@ pub(super) static OPS: [OpDefinition; 11] = [
         Min,
         "min",
         ["lhs", "rhs"],
+        Reals,
         "the lesser; NaN if either is; at a tie the adjoint goes left",
         |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].min(x[1]) },
         |m, x| elementary::minimum(m, x[0], x[1]),
@@ -101,6 +100,7 @@ pub(super) static OPS: [OpDefinition; 11] = [
         Max,
         "max",
         ["lhs", "rhs"],
+        Reals,
         "the greater; NaN if either is; at a tie the adjoint goes left",
         |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].max(x[1]) },
         |m, x| elementary::maximum(m, x[0], x[1]),
@@ -114,6 +114,7 @@ pub(super) static OPS: [OpDefinition; 11] = [
         Weight,
         "weight",
         ["weight", "value"],
+        Reals,
         "weight * value, where a weight of 0 gives 0 also of an infinite value; NaN stays NaN",
         |x| if x[0] == 0.0 && x[1].is_infinite() { 0.0 } else { x[0] * x[1] },
         |m, x| {
@@ -132,6 +133,7 @@ pub(super) static OPS: [OpDefinition; 11] = [
         RatioOrZero,
         "ratio_or_zero",
         ["numerator", "denominator"],
+        Reals,
         "numerator / denominator, and 0 where the denominator is 0",
         |x| if x[1] == 0.0 { 0.0 } else { x[0] / x[1] },
         |m, x| {

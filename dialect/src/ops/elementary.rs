@@ -3,24 +3,8 @@
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary;
 
-/// A function of floats.
-macro_rules! function {
-    ($op:ident, $mnemonic:literal, $operands:expr, $domain:ident, $summary:literal, $real:expr, $exact:expr, $partials:expr) => {
-        OpDefinition {
-            op: Op::$op,
-            mnemonic: $mnemonic,
-            summary: $summary,
-            operands: &$operands,
-            signature: Signature::Floats,
-            meaning: Meaning::Element { real: $real, exact: $exact },
-            derivative: Derivative::Partials($partials),
-            domain: Domain::$domain,
-        }
-    };
-}
-
 pub(super) static OPS: [OpDefinition; 7] = [
-    function!(
+    floats!(
         Exp,
         "exp",
         ["operand"],
@@ -30,7 +14,7 @@ pub(super) static OPS: [OpDefinition; 7] = [
         |m, x| elementary::exp(m, x[0]),
         |_, _, result| vec![Some(result)]
     ),
-    function!(
+    floats!(
         Expm1,
         "expm1",
         ["operand"],
@@ -40,7 +24,7 @@ pub(super) static OPS: [OpDefinition; 7] = [
         |m, x| elementary::expm1(m, x[0]),
         |b, x, _| vec![Some(b.exp(x[0]))]
     ),
-    function!(
+    floats!(
         Log,
         "log",
         ["operand"],
@@ -53,7 +37,7 @@ pub(super) static OPS: [OpDefinition; 7] = [
             vec![Some(b.div(one, x[0]))]
         }
     ),
-    function!(
+    floats!(
         Log1p,
         "log1p",
         ["operand"],
@@ -67,7 +51,7 @@ pub(super) static OPS: [OpDefinition; 7] = [
             vec![Some(b.div(one, sum))]
         }
     ),
-    function!(
+    floats!(
         Pow,
         "pow",
         ["base", "exponent"],
@@ -84,7 +68,7 @@ pub(super) static OPS: [OpDefinition; 7] = [
             vec![Some(b.weight(x[1], power)), Some(b.weight(result, logarithm))]
         }
     ),
-    function!(
+    floats!(
         Sigmoid,
         "sigmoid",
         ["operand"],
@@ -99,7 +83,7 @@ pub(super) static OPS: [OpDefinition; 7] = [
             vec![Some(b.mul(result, complement))]
         }
     ),
-    function!(
+    floats!(
         Softplus,
         "softplus",
         ["operand"],

@@ -1,0 +1,43 @@
+//! What compiling random-drop takes, stage by stage.
+//!
+//! `cargo bench --profile dev --bench compile`: LLVM and MLIR are optimised
+//! builds either way, and lossc's own dependencies too.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use lossc::pipeline::{compile, optimise};
+use lossc::{Loss, Target};
+use lossc_dialect::library;
+use lossc_dialect::text::parse;
+use lossc_passes::differentiate::differentiate;
+use lossc_passes::lower::lower;
+use lossc_passes::saturate::{prices::PriceList, saturate};
+use lossc_passes::schedule::schedule;
+use lossc_passes::stabilise::stabilise;
+
+fn stages(criterion: &mut Criterion) {
+    let (file, source) = library::find("random-drop").expect("in the library");
+    let loss = Loss::library("random-drop").expect("in the library");
+    let target = Target::host().expect("a supported processor");
+    let program = loss.program();
+    let options = Default::default();
+    let stable = stabilise(program, false).expect("stabilises").program;
+    let gradient = differentiate(&stable).expect("differentiates");
+    let optimised = optimise(program, &options, &target, false).expect("optimises").program;
+    let scheduled = schedule(&optimised);
+
+    let mut group = criterion.benchmark_group("random-drop");
+    group.sample_size(20);
+    group.bench_function("parse", |bench| bench.iter(|| parse(file, source)));
+    group.bench_function("stabilise", |bench| bench.iter(|| stabilise(program, false)));
+    group.bench_function("differentiate", |bench| bench.iter(|| differentiate(&stable)));
+    group.bench_function("saturate", |bench| bench.iter(|| saturate(&gradient, PriceList::Host, false)));
+    group.bench_function("schedule", |bench| bench.iter(|| schedule(&optimised)));
+    group.bench_function("lower", |bench| bench.iter(|| lower(&scheduled, &target)));
+    group.bench_function("all passes to object code", |bench| {
+        bench.iter(|| compile(program, &options, &target));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, stages);
+criterion_main!(benches);

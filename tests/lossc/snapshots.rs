@@ -1,0 +1,88 @@
+//! What each pass makes of each loss, as text. A changed result stands beside the
+//! rules that led to it.
+//!
+//! `INSTA_UPDATE=always cargo test --test lossc snapshots` takes new snapshots.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use insta::{Settings, assert_snapshot};
+use lossc::pipeline::{Optimised, Stage, emit, optimise};
+use lossc::{Loss, Target};
+use lossc_dialect::text;
+
+use crate::targets::library_losses;
+
+/// Snapshots lie beside the losses of `tests/ir`, or in its `library` folder.
+fn settings(folder: &str) -> Settings {
+    let mut settings = Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir").join(folder));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
+
+/// The same on every machine: prices and schedules ask for no vector width.
+fn target() -> Target {
+    "cpu:avx2".parse().expect("a known target")
+}
+
+fn stages(loss: &Loss) -> Optimised {
+    optimise(loss.program(), &Default::default(), &target(), true).expect("the passes run")
+}
+
+/// Each stage of `loss`, by name.
+fn texts(loss: &Loss) -> Vec<(&'static str, String)> {
+    let stages = stages(loss);
+    let rules = stages.stable.rules.iter().chain(&stages.optimised.rules);
+    let rules = rules.map(|rule| format!("{rule}\n")).collect();
+    let schedule = emit(loss.program(), &Default::default(), &target(), Stage::Schedule);
+    vec![
+        ("1-loss", text::print(&stages.source)),
+        ("2-stable", text::print(&stages.stable.program)),
+        ("3-gradient", text::print(&stages.gradient)),
+        ("4-optimised", text::print(&stages.program)),
+        ("5-schedule", schedule.expect("the loss compiles")),
+        ("rules", rules),
+    ]
+}
+
+#[test]
+fn library_snapshots() {
+    settings("library").bind(|| {
+        for loss in library_losses() {
+            for (stage, text) in texts(&loss) {
+                assert_snapshot!(format!("{}.{stage}", loss.program().name()), text);
+            }
+        }
+    });
+}
+
+/// Small losses, one matter each: what the optimiser makes of them.
+#[test]
+fn small_losses() {
+    insta::glob!("../ir", "*/*.mlir", |path| {
+        let source = fs::read_to_string(path).expect("readable");
+        let loss = Loss::parse(&path.to_string_lossy(), &source).expect("a loss");
+        let stages = stages(&loss);
+        let rules = stages.optimised.rules.join(", ");
+        assert_snapshot!(format!("// {rules}\n{}", text::print(&stages.program)));
+    });
+}
+
+/// A snapshot that no test takes any more is deleted with the test.
+#[test]
+fn no_snapshot_is_left_over() {
+    let mut expected = BTreeSet::new();
+    for loss in library_losses() {
+        let name = loss.program().name().to_owned();
+        expected.extend(texts(&loss).iter().map(|(stage, _)| format!("{name}.{stage}.snap")));
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir/library");
+    let found: BTreeSet<_> = fs::read_dir(folder)
+        .expect("readable")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(found, expected);
+}
