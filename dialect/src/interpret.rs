@@ -105,9 +105,9 @@ impl Interpreter<'_> {
                 let totals = self.by_group(operands[0], |index, row| self.sum_row(index, row));
                 totals.into_iter().map(|total| self.round(total, Element::F32)).collect()
             }
-            Op::SumGroups => vec![self.round(operands[0].iter().sum(), Element::F32)],
+            Op::SumGroups => vec![self.round(total(operands[0]), Element::F32)],
             Op::MeanGroups => {
-                let mean = operands[0].iter().sum::<f64>() / operands[0].len().max(1) as f64;
+                let mean = total(operands[0]) / operands[0].len().max(1) as f64;
                 vec![self.round(mean, Element::F32)]
             }
             op => self.element(op, node, operands, count),
@@ -181,6 +181,11 @@ impl Interpreter<'_> {
             _ => value,
         }
     }
+}
+
+/// The sum in order, starting from +0 as kernels do; `Iterator::sum` starts from -0.
+fn total(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |sum, value| sum + value)
 }
 
 fn to_word(value: f64, ty: Type) -> Word {

@@ -43,9 +43,8 @@ impl Call {
     pub(super) fn from_frame(emitter: &mut Emitter, frame: Value, tensors: usize) -> Self {
         let mut offset = 0;
         let mut field = |emitter: &mut Emitter, name, ty| {
-            let at = emitter.index(offset);
-            let operation =
-                format!("llvm.getelementptr inbounds {frame}[{at}] : (!llvm.ptr, i64) -> !llvm.ptr, i8");
+            let types = format!("({POINTER}) -> {POINTER}");
+            let operation = format!("llvm.getelementptr inbounds {frame}[{offset}] : {types}, i8");
             let at = emitter.pure("at", POINTER, operation);
             offset += 8;
             emitter.load(name, at, ty)

@@ -10,7 +10,7 @@ use super::pixel::tensors;
 use super::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
-/// Threads in a block of every kernel.
+/// Threads in a block of `kernel_K` and `combine_K`.
 const BLOCK: usize = 256;
 
 /// Threads that run in step.
@@ -33,13 +33,15 @@ pub(super) fn module(schedule: &Schedule) -> Result<String, LowerError> {
 
 /// `finish_K`: one thread.
 fn finish_function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    entry("finish", index, 0, |emitter, call| finish::body(emitter, schedule, kernel, call))
+    entry("finish", index, 1, 0, |emitter, call| finish::body(emitter, schedule, kernel, call))
 }
 
-/// An entry point with a call's parameters and so many tensors of pixels.
+/// An entry point for blocks of so many threads, with a call's parameters and so
+/// many tensors of pixels.
 fn entry(
     name: &str,
     index: usize,
+    threads: usize,
     tensors: usize,
     body: impl FnOnce(&mut Emitter, &Call) -> Result<(), LowerError>,
 ) -> Result<String, LowerError> {
@@ -49,7 +51,7 @@ fn entry(
     let parameters: Vec<_> = call.values().iter().map(|value| format!("{value}: {}", value.ty)).collect();
     let parameters = parameters.join(", ");
     let header = format!(
-        "llvm.func @{name}_{index}({parameters}) attributes {{nvvm.kernel, nvvm.maxntid = array<i32: {BLOCK}>}}"
+        "llvm.func @{name}_{index}({parameters}) attributes {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>}}"
     );
     Ok(emitter.finish(&header, "llvm.return"))
 }

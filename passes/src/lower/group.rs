@@ -40,13 +40,13 @@ impl<'a> GroupValues<'a> {
     /// What earlier kernels or the caller left in memory.
     fn read(&mut self, emitter: &mut Emitter, id: ValueId) -> Result<Option<Value>, LowerError> {
         if let Some(slot) = self.schedule.scalar_slot(id) {
-            emitter.comment(format_args!("{}", self.describe(id)));
+            emitter.comment(describe(self.schedule, id));
             return Ok(Some(leaf::scalar(emitter, self.call, slot)));
         }
         let Some(cell) = self.schedule.cell(id) else { return Ok(None) };
         let node = self.schedule.program.node(id);
         let group = self.group.ok_or_else(|| LowerError::new(node))?;
-        emitter.comment(format_args!("{}", self.describe(id)));
+        emitter.comment(describe(self.schedule, id));
         let is_count = self.schedule.cells[cell].is_count;
         Ok(Some(reduction::read_cell(emitter, self.call, cell, group, is_count)))
     }
@@ -55,12 +55,8 @@ impl<'a> GroupValues<'a> {
         let node = self.schedule.program.node(id);
         let operands: Result<Vec<_>, _> =
             node.operands.iter().map(|&operand| self.value(emitter, operand)).collect();
-        emitter.comment(format_args!("{}", self.describe(id)));
+        emitter.comment(describe(self.schedule, id));
         compute(emitter, node, &operands?, 1)
-    }
-
-    fn describe(&self, id: ValueId) -> String {
-        describe(self.schedule, id)
     }
 }
 

@@ -131,7 +131,7 @@ impl<'a> HostKernel<'a> {
         at_edge: bool,
     ) -> Result<Vec<Value>, LowerError> {
         let uniforms = self.random.as_ref().map(|(id, philox)| {
-            emitter.comment("Philox");
+            self.code.comment(emitter, *id);
             let block = self.chunk.random_block(emitter, position);
             (*id, philox.vectors(emitter, block))
         });
@@ -158,6 +158,7 @@ impl<'a> HostKernel<'a> {
     ) -> Result<(), LowerError> {
         let linear = self.chunk.linear(emitter, position);
         for input in self.code.inputs() {
+            self.code.comment(emitter, input.value);
             let stored = self.load(emitter, input, linear, valid);
             self.code.read(emitter, &mut values, input, stored);
         }

@@ -98,16 +98,20 @@ impl<'a> PixelCode<'a> {
             let node = self.schedule.program.node(id);
             if node.op == Op::Broadcast {
                 let operand = group.value(emitter, node.operands[0])?;
-                emitter.comment(describe(self.schedule, id));
+                self.comment(emitter, id);
                 values.insert(id, compute(emitter, node, &[operand], self.lanes)?);
             }
         }
         Ok(values)
     }
 
+    /// Says which value what follows computes.
+    pub(super) fn comment(&self, emitter: &mut Emitter, value: ValueId) {
+        emitter.comment(describe(self.schedule, value));
+    }
+
     /// Adds the stored pixels of an input to `values`.
     pub(super) fn read(&self, emitter: &mut Emitter, values: &mut Values, input: Tensor, stored: Value) {
-        emitter.comment(describe(self.schedule, input.value));
         values.insert(input.value, leaf::from_stored(emitter, stored, input.element));
     }
 
@@ -122,7 +126,7 @@ impl<'a> PixelCode<'a> {
             let operands = node.operands.iter().map(|operand| values.get(operand).copied());
             let operands: Option<Vec<_>> = operands.collect();
             let operands = operands.ok_or_else(|| LowerError::new(node))?;
-            emitter.comment(describe(self.schedule, id));
+            self.comment(emitter, id);
             values.insert(id, compute(emitter, node, &operands, self.lanes)?);
         }
         Ok(())

@@ -8,8 +8,8 @@
 use super::emit::{Emitter, I32, I64, Scalar, Value, ValueType};
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-const ROUNDS: u32 = 10;
+const WEYL: [u64; 2] = [0x9E37_79B9, 0xBB67_AE85];
+const ROUNDS: u64 = 10;
 
 /// Triton's scale from 31 bits to the unit interval: just under 2⁻³¹, so that the
 /// largest number stays below 1.
@@ -130,22 +130,23 @@ impl Philox {
     }
 }
 
+/// The low and the high half of a 64-bit integer, with anything above. The shift
+/// copies the sign so that LLVM never proves a word's upper half to be 0: it
+/// would drop the mask before a product, which then is no `vpmuludq`.
 fn halves(emitter: &mut Emitter, value: Value) -> [Value; 2] {
-    let half = emitter.integer(I64, 32);
-    let high = emitter.apply("arith.shrui", &[value, half]);
-    [value, high].map(|value| emitter.convert("arith.trunci", value, I32.scalar))
+    let half = emitter.index(32);
+    [value, emitter.apply("arith.shrsi", &[value, half])]
 }
 
-fn round_keys(emitter: &mut Emitter, seed: [Value; 2], round: u32) -> [Value; 2] {
+fn round_keys(emitter: &mut Emitter, seed: [Value; 2], round: u64) -> [Value; 2] {
     [0, 1].map(|half| {
-        let bump = WEYL[half].wrapping_mul(round).cast_signed();
-        let bump = emitter.integer(I32, i64::from(bump));
+        let bump = emitter.integer(I64, (WEYL[half] * round).cast_signed());
         emitter.add(seed[half], bump)
     })
 }
 
 fn to_word(emitter: &mut Emitter, value: Value, word: ValueType) -> Value {
-    let value = emitter.convert("arith.extui", value, word.scalar);
+    let value = emitter.convert("arith.trunci", value, word.scalar);
     emitter.splat(value, word.lanes)
 }
 

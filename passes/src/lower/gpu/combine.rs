@@ -22,7 +22,7 @@ pub(super) fn shared_memory() -> String {
 }
 
 pub(super) fn function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    entry("combine", index, 0, |emitter, call| {
+    entry("combine", index, BLOCK, 0, |emitter, call| {
         let block = block(emitter);
         let reduction = emitter.apply("arith.divui", &[block, call.groups]);
         let group = emitter.apply("arith.remui", &[block, call.groups]);

@@ -4,7 +4,7 @@ use lossc_dialect::ValueId;
 use lossc_dialect::numbers::LANES;
 
 use super::thread::{thread_of_warp, warp, warp_sum};
-use super::{PIXELS, WARP, entry, kernel_tensors};
+use super::{BLOCK, PIXELS, WARP, entry, kernel_tensors};
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{BIT, Emitter, F32, I32, I64, Scalar, Value, ValueType};
@@ -21,7 +21,7 @@ const _: () = assert!(WARP * PIXELS == LANES);
 const VECTOR_BYTES: usize = 16;
 
 pub(super) fn function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    entry("kernel", index, kernel_tensors(schedule), |emitter, call| {
+    entry("kernel", index, BLOCK, kernel_tensors(schedule), |emitter, call| {
         let warp = warp(emitter);
         let chunks = call.chunks(emitter);
         let has_chunk = emitter.compare("ult", warp, chunks);
@@ -106,7 +106,7 @@ impl<'a> GpuKernel<'a> {
         let mut values = self.hoisted.clone();
         self.load(emitter, linear, is_vector, valid, &mut values)?;
         if let Some((id, philox)) = &self.random {
-            emitter.comment("Philox");
+            self.code.comment(emitter, *id);
             let block = self.chunk.random_block(emitter, position);
             values.insert(*id, philox.thread(emitter, block));
         }
@@ -142,6 +142,7 @@ impl<'a> GpuKernel<'a> {
         if !at.is_empty() {
             let loaded = emitter.choose(is_vector, vectors, single)?;
             for (&input, stored) in self.inputs.iter().zip(loaded) {
+                self.code.comment(emitter, input.value);
                 self.code.read(emitter, values, input, stored);
             }
         }
