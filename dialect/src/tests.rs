@@ -116,7 +116,7 @@ fn mistakes_are_found_at_their_line_and_column() {
             "  %0 = \"loss.sum_groups\"(%1) : (tensor<?xf32>) -> tensor<f32>\n  %1 = \"loss.sum\"(%x) : (tensor<?x?xf32>) -> tensor<?xf32>\n  return %0 : tensor<f32>",
             "loss.mlir:2:8: ",
         ),
-        ("  %0 = ", "loss.mlir:3:1: "),
+        ("  %0 = ", "loss.mlir:2:7: "),
     ];
     for (body, place) in cases {
         let error = mistake(&function(body));

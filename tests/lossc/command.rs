@@ -221,6 +221,35 @@ fn explain_shows_passes_and_rules() {
 }
 
 #[test]
+fn a_certificate_is_written_and_checked_again() {
+    let directory = Directory::new();
+    let file = directory.path().join("proof.json");
+    let explained = directory.lossc("explain random-drop --certificate proof.json");
+    assert!(explained.status.success(), "{}", stderr(&explained));
+    let output = directory.lossc("verify-certificate proof.json");
+    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && line.starts_with("random_drop.log: ") && line.lines().count() == 1);
+    let certificate = fs::read_to_string(&file).expect("written");
+    let alter = |from: &str, to: &str| {
+        assert!(certificate.contains(from), "{from}");
+        fs::write(&file, certificate.replacen(from, to, 1)).expect("written");
+        directory.failure("verify-certificate proof.json")
+    };
+    let cases = [
+        (alter("\"log-sigmoid\"", "\"log-tangent\""), "there is no rule `log-tangent`"),
+        (alter("\"version\": 1", "\"version\": 2"), "version 2"),
+        (alter("\"proof\"", "\"poof\""), "not a certificate"),
+        (alter("\"forward\"", "\"sideways\""), "not a certificate"),
+        (alter("{", ""), "not a certificate"),
+        (directory.failure("verify-certificate missing.json"), "missing.json"),
+        (directory.failure("explain bce --certificate missing/proof.json"), "missing/proof.json"),
+    ];
+    for (error, part) in cases {
+        assert!(error.contains(part), "`{error}` does not say `{part}`");
+    }
+}
+
+#[test]
 fn compile_emits_every_stage() {
     let directory = Directory::new();
     let host = [

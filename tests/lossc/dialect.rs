@@ -30,7 +30,8 @@ fn mlir_opt_refuses_what_the_dialect_refuses() {
     std::fs::write(&file, text).expect("writable");
     let irdl = Path::new(env!("CARGO_MANIFEST_DIR")).join("dialect/loss.irdl.mlir");
     let mut command = Command::new(mlir_opt());
-    let output = command.arg(format!("--irdl-file={}", irdl.display())).arg(&file).output().expect("mlir-opt runs");
+    let output =
+        command.arg(format!("--irdl-file={}", irdl.display())).arg(&file).output().expect("mlir-opt runs");
     assert!(!output.status.success());
     assert!(lossc::Loss::parse("wrong.mlir", text).is_err());
 }
