@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lossc_dialect::program::BuildError;
 use lossc_dialect::text::ParseError;
+use lossc_passes::certificate::CertificateError;
 use lossc_passes::codegen::{CodegenError, TargetError};
 use lossc_passes::differentiate::DifferentiateError;
 use lossc_passes::lower::LowerError;
@@ -95,6 +96,12 @@ pub enum Error {
         /// The label that is ignored.
         ignored: Option<i64>,
     },
+    /// A certificate does not hold.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A text is no certificate.
+    #[error("not a certificate: {0}")]
+    CertificateText(#[from] serde_json::Error),
     /// A stage's text could not be written.
     #[error("cannot write {path}: {error}")]
     Dump {

@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+pub mod certificate;
 mod compiled;
 mod compiler;
 mod dump;

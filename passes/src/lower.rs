@@ -2,10 +2,10 @@
 //!
 //! One scheduled program gives the code of every target. What a program's values
 //! mean is written once: element-wise ops come from their table entry's exact
-//! meaning, run on a [`machine::MlirMachine`]; each other op has a function in
-//! the file of its theme, [`leaf`], [`random`], [`movement`] or [`reduction`].
-//! Only how pixels are dealt to vectors and threads differs, in [`host`] and
-//! [`gpu`].
+//! meaning, run on a `machine::MlirMachine`; each other op has a function in
+//! the file of its theme, `leaf`, `random`, `movement` or `reduction`.
+//! Only how pixels are dealt to vectors and threads differs, in `host` and
+//! `gpu`.
 //!
 //! The module's functions, for each kernel K of the schedule:
 //!

@@ -1,9 +1,13 @@
 //! `lossc explain`
 
+use std::path::PathBuf;
+
 use clap::Args;
+use lossc::certificate::certify;
 use lossc::explain::explain;
 
 use crate::failure::Failure;
+use crate::output::PendingFile;
 use crate::source::{Source, target};
 use crate::{print, print_json};
 
@@ -18,12 +22,21 @@ pub struct Explain {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Write the proof that source and result are the same loss (see verify-certificate)
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
 }
 
 impl Explain {
     /// Runs the command.
     pub fn execute(&self) -> Result<(), Failure> {
-        let explanation = explain(&self.source.loss()?, &target(&self.target)?)?;
+        let file = self.certificate.as_deref().map(PendingFile::create).transpose()?;
+        let (loss, target) = (self.source.loss()?, target(&self.target)?);
+        let explanation = explain(&loss, &target)?;
+        if let Some(file) = file {
+            let certificate = certify(&loss, &target)?;
+            file.finish(|file| Ok(serde_json::to_writer_pretty(file, &certificate)?))?;
+        }
         if self.json { print_json(&explanation) } else { print(&explanation.to_string()) }
     }
 }

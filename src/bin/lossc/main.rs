@@ -8,6 +8,7 @@ mod npy;
 mod output;
 mod run;
 mod source;
+mod verify_certificate;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ enum Command {
     Compile(compile::Compile),
     Explain(explain::Explain),
     List(list::List),
+    VerifyCertificate(verify_certificate::VerifyCertificate),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Compile(command) => command.execute(),
         Command::Explain(command) => command.execute(),
         Command::List(command) => command.execute(),
+        Command::VerifyCertificate(command) => command.execute(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

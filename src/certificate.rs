@@ -1,0 +1,33 @@
+//! Certificates: the proof that what is run is the loss that was written.
+
+use lossc_passes::certificate::CertificateError;
+pub use lossc_passes::certificate::{Certificate, VERSION};
+use lossc_passes::codegen::Target;
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::loss::Loss;
+use crate::pipeline;
+
+/// The certificate of what compiling `loss` for `target` makes of it.
+pub fn certify(loss: &Loss, target: &Target) -> Result<Certificate, Error> {
+    let stages = pipeline::optimise(loss.program(), &Default::default(), target, true)?;
+    Ok(Certificate::new(&stages.source, &stages.stable, &stages.gradient, &stages.optimised)?)
+}
+
+/// Reads a certificate from JSON and checks it.
+pub fn read(text: &str) -> Result<Certificate, Error> {
+    // Another version may have other fields: what it is comes first.
+    let Header { version } = serde_json::from_str(text)?;
+    if version != VERSION {
+        return Err(CertificateError::Version { found: version }.into());
+    }
+    let certificate: Certificate = serde_json::from_str(text)?;
+    certificate.verify()?;
+    Ok(certificate)
+}
+
+#[derive(Deserialize)]
+struct Header {
+    version: u32,
+}
