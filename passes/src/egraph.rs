@@ -12,7 +12,7 @@ pub use convert::{from_expression, to_expression};
 pub use extract::{Cost, Extraction, Price, extract};
 pub use facts::{Facts, FactsAnalysis, Range};
 pub use language::{LossNode, NodeOp};
-pub use proof::chain;
+pub use proof::{Direction, Proof, ProofError, Step};
 pub use rule::{Class, Condition, Rule, exact, real, ulps};
 
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub struct Rewriting {
     /// The rules on the way from source to result, in the order of the proof;
     /// empty unless asked for.
     pub rules: Vec<&'static str>,
+    /// Every step on that way; none unless asked for.
+    pub proof: Option<Proof>,
     /// The limit that was hit, if the rules did not come to an end.
     pub limit: Option<String>,
     /// Nodes in the e-graph at the end.
@@ -74,14 +76,16 @@ pub fn rewrite(
     let egg_rules: Vec<_> = rules.iter().map(Rule::to_egg).collect();
     runner = runner.run(&egg_rules);
     let root = runner.roots[0];
-    let extraction = extract(&runner.egraph, root, price);
-    let before = extract::cost_of(&source, &runner.egraph, price);
-    let (expression, cost) = (extraction.expression, extraction.cost);
-    let rules =
-        if explain { chain(rules, &runner.explain_equivalence(&source, &expression)) } else { vec![] };
+    let expression = extract(&runner.egraph, root, price).expression;
+    let cost_of = |expression| extract::cost_of(expression, &runner.egraph, price);
+    let (before, after) = (cost_of(&source), cost_of(&expression));
+    // The search is local: it may miss what the source shares.
+    let (expression, cost) = if after < before { (expression, after) } else { (source.clone(), before) };
+    let proof = explain.then(|| Proof::record(&runner.explain_equivalence(&source, &expression)));
     Ok(Rewriting {
         program: from_expression(&expression, program)?,
-        rules,
+        rules: proof.as_ref().map_or(vec![], |proof| proof.rules(rules)),
+        proof,
         limit: limit(runner.stop_reason.as_ref()),
         nodes: runner.egraph.total_size(),
         iterations: runner.iterations.len(),

@@ -17,5 +17,7 @@ pub mod codegen;
 
 pub mod egraph;
 
+pub mod certificate;
+
 #[cfg(test)]
 mod tests;

@@ -160,6 +160,22 @@ impl Schedule {
         self.program.scalar_arguments().count() + self.group_reductions.len()
     }
 
+    /// The pixel values a kernel computes, operands first: what its reductions and
+    /// outputs need, up to the values of groups.
+    pub fn pixel_values(&self, kernel: &Kernel) -> Vec<ValueId> {
+        let program = &self.program;
+        let mut needed = vec![false; program.len()];
+        let operands = kernel.reductions.iter().map(|&cell| program.node(self.cells[cell].value).operands[0]);
+        operands.chain(kernel.outputs.iter().copied()).for_each(|value| needed[value.index()] = true);
+        for (value, node) in program.values().collect::<Vec<_>>().into_iter().rev() {
+            if needed[value.index()] {
+                let pixels = node.operands.iter().filter(|it| program.ty(**it).level == Level::Pixel);
+                pixels.for_each(|operand| needed[operand.index()] = true);
+            }
+        }
+        program.values().map(|(value, _)| value).filter(|value| needed[value.index()]).collect()
+    }
+
     /// The cell of the reduction `value`.
     pub fn cell(&self, value: ValueId) -> Option<usize> {
         self.cells.iter().position(|cell| cell.value == value)

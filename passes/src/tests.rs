@@ -1,5 +1,16 @@
 //! Tests of the passes that need no target.
 
+mod bounds;
+mod complex;
+mod complex_step;
+mod evaluate;
+mod generate;
+mod judge;
+mod pattern;
+mod proofs;
+mod random_gradients;
+mod random_programs;
+
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_dialect::{Program, library, text};
 

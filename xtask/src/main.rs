@@ -75,9 +75,9 @@ fn checks() -> Vec<Step> {
     vec![
         Step::cargo("format", ["fmt", "--all", "--check"]),
         Step::cargo("lints", ["clippy", "--workspace", "--all-targets"]).arguments(["--", "-D", "warnings"]),
+        Step::cargo("documents", ["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
         tests().variable("CI", "true").variable("INSTA_UPDATE", "no"),
         Step::cargo("examples", ["build", "--workspace", "--examples"]),
         demo(true),
-        Step::cargo("documents", ["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
     ]
 }

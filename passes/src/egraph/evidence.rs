@@ -1,6 +1,7 @@
 //! Evidence for a rule, made from its table line: both sides as programs, run on
 //! random and edge values that meet its conditions, in exact f32 against f64.
 
+mod axioms;
 mod pattern;
 mod tests;
 

@@ -49,6 +49,8 @@ impl fmt::Display for LossNode {
             NodeOp::Roots => formatter.write_str("roots"),
             NodeOp::Op(Op::Argument(index)) => write!(formatter, "${index}"),
             NodeOp::Op(op) => match op.constant_value() {
+                // A decimal says no more of a NaN than that it is one.
+                Some(value) if value.is_nan() => write!(formatter, "nan:{:08x}", value.to_bits()),
                 Some(value) => write!(formatter, "{value:?}"),
                 None => formatter.write_str(op.mnemonic()),
             },
@@ -61,7 +63,8 @@ impl FromOp for LossNode {
 
     fn from_op(text: &str, children: Vec<Id>) -> Result<Self, FromOpError> {
         let argument = text.strip_prefix('$').and_then(|index| index.parse().ok()).map(Op::Argument);
-        let constant = || text.parse().ok().map(Op::constant);
+        let bits = || text.strip_prefix("nan:").and_then(|bits| u32::from_str_radix(bits, 16).ok());
+        let constant = || bits().map(Op::Constant).or_else(|| text.parse().ok().map(Op::constant));
         let named = || Op::from_mnemonic(text).filter(|op| op.constant_value().is_none());
         let op = match text {
             "roots" => Some(NodeOp::Roots),

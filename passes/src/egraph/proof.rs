@@ -1,38 +1,166 @@
-//! The rules between two programs, read off egg's explanation.
+//! The way from source to result, step by step, in a form that is checked
+//! without an e-graph.
+//!
+//! A proof is a chain of terms. Each step names a rule and the two nodes that are
+//! an instance of its sides; the term after it differs from the term before only
+//! in that the one node stands where the other stood. Terms share what they have
+//! in common, so a node that stands in several places is one node, and a step may
+//! rewrite it in all of them.
 
-use std::collections::HashSet;
-use std::rc::Rc;
+mod check;
+mod equalities;
+mod record;
+mod terms;
 
-use egg::{Explanation, TreeTerm};
+use std::fmt;
+
+use egg::Explanation;
+use lossc_dialect::Program;
+use lossc_dialect::program::BuildError;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::{LossNode, Rule};
 
-/// The rules that lead from source to result, each once, in the order in which
-/// the proof first needs them.
-pub fn chain(rules: &[Rule], explanation: &Explanation<LossNode>) -> Vec<&'static str> {
-    let mut walk = Walk { rules, seen: HashSet::new(), chain: vec![] };
-    explanation.explanation_trees.iter().for_each(|term| walk.term(term));
-    walk.chain
+/// A proof that one program may become another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// All nodes of all terms, children first: an op, then the indices of its
+    /// children. `$0` is the first argument; a constant stands for itself.
+    pub nodes: Vec<String>,
+    /// The node that is the source.
+    pub source: usize,
+    /// The steps in order. The result is the last step's term.
+    pub steps: Vec<Step>,
 }
 
-struct Walk<'a> {
-    rules: &'a [Rule],
-    /// Proofs share subproofs: each is read once.
-    seen: HashSet<*const TreeTerm<LossNode>>,
-    chain: Vec<&'static str>,
+/// One application of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The rule's name.
+    pub rule: String,
+    /// Which of its sides is the one before.
+    pub direction: Direction,
+    /// The node that is rewritten.
+    pub from: usize,
+    /// What it becomes.
+    pub to: usize,
+    /// The node that is the whole term after the step.
+    pub term: usize,
 }
 
-impl Walk<'_> {
-    fn term(&mut self, term: &Rc<TreeTerm<LossNode>>) {
-        if !self.seen.insert(Rc::as_ptr(term)) {
-            return;
-        }
-        for proof in &term.child_proofs {
-            proof.iter().for_each(|term| self.term(term));
-        }
-        for name in [term.forward_rule, term.backward_rule].into_iter().flatten() {
-            let rule = self.rules.iter().find(|rule| rule.name == name.as_str()).map(|rule| rule.name);
-            self.chain.extend(rule.filter(|name| !self.chain.contains(name)));
+/// Which way a rule is read. What a rule equates is equal both ways; that a
+/// program only gets better is the extraction's affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The left side becomes the right.
+    Forward,
+    /// The right side becomes the left.
+    Backward,
+}
+
+/// Why a proof proves nothing. Steps count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProofError {
+    /// A line of the table is no node.
+    #[error("node {index}, `{text}`, is no operation on nodes before it")]
+    Node {
+        /// Which line, from 0.
+        index: usize,
+        /// What it says.
+        text: String,
+    },
+    /// A node that the table does not have.
+    #[error("{place} names a node that there is not")]
+    Missing {
+        /// Who names it.
+        place: Place,
+    },
+    /// The first term is another program.
+    #[error("the proof does not start at its source")]
+    Source,
+    /// The tables have no such rule.
+    #[error("step {step}: there is no rule `{rule}`")]
+    UnknownRule {
+        /// Which step.
+        step: usize,
+        /// What it names.
+        rule: String,
+    },
+    /// The two nodes are not what the rule's sides say.
+    #[error("step {step} is no instance of `{rule}`")]
+    Instance {
+        /// Which step.
+        step: usize,
+        /// Its rule.
+        rule: String,
+    },
+    /// The terms before and after differ elsewhere.
+    #[error("step {step} changes more than `{rule}` does")]
+    Elsewhere {
+        /// Which step.
+        step: usize,
+        /// Its rule.
+        rule: String,
+    },
+    /// A side condition does not follow.
+    #[error("step {step}: nothing shows that {condition}, as `{rule}` requires")]
+    Condition {
+        /// Which step.
+        step: usize,
+        /// Its rule.
+        rule: String,
+        /// What does not follow.
+        condition: String,
+    },
+    /// The last term is no program.
+    #[error("the proof ends at no program: {0}")]
+    Build(#[from] BuildError),
+}
+
+/// A part of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Its source.
+    Source,
+    /// The step with this number, from 1.
+    Step(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source => formatter.write_str("the source"),
+            Self::Step(step) => write!(formatter, "step {step}"),
         }
     }
 }
+
+impl Proof {
+    /// The steps of egg's explanation.
+    pub(super) fn record(explanation: &Explanation<LossNode>) -> Self {
+        record::record(explanation)
+    }
+
+    /// The rules of the steps, each once, in the order of the proof.
+    pub(super) fn rules(&self, rules: &[Rule]) -> Vec<&'static str> {
+        let mut names = vec![];
+        for step in &self.steps {
+            let rule = rules.iter().find(|rule| rule.name == step.rule).map(|rule| rule.name);
+            names.extend(rule.filter(|name| !names.contains(name)));
+        }
+        names
+    }
+
+    /// Checks that the proof leads from `source` by `rules`, and gives the program
+    /// that it leads to.
+    pub fn check(&self, source: &Program, rules: &[Rule]) -> Result<Program, ProofError> {
+        check::check(self, source, rules)
+    }
+}
+
+#[cfg(test)]
+mod tests;

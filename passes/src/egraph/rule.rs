@@ -1,9 +1,11 @@
 //! Rewrite rules as table lines.
 
+use std::fmt;
+
 use egg::{ConditionalApplier, Id, Pattern, Rewrite, Subst, Var};
 use lossc_dialect::Level;
 
-use super::{FactsAnalysis, LossGraph, LossNode};
+use super::{Facts, FactsAnalysis, LossGraph, LossNode};
 
 /// How close a rule's two sides are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub enum Condition {
 
 impl Condition {
     /// The variable it asks about.
-    fn variable(self) -> &'static str {
+    pub(super) fn variable(self) -> &'static str {
         match self {
             Self::Finite(name)
             | Self::NonNegative(name)
@@ -43,14 +45,27 @@ impl Condition {
         }
     }
 
-    fn holds(self, egraph: &LossGraph, id: Id) -> bool {
-        let facts = egraph[id].data;
+    /// Whether it holds of a value of which `facts` are known.
+    pub(super) fn holds(self, facts: &Facts) -> bool {
         match self {
             Self::Finite(_) => facts.range.is_finite(),
             Self::NonNegative(_) => facts.range.is_nonnegative(),
             Self::NotZero(_) => facts.constant != Some(0.0),
             Self::PerGroup(_) => facts.level == Some(Level::Group),
             Self::PerCall(_) => facts.level == Some(Level::Scalar),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.variable();
+        match self {
+            Self::Finite(_) => write!(formatter, "{name} is finite"),
+            Self::NonNegative(_) => write!(formatter, "{name} is not negative"),
+            Self::NotZero(_) => write!(formatter, "{name} is not the constant 0"),
+            Self::PerGroup(_) => write!(formatter, "{name} has one value a group"),
+            Self::PerCall(_) => write!(formatter, "{name} has one value in all"),
         }
     }
 }
@@ -91,25 +106,42 @@ impl Rule {
         Self { conditions, ..self }
     }
 
-    /// The rule as egg runs it.
+    /// The left and the right side.
     ///
     /// # Panics
     ///
     /// If a side is not a pattern; a test parses every rule of every table.
-    pub fn to_egg(&self) -> Rewrite<LossNode, FactsAnalysis> {
+    pub(super) fn sides(&self) -> [Pattern<LossNode>; 2] {
         let pattern = |text: &str| -> Pattern<LossNode> {
             text.parse().unwrap_or_else(|error| panic!("rule {}: {text}: {error}", self.name))
         };
+        [pattern(self.left), pattern(self.right)]
+    }
+
+    /// The conditions, each with its variable.
+    ///
+    /// # Panics
+    ///
+    /// As [`Rule::sides`].
+    pub(super) fn asks(&self) -> Vec<(Condition, Var)> {
         let variable = |condition: &Condition| -> Var {
             let name = condition.variable();
             name.parse().unwrap_or_else(|_| panic!("rule {}: {name} is no variable", self.name))
         };
-        let conditions: Vec<_> = self.conditions.iter().map(|it| (*it, variable(it))).collect();
+        self.conditions.iter().map(|it| (*it, variable(it))).collect()
+    }
+
+    /// The rule as egg runs it.
+    ///
+    /// # Panics
+    ///
+    /// As `Rule::sides`.
+    pub fn to_egg(&self) -> Rewrite<LossNode, FactsAnalysis> {
+        let ([left, right], asks) = (self.sides(), self.asks());
         let condition = move |egraph: &mut LossGraph, _: Id, subst: &Subst| {
-            conditions.iter().all(|(condition, variable)| condition.holds(egraph, subst[*variable]))
+            asks.iter().all(|(condition, variable)| condition.holds(&egraph[subst[*variable]].data))
         };
-        let applier = ConditionalApplier { condition, applier: pattern(self.right) };
-        Rewrite::new(self.name, pattern(self.left), applier)
-            .unwrap_or_else(|error| panic!("rule {}: {error}", self.name))
+        let applier = ConditionalApplier { condition, applier: right };
+        Rewrite::new(self.name, left, applier).unwrap_or_else(|error| panic!("rule {}: {error}", self.name))
     }
 }

@@ -60,9 +60,7 @@ impl<'a> PixelCode<'a> {
             PixelReduction { operand: program.node(cell.value).operands[0], is_count: cell.is_count }
         });
         let reductions: Vec<_> = reductions.collect();
-        let roots =
-            reductions.iter().map(|reduction| reduction.operand).chain(kernel.outputs.iter().copied());
-        let values = needed_pixel_values(program, roots);
+        let values = schedule.pixel_values(kernel);
         let inputs = program.pixel_arguments().count();
         let output =
             |(index, value)| Tensor { value, index: inputs + index, element: program.ty(value).element };
@@ -131,18 +129,4 @@ impl<'a> PixelCode<'a> {
         }
         Ok(())
     }
-}
-
-/// The pixel values that `roots` are computed from without a reduction.
-fn needed_pixel_values(program: &Program, roots: impl Iterator<Item = ValueId>) -> Vec<ValueId> {
-    let mut needed = vec![false; program.len()];
-    roots.for_each(|root| needed[root.index()] = true);
-    let mut values: Vec<_> = program.values().map(|(value, _)| value).collect();
-    for &value in values.iter().rev().filter(|&&value| program.ty(value).level == Level::Pixel) {
-        if needed[value.index()] {
-            program.node(value).operands.iter().for_each(|operand| needed[operand.index()] = true);
-        }
-    }
-    values.retain(|&value| needed[value.index()] && program.ty(value).level == Level::Pixel);
-    values
 }

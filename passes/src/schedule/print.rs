@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lossc_dialect::{Level, ValueId};
+use lossc_dialect::ValueId;
 
 use super::{Kernel, Schedule};
 
@@ -41,22 +41,6 @@ impl Schedule {
         writeln!(formatter, "  writes     {}", list(outputs.collect()))?;
         let results = kernel.results.iter().map(|&index| self.program.results()[index].name.clone());
         writeln!(formatter, "  then gives {}", list(results.collect()))
-    }
-
-    /// The pixel values a kernel computes, operands first: what its reductions and
-    /// outputs need, up to the values of groups.
-    pub fn pixel_values(&self, kernel: &Kernel) -> Vec<ValueId> {
-        let program = &self.program;
-        let mut needed = vec![false; program.len()];
-        let operands = kernel.reductions.iter().map(|&cell| program.node(self.cells[cell].value).operands[0]);
-        operands.chain(kernel.outputs.iter().copied()).for_each(|value| needed[value.index()] = true);
-        for (value, node) in program.values().collect::<Vec<_>>().into_iter().rev() {
-            if needed[value.index()] {
-                let pixels = node.operands.iter().filter(|it| program.ty(**it).level == Level::Pixel);
-                pixels.for_each(|operand| needed[operand.index()] = true);
-            }
-        }
-        program.values().map(|(value, _)| value).filter(|value| needed[value.index()]).collect()
     }
 
     /// The tensors of pixels a kernel reads.

@@ -1,0 +1,101 @@
+//! Terms as one table of distinct nodes, children first. Terms share what they
+//! have in common, so a proof of hundreds of terms stays small.
+
+use std::collections::HashMap;
+
+use egg::{FromOp as _, Id, Language as _, RecExpr};
+use lossc_dialect::Op;
+
+use super::ProofError;
+use crate::egraph::{LossNode, NodeOp};
+
+/// Deeper terms are refused: whatever walks them recurses.
+const DEEPEST: usize = 2000;
+
+/// The table.
+#[derive(Default)]
+pub(super) struct Terms {
+    nodes: Vec<LossNode>,
+    known: HashMap<LossNode, Id>,
+    depths: Vec<usize>,
+}
+
+impl Terms {
+    /// The table that `lines` hold, for a program of so many arguments.
+    pub(super) fn read(lines: &[String], arguments: usize) -> Result<Self, ProofError> {
+        let mut terms = Self::default();
+        for (index, text) in lines.iter().enumerate() {
+            let wrong = || ProofError::Node { index, text: text.clone() };
+            let node = terms.parse(text).filter(|node| is_known(node, arguments)).ok_or_else(wrong)?;
+            if terms.add(node) != Id::from(index) || terms.depths[index] > DEEPEST {
+                return Err(wrong());
+            }
+        }
+        Ok(terms)
+    }
+
+    /// The node `text` stands for: its op, then the indices of its children.
+    fn parse(&self, text: &str) -> Option<LossNode> {
+        let mut words = text.split_whitespace();
+        let op = words.next()?;
+        let child = |word: &str| {
+            let index = word.parse::<usize>().ok()?;
+            let node = self.nodes.get(index)?;
+            (node.op != NodeOp::Roots).then_some(Id::from(index))
+        };
+        LossNode::from_op(op, words.map(child).collect::<Option<_>>()?).ok()
+    }
+
+    /// The table as lines of text.
+    pub(super) fn write(&self) -> Vec<String> {
+        let line = |node: &LossNode| node.fold(node.to_string(), |text, child| format!("{text} {child}"));
+        self.nodes.iter().map(line).collect()
+    }
+
+    /// The index of `node`, new or known.
+    pub(super) fn add(&mut self, node: LossNode) -> Id {
+        if let Some(&known) = self.known.get(&node) {
+            return known;
+        }
+        let id = Id::from(self.nodes.len());
+        let below = node.children.iter().map(|&child| self.depths[usize::from(child)]).max();
+        self.depths.push(below.map_or(0, |below| below + 1));
+        self.nodes.push(node.clone());
+        self.known.insert(node, id);
+        id
+    }
+
+    /// The index of the root of `expression`, new or known.
+    pub(super) fn add_expression(&mut self, expression: &RecExpr<LossNode>) -> Option<Id> {
+        let mut ids: Vec<Id> = vec![];
+        for node in expression {
+            let id = self.add(node.clone().map_children(|child| ids[usize::from(child)]));
+            ids.push(id);
+        }
+        ids.last().copied()
+    }
+
+    /// The term at `root`, with no other nodes.
+    pub(super) fn expression(&self, root: Id) -> RecExpr<LossNode> {
+        self.node(root).build_recexpr(|id| self.node(id).clone())
+    }
+
+    /// The node at `id`.
+    pub(super) fn node(&self, id: Id) -> &LossNode {
+        &self.nodes[usize::from(id)]
+    }
+
+    /// The index `index`, if the table has it.
+    pub(super) fn id(&self, index: usize) -> Option<Id> {
+        (index < self.nodes.len()).then(|| Id::from(index))
+    }
+
+    /// All nodes with their indices.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &LossNode)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (Id::from(index), node))
+    }
+}
+
+fn is_known(node: &LossNode, arguments: usize) -> bool {
+    !matches!(node.op, NodeOp::Op(Op::Argument(index)) if index as usize >= arguments)
+}

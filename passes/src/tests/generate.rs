@@ -1,0 +1,273 @@
+//! Random well-typed losses, from the op table and from the left sides of the
+//! rules, so that every rule meets programs it applies to.
+
+use std::collections::HashMap;
+
+use lossc_dialect::ops::{Op, Signature, table};
+use lossc_dialect::{Builder, Element, Level, Program, Type, ValueId};
+use proptest::prelude::*;
+
+use super::pattern::Tree;
+use crate::egraph::{Condition, Rule};
+use crate::{saturate, stabilise};
+
+/// What to add to a program: which shape, at which level, of which values. It
+/// means something for any numbers, so it shrinks freely.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    shape: u16,
+    picks: [u8; 8],
+}
+
+/// A random program.
+#[derive(Clone, Debug)]
+pub(super) struct Plan(Vec<Step>);
+
+impl Plan {
+    /// Programs of up to `steps` ops and left sides.
+    pub(super) fn any(steps: usize) -> impl Strategy<Value = Self> {
+        let step = (any::<u16>(), any::<[u8; 8]>()).prop_map(|(shape, picks)| Step { shape, picks });
+        prop::collection::vec(step, 1..=steps).prop_map(Self)
+    }
+
+    /// The program, with the last pixel, group and count as further results. One
+    /// that is to be differentiated has no other pixel result.
+    pub(super) fn program(&self, shapes: &[Shape], pixel_result: bool) -> Program {
+        let mut growing = Growing::new();
+        for step in &self.0 {
+            growing.grow(&shapes[usize::from(step.shape) % shapes.len()], &step.picks);
+        }
+        growing.finish(pixel_result)
+    }
+}
+
+/// A tree to add to a program, with the conditions of its variables.
+pub(super) struct Shape {
+    tree: Tree,
+    conditions: &'static [Condition],
+}
+
+/// One shape an op, a few constants, and one shape a rule.
+pub(super) fn shapes() -> Vec<Shape> {
+    let constants = ["0.0", "1.0", "-1.0", "0.5", "2.0", "0.4342945"].map(String::from);
+    let ops = table().filter(|definition| definition.signature != Signature::Constant);
+    let ops = ops.map(|definition| {
+        let operands: String = (0..definition.operands.len()).map(|index| format!(" ?{index}")).collect();
+        format!("({}{operands})", definition.mnemonic)
+    });
+    let plain =
+        constants.into_iter().chain(ops).map(|text| Shape { tree: Tree::parse(&text), conditions: &[] });
+    let rules = stabilise::RULES.iter().copied().chain(saturate::rules::all());
+    let left = |rule: Rule| Shape { tree: Tree::parse(rule.left), conditions: rule.conditions };
+    plain.chain(rules.map(left)).collect()
+}
+
+struct Growing {
+    builder: Builder,
+    values: HashMap<Type, Vec<ValueId>>,
+    last: ValueId,
+}
+
+const FLOAT: Element = Element::F32;
+const LABELS: Type = Type::new(Level::Pixel, Element::U8);
+
+impl Growing {
+    /// The arguments: logits, labels, a map and a number.
+    fn new() -> Self {
+        let mut builder = Builder::new("random");
+        let logits = builder.pixel_argument("logit", FLOAT);
+        let labels = builder.pixel_argument("label", Element::U8);
+        let map = builder.pixel_argument("map", FLOAT);
+        let number = builder.scalar_argument("gamma", 2.0);
+        let label = builder.cast(labels, FLOAT);
+        let one = builder.constant(1.0, Level::Pixel);
+        let positive = builder.equal(label, one);
+        let mut growing = Self { builder, values: HashMap::new(), last: logits };
+        [label, map, labels, number, positive, logits].into_iter().for_each(|value| growing.keep(value));
+        growing
+    }
+
+    fn keep(&mut self, value: ValueId) {
+        self.values.entry(self.builder.ty(value)).or_default().push(value);
+        self.last = value;
+    }
+
+    fn grow(&mut self, shape: &Shape, picks: &[u8]) {
+        let mut picks = Picks { picks, next: 0 };
+        let level = shape.tree.level().unwrap_or_else(|| Level::ALL[[2, 2, 1, 0][picks.below(4)]]);
+        let element = if shape.tree.is_mask() { Element::Mask } else { FLOAT };
+        let wanted = match shape.tree {
+            Tree::Node(Op::Count, _) => Type::new(level, Element::I64),
+            _ => Type::new(level, element),
+        };
+        let mut tree = Growth { growing: self, shape, bound: HashMap::new(), picks };
+        let value = tree.build(&shape.tree, wanted);
+        self.keep(value);
+    }
+
+    /// A value of type `ty`, more often a late one.
+    fn pick(&mut self, ty: Type, pick: usize) -> ValueId {
+        if !self.values.contains_key(&ty) {
+            let value = self.first(ty);
+            self.values.insert(ty, vec![value]);
+        }
+        let values = &self.values[&ty];
+        values[values.len() - 1 - pick * pick * values.len() / 65536]
+    }
+
+    /// A value of a type of which there is none yet.
+    fn first(&mut self, ty: Type) -> ValueId {
+        match (ty.level, ty.element) {
+            (Level::Group, Element::I64) => {
+                let mask = self.pick(Type::new(Level::Pixel, Element::Mask), 0);
+                self.builder.count(mask)
+            }
+            (level, Element::Mask) => {
+                let value = self.pick(Type::new(level, FLOAT), 0);
+                let one = self.builder.constant(1.0, level);
+                self.builder.less(value, one)
+            }
+            _ => {
+                let value = self.pick(Type::PIXEL, 0);
+                self.builder.sum(value)
+            }
+        }
+    }
+
+    fn finish(mut self, pixel_result: bool) -> Program {
+        let loss = self.loss();
+        let mut results = vec![("loss", loss)];
+        let mut add = |name, ty| {
+            results.extend(self.values.get(&ty).and_then(|values| values.last()).map(|&value| (name, value)));
+        };
+        add("group", Type::new(Level::Group, FLOAT));
+        add("count", Type::new(Level::Group, Element::I64));
+        if pixel_result {
+            add("gradient", Type::PIXEL);
+        }
+        self.builder.finish_named(results).expect("the generator makes well-typed programs")
+    }
+
+    /// The last value as one float in all.
+    fn loss(&mut self) -> ValueId {
+        let mut value = self.builder.cast(self.last, FLOAT);
+        if self.builder.ty(value).level == Level::Pixel {
+            value = self.builder.sum(value);
+        }
+        match self.builder.ty(value).level {
+            Level::Group if self.values.len().is_multiple_of(2) => self.builder.mean_groups(value),
+            Level::Group => self.builder.sum_groups(value),
+            _ => value,
+        }
+    }
+}
+
+/// A source of small numbers.
+struct Picks<'a> {
+    picks: &'a [u8],
+    next: usize,
+}
+
+impl Picks<'_> {
+    fn next(&mut self) -> usize {
+        self.next += 1;
+        usize::from(self.picks[(self.next - 1) % self.picks.len()])
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        self.next() % count
+    }
+}
+
+/// One shape on its way into a program.
+struct Growth<'a> {
+    growing: &'a mut Growing,
+    shape: &'a Shape,
+    bound: HashMap<String, ValueId>,
+    picks: Picks<'a>,
+}
+
+impl Growth<'_> {
+    fn build(&mut self, tree: &Tree, wanted: Type) -> ValueId {
+        match tree {
+            Tree::Variable(name) => self.variable(name, wanted),
+            Tree::Node(op, children) => {
+                let operands: Vec<_> = children
+                    .iter()
+                    .enumerate()
+                    .map(|(index, child)| {
+                        let ty = self.operand_type(*op, index, child, wanted);
+                        self.build(child, ty)
+                    })
+                    .collect();
+                self.growing.builder.op(*op, &operands, wanted)
+            }
+        }
+    }
+
+    /// The type that operand `index` of `op` has where the result is `wanted`.
+    fn operand_type(&mut self, op: Op, index: usize, child: &Tree, wanted: Type) -> Type {
+        let signature = op.definition().map_or(Signature::Constant, |definition| definition.signature);
+        match signature {
+            Signature::Select if index == 0 => Type::new(wanted.level, Element::Mask),
+            Signature::Constant | Signature::Random | Signature::Select | Signature::Logic => wanted,
+            Signature::Floats | Signature::Compare => Type::new(wanted.level, FLOAT),
+            Signature::Cast => self.storage(wanted.level),
+            Signature::ToPixel => Type::new(self.level_below(child), wanted.element),
+            Signature::ToGroup => Type::new(Level::Scalar, wanted.element),
+            Signature::Count => Type::new(Level::Pixel, Element::Mask),
+            Signature::Sum => Type::PIXEL,
+            Signature::OverGroups => Type::new(Level::Group, FLOAT),
+        }
+    }
+
+    fn storage(&mut self, level: Level) -> Type {
+        match (level, self.picks.below(2)) {
+            (Level::Pixel, 0) => LABELS,
+            (Level::Group, 0) => Type::new(level, Element::I64),
+            _ => Type::new(level, Element::Mask),
+        }
+    }
+
+    fn level_below(&mut self, child: &Tree) -> Level {
+        let per_call = |it: &Condition| matches!(it, Condition::PerCall(name) if child.is_variable(name));
+        let per_group = |it: &Condition| matches!(it, Condition::PerGroup(name) if child.is_variable(name));
+        match child.level() {
+            Some(level) => level,
+            None if self.shape.conditions.iter().any(per_call) => Level::Scalar,
+            None if self.shape.conditions.iter().any(per_group) => Level::Group,
+            None => [Level::Group, Level::Scalar][self.picks.below(2)],
+        }
+    }
+
+    /// The value of a variable, mostly one that meets the rule's conditions.
+    fn variable(&mut self, name: &str, ty: Type) -> ValueId {
+        if let Some(&value) = self.bound.get(name) {
+            return value;
+        }
+        let conditions = self.shape.conditions;
+        let finite = conditions.iter().any(|it| matches!(it, Condition::Finite(it) if *it == name));
+        let nonnegative = conditions.iter().any(|it| matches!(it, Condition::NonNegative(it) if *it == name));
+        let pick = self.picks.next();
+        let mut value = self.growing.pick(ty, pick);
+        if finite && !pick.is_multiple_of(4) && ty.level == Level::Group {
+            value = self.share();
+        } else if nonnegative && !pick.is_multiple_of(4) {
+            value = self.growing.builder.softplus(value);
+        }
+        self.bound.insert(name.into(), value);
+        value
+    }
+
+    /// How many pixels of one mask come on one of another: 0 for empty groups.
+    fn share(&mut self) -> ValueId {
+        let masks = Type::new(Level::Pixel, Element::Mask);
+        let counts = [(); 2].map(|()| {
+            let pick = self.picks.next();
+            let mask = self.growing.pick(masks, pick);
+            let count = self.growing.builder.count(mask);
+            self.growing.builder.cast(count, FLOAT)
+        });
+        self.growing.builder.ratio_or_zero(counts[0], counts[1])
+    }
+}

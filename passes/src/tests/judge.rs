@@ -1,0 +1,94 @@
+//! Whether a rewritten program means what its source means.
+
+use std::cell::Cell;
+
+use lossc_dialect::Program;
+use lossc_dialect::interpret::{Meaning, interpret};
+
+use super::bounds::{Bounded, Bounds};
+use super::evaluate::{Sample, evaluate};
+
+/// How much was compared, and how much could not be for want of a sure value.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub compared: Cell<usize>,
+    pub skipped: Cell<usize>,
+    pub exactly: Cell<usize>,
+}
+
+/// Two programs of the same arguments.
+pub(super) struct Pair<'a> {
+    pub source: &'a Program,
+    pub result: &'a Program,
+    /// Whether they should have the same bits.
+    pub exact: bool,
+    pub tally: &'a Tally,
+}
+
+/// A value of the source and of the result, each with its bound.
+struct Values {
+    source: Bounded,
+    result: Bounded,
+}
+
+impl Pair<'_> {
+    /// Compares them on `sample`; says where they differ.
+    pub(super) fn check(&self, sample: &Sample) -> Result<(), String> {
+        self.check_within(sample, &Bounds::F64, Meaning::Real)?;
+        self.check_within(sample, &Bounds::F32, Meaning::Exact)?;
+        if self.exact { self.check_bits(sample) } else { Ok(()) }
+    }
+
+    /// Both as computed in `meaning`, against each other's bounds.
+    fn check_within(&self, sample: &Sample, bounds: &Bounds, meaning: Meaning) -> Result<(), String> {
+        let arguments = sample.arguments(bounds);
+        let known = |program: &Program| {
+            let bounded = evaluate(bounds, program, sample, &arguments);
+            let values = interpret(program, &sample.inputs(), meaning);
+            let pairs = bounded.into_iter().flatten().zip(values.into_iter().flatten());
+            pairs.map(|(bounded, value)| Bounded { value, ..bounded }).collect::<Vec<_>>()
+        };
+        let pairs = known(self.source).into_iter().zip(known(self.result));
+        for (index, (source, result)) in pairs.enumerate() {
+            let values = Values { source, result };
+            if !values.are_equal() {
+                return Err(format!("value {index}, {meaning:?}: {result:?} for {source:?} on {sample:?}"));
+            }
+            let known = source.is_known() && result.is_known();
+            let count = if known { &self.tally.compared } else { &self.tally.skipped };
+            count.set(count.get() + 1);
+        }
+        Ok(())
+    }
+
+    /// Both in exact f32, bit for bit, but for signs of zeros and of NaN.
+    fn check_bits(&self, sample: &Sample) -> Result<(), String> {
+        let arguments = sample.arguments(&Bounds::EXACT);
+        let known = evaluate(&Bounds::EXACT, self.source, sample, &arguments).into_iter().flatten();
+        let run =
+            |program: &Program| interpret(program, &sample.inputs(), Meaning::Exact).into_iter().flatten();
+        for ((bounded, source), result) in known.zip(run(self.source)).zip(run(self.result)) {
+            let same = source == result || source.is_nan() && result.is_nan();
+            if bounded.error == 0.0 && !same {
+                return Err(format!("{result:e} has not the bits of {source:e} on {sample:?}"));
+            }
+            self.tally.exactly.set(self.tally.exactly.get() + usize::from(bounded.error == 0.0));
+        }
+        Ok(())
+    }
+}
+
+impl Values {
+    fn are_equal(&self) -> bool {
+        let (source, result) = (self.source.value, self.result.value);
+        if source.is_nan() || !self.source.is_known() {
+            return true;
+        }
+        // Never less defined, however ill-conditioned the result is.
+        if result.is_nan() {
+            return false;
+        }
+        let error = (source - result).abs();
+        source == result || !self.result.is_known() || error <= 4.0 * (self.source.error + self.result.error)
+    }
+}

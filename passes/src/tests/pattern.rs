@@ -1,0 +1,53 @@
+//! The sides of rules, read without the e-graph's help.
+
+use lossc_dialect::{Level, Op};
+
+/// A pattern.
+pub(super) enum Tree {
+    Variable(String),
+    Node(Op, Vec<Tree>),
+}
+
+impl Tree {
+    /// The pattern that `text` spells, in egg's notation.
+    pub(super) fn parse(text: &str) -> Self {
+        let spaced = text.replace('(', " ( ").replace(')', " ) ");
+        Self::read(&mut spaced.split_whitespace())
+    }
+
+    fn read<'a>(words: &mut impl Iterator<Item = &'a str>) -> Self {
+        match words.next().expect("a pattern") {
+            "(" => {
+                let name = words.next().expect("an op");
+                let op = Op::from_mnemonic(name).unwrap_or_else(|| panic!("{name} is no op"));
+                let operands = op.definition().map_or(0, |definition| definition.operands.len());
+                let children = (0..operands).map(|_| Self::read(words)).collect();
+                assert_eq!(words.next(), Some(")"), "the operands of {name}");
+                Self::Node(op, children)
+            }
+            name if name.starts_with('?') => Self::Variable(name.into()),
+            number => Self::Node(Op::constant(number.parse().expect("a number")), vec![]),
+        }
+    }
+
+    pub(super) fn is_variable(&self, name: &str) -> bool {
+        matches!(self, Self::Variable(own) if own == name)
+    }
+
+    /// Whether its values are masks; a select's may be floats.
+    pub(super) fn is_mask(&self) -> bool {
+        let Self::Node(op, _) = self else { return false };
+        matches!(op, Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not)
+    }
+
+    /// Its level, if it fits but one.
+    pub(super) fn level(&self) -> Option<Level> {
+        let Self::Node(op, children) = self else { return None };
+        match op {
+            Op::Broadcast | Op::Uniform => Some(Level::Pixel),
+            Op::BroadcastGroups | Op::Sum | Op::Count => Some(Level::Group),
+            Op::SumGroups | Op::MeanGroups => Some(Level::Scalar),
+            _ => children.iter().filter_map(Self::level).max(),
+        }
+    }
+}

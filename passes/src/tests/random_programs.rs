@@ -1,0 +1,153 @@
+//! Random programs through every rewriting pass. `LOSSC_SEED` tries others.
+
+use lossc_dialect::{Program, text};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+
+use super::evaluate::Sample;
+use super::generate::{Plan, Shape, shapes};
+use super::judge::{Pair, Tally};
+use crate::egraph::{Class, Rewriting, Rule};
+use crate::saturate::prices::PriceList;
+use crate::saturate::{self, saturate};
+use crate::schedule::passes;
+use crate::stabilise::stabilise;
+
+const ROWS: usize = 3;
+const ROW_LENGTH: usize = 4;
+
+/// Values at which rewrites go wrong.
+const EDGES: [f64; 12] = [
+    0.0,
+    -0.0,
+    f64::INFINITY,
+    -88.0,
+    1.0,
+    f64::NAN,
+    -1.0,
+    104.0,
+    f64::NEG_INFINITY,
+    16.625,
+    -1e-30_f32 as f64,
+    0.25,
+];
+
+/// Ordinary pixels; edges; and a group without positives among edges.
+pub(super) fn samples() -> Vec<Sample> {
+    let count = ROWS * ROW_LENGTH;
+    let ordinary = |scale: f32, shift: usize| -> Vec<f64> {
+        (0..count)
+            .map(|index| f64::from((((index + shift) * 29 % 47) as f32 / 8.0 - 2.8125) * scale))
+            .collect()
+    };
+    let edges = |shift: usize| -> Vec<f64> {
+        (0..count).map(|index| EDGES[(index * 5 + shift) % EDGES.len()]).collect()
+    };
+    let labels = |period: usize| -> Vec<f64> {
+        (0..count).map(|index| f64::from(u8::from(index % period == 1))).collect()
+    };
+    let sample = |pixels: [Vec<f64>; 3], number: f64| Sample {
+        row_group: vec![0, 1, 0],
+        groups: 2,
+        row_length: ROW_LENGTH,
+        pixels: pixels.into(),
+        scalars: vec![number],
+    };
+    vec![
+        sample([ordinary(1.0, 0), labels(3), ordinary(0.75, 5)], 2.0),
+        sample([edges(0), labels(3), ordinary(0.75, 5)], 2.0),
+        sample([edges(3), vec![0.0; count], edges(1)], 0.0),
+    ]
+}
+
+/// Runs `check` on `cases` random programs, and shrinks the first that fails.
+pub(super) fn for_random_programs(cases: u32, check: impl Fn(&Plan, &[Shape]) -> Result<(), String>) {
+    let seed = std::env::var("LOSSC_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let rng_seed = RngSeed::Fixed(seed);
+    let config = Config { cases, rng_seed, failure_persistence: None, ..Config::default() };
+    let shapes = shapes();
+    let plans = Plan::any(9).prop_map(|plan| plan);
+    let run = |plan: Plan| check(&plan, &shapes).map_err(TestCaseError::fail);
+    match TestRunner::new(config).run(&plans, run) {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, plan)) => {
+            let program = text::print(&plan.program(&shapes, true));
+            panic!("LOSSC_SEED={seed}: {reason}\n{program}");
+        }
+        Err(error) => panic!("LOSSC_SEED={seed}: {error}"),
+    }
+}
+
+/// What holds of any rewriting of `source`.
+pub(super) fn check_rewriting(
+    source: &Program,
+    rewriting: &Rewriting,
+    rules: &[Rule],
+    samples: &[Sample],
+    tally: &Tally,
+) -> Result<(), String> {
+    let is_exact = |name: &&str| rules.iter().any(|rule| rule.name == *name && rule.class == Class::Exact);
+    let exact = rewriting.rules.iter().all(is_exact);
+    let pair = Pair { source, result: &rewriting.program, exact, tally };
+    let by = || format!("by {:?}:\n{}", rewriting.rules, text::print(&rewriting.program));
+    samples.iter().try_for_each(|sample| pair.check(sample)).map_err(|error| format!("{error}\n{}", by()))?;
+    let (before, after) = rewriting.cost;
+    if after > before {
+        return Err(format!("the price rises from {before:?} to {after:?} {}", by()));
+    }
+    let ((forward, backward), (known_forward, known_backward)) = (passes(&rewriting.program), passes(source));
+    if forward > known_forward || forward + backward > known_forward + known_backward {
+        return Err(format!("{forward} + {backward} passes for {known_forward} + {known_backward} {}", by()));
+    }
+    Ok(())
+}
+
+/// Saturates by both price lists and checks the results.
+pub(super) fn check_saturation(source: &Program, samples: &[Sample], tally: &Tally) -> Result<(), String> {
+    let rules = saturate::rules::all();
+    for prices in [PriceList::Host, PriceList::Nvidia] {
+        let rewriting = saturate(source, prices, true).map_err(|error| error.to_string())?;
+        check_rewriting(source, &rewriting, &rules, samples, tally)?;
+    }
+    Ok(())
+}
+
+/// Not finished: it finds values where the source underflows in f64 (1 - sigmoid
+/// of a large logit), which the judge's error bounds do not cover yet.
+#[test]
+#[ignore = "the judge's bounds do not cover underflow yet"]
+fn rewritten_programs_mean_what_their_sources_mean() {
+    let (samples, tally) = (samples(), Tally::default());
+    for_random_programs(2000, |plan, shapes| {
+        let source = plan.program(shapes, true);
+        let stable = stabilise(&source, true).map_err(|error| error.to_string())?;
+        check_rewriting(&source, &stable, crate::stabilise::RULES, &samples, &tally)?;
+        check_saturation(&stable.program, &samples, &tally)
+    });
+    println!("{tally:?}");
+    let (compared, skipped) = (tally.compared.get(), tally.skipped.get());
+    assert!(compared > skipped, "{tally:?}: most values can be compared");
+}
+
+#[test]
+fn a_program_is_rewritten_the_same_way_each_time() {
+    for_random_programs(100, |plan, shapes| {
+        let rewritten = || -> Result<String, String> {
+            let stable = stabilise(&plan.program(shapes, true), false).map_err(|error| error.to_string())?;
+            let result =
+                saturate(&stable.program, PriceList::Host, false).map_err(|error| error.to_string())?;
+            Ok(text::print(&result.program))
+        };
+        if rewritten()? == rewritten()? { Ok(()) } else { Err("another text on the second run".into()) }
+    });
+}
+
+#[test]
+fn programs_are_read_as_they_are_printed() {
+    for_random_programs(100, |plan, shapes| {
+        let source = text::print(&plan.program(shapes, false));
+        let file = text::parse("random.mlir", &source).map_err(|error| format!("{error:?}\n{source}"))?;
+        let again = text::print(&file.programs[0]);
+        if again == source { Ok(()) } else { Err(format!("{again}\nfor\n{source}")) }
+    });
+}
