@@ -98,13 +98,14 @@ fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
     }
 }
 
-/// Runs LLVM's O3, less the automatic vectorisers: the lowering has chosen the
-/// vectors, and looking for more only takes time.
+/// Runs LLVM's O3, less what looks for vectors and unrolls loops: the lowering has
+/// chosen both, and a second copy of a pixel's code only takes time.
 pub(super) fn optimise(module: &Module<'_>, machine: &TargetMachine) -> Result<(), CodegenError> {
     let options = PassBuilderOptions::create();
     options.set_loop_vectorization(false);
     options.set_loop_slp_vectorization(false);
     options.set_loop_interleaving(false);
+    options.set_loop_unrolling(false);
     module
         .verify()
         .and_then(|()| module.run_passes("default<O3>", machine, options))

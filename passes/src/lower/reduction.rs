@@ -47,14 +47,20 @@ pub(super) fn of_valid(emitter: &mut Emitter, value: Value, valid: Option<Value>
     }
 }
 
-/// How many lanes of a mask hold, on a processor: its bits are one integer.
-pub(super) fn count_bits(emitter: &mut Emitter, mask: Value) -> Value {
+/// The bits of a mask as one integer, on a processor.
+pub(super) fn mask_bits(emitter: &mut Emitter, mask: Value) -> Value {
     let ty = ValueType::one(Scalar::Int(mask.ty.lanes as u32));
     let vector = format!("vector<1x{ty}>");
     let bits = emitter.pure("bits", ty, format!("vector.bitcast {mask} : {} to {vector}", mask.ty));
-    let bits = emitter.pure("bits", ty, format!("vector.extract {bits}[0] : {ty} from {vector}"));
-    let bits = emitter.convert("arith.extui", bits, I32.scalar);
-    emitter.apply("math.ctpop", &[bits])
+    emitter.pure("bits", ty, format!("vector.extract {bits}[0] : {ty} from {vector}"))
+}
+
+/// How many bits are set in so many bytes of memory, a multiple of eight.
+pub(super) fn count_bits(emitter: &mut Emitter, memory: Value, bytes: usize) -> Value {
+    let words = emitter.load_vector(memory, I64.times(bytes / I64.scalar.bytes()), I64.scalar.bytes());
+    let counts = emitter.apply("math.ctpop", &[words]);
+    let count = emitter.pure("count", I64, format!("vector.reduction <add>, {counts} : {} into i64", counts.ty));
+    emitter.convert("arith.trunci", count, I32.scalar)
 }
 
 /// Adds the lanes of a chunk as `numbers::chunk_tree` does.
