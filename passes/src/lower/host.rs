@@ -6,6 +6,7 @@
 //! once; [`stream`] leads it over whole vectors and edges alike.
 
 mod kernel;
+mod library;
 mod stack;
 mod stream;
 
@@ -23,6 +24,7 @@ const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 /// The module for a processor with vectors of so many f32.
 pub(super) fn module(schedule: &Schedule, lanes: usize) -> Result<String, LowerError> {
     let mut text = format!("// {}, {lanes} pixels a vector\nmodule {{\n", schedule.program.name());
+    text += &library::functions(lanes);
     for (index, kernel) in schedule.kernels.iter().enumerate() {
         text += &kernel_function(schedule, kernel, index, lanes)?;
         text += &finish_function(schedule, kernel, index)?;

@@ -3,6 +3,7 @@
 use lossc_dialect::ValueId;
 use lossc_dialect::numbers::{CHUNK, LANES};
 
+use super::library::{self, mask_scalar};
 use super::stack::{self, ALIGNMENT};
 use super::stream::{Path, Stream};
 use crate::lower::call::Call;
@@ -84,12 +85,7 @@ impl<'a> HostKernel<'a> {
             |emitter, position, pixels| self.clear_masks(emitter, position, pixels),
         )?;
         for (index, (reduction, &memory)) in self.code.reductions.iter().zip(&self.reductions).enumerate() {
-            let partial = if reduction.is_count {
-                reduction::count_bits(emitter, memory, CHUNK / self.lanes * mask_scalar(self.lanes).bytes())
-            } else {
-                let lanes = emitter.load_vector(memory, F32.times(LANES), ALIGNMENT);
-                reduction::chunk_tree(emitter, lanes)
-            };
+            let partial = library::partial(emitter, memory, reduction.is_count);
             self.chunk.store_partial(emitter, self.call, index, partial);
         }
         Ok(())
@@ -117,7 +113,10 @@ impl<'a> HostKernel<'a> {
         let mut values = self.hoisted.clone();
         let mut streams = self.streams.iter().zip(origins);
         let mut next = |emitter: &mut Emitter| {
-            streams.next().map(|(stream, &origin)| stream.at(emitter, origin, position)).expect("a stream each")
+            streams
+                .next()
+                .map(|(stream, &origin)| stream.at(emitter, origin, position))
+                .expect("a stream each")
         };
         for &input in &self.inputs {
             self.code.comment(emitter, input.value);
@@ -191,11 +190,6 @@ impl<'a> HostKernel<'a> {
             emitter.store(mask, at);
         }
     }
-}
-
-/// What keeps the bits of a mask of so many lanes.
-fn mask_scalar(lanes: usize) -> Scalar {
-    Scalar::Int(lanes.max(8) as u32)
 }
 
 /// Accumulators, all +0, or masks, all false.

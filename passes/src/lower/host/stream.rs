@@ -155,7 +155,12 @@ impl Path<'_> {
         self.streams.iter().map(origin).collect()
     }
 
-    fn enter_edge(&self, emitter: &mut Emitter, segment: &Segment, origins: &[Value]) -> Result<(), LowerError> {
+    fn enter_edge(
+        &self,
+        emitter: &mut Emitter,
+        segment: &Segment,
+        origins: &[Value],
+    ) -> Result<(), LowerError> {
         for stream in self.streams {
             stack::clear(emitter, stream.edge, stream.scalar, self.lanes, self.lanes);
         }
@@ -176,7 +181,8 @@ impl Path<'_> {
         let lanes = segment.pixels.map(|bound| emitter.apply("arith.subi", &[bound, segment.start]));
         at_edge(emitter, segment.start, lanes);
         self.for_pixels(emitter, segment, |emitter, position| {
-            for (stream, &origin) in self.streams.iter().zip(origins).filter(|(stream, _)| stream.is_written) {
+            for (stream, &origin) in self.streams.iter().zip(origins).filter(|(stream, _)| stream.is_written)
+            {
                 stream.copy(emitter, origin, stream.origin, position);
             }
         })
