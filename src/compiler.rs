@@ -97,7 +97,7 @@ impl Compiler {
         };
         let code = pipeline::compile(program, &self.options(elements), &self.target)?;
         let executor: Box<dyn Executor> = match device {
-            Some(device) => Box::new(cuda_executor(&device, code)?),
+            Some(device) => Box::new(cuda_executor(&device, code, &self.target)?),
             None => Box::new(self.cpu_executor(code)?),
         };
         Ok(executor)
@@ -107,7 +107,7 @@ impl Compiler {
         let Artifact::Object(object) = code.artifact else { unreachable!("a processor's code is an object") };
         // SAFETY: lowering and manifest are made from one schedule, and the code is
         // for a processor whose features this one has.
-        let kernels = unsafe { NativeKernels::from_object(&object, manifest(&code.schedule)) }?;
+        let kernels = unsafe { NativeKernels::from_object(&object, manifest(&code.schedule, &self.target)) }?;
         Ok(match &self.threads {
             Some(pool) => CpuExecutor::with_pool(kernels, Arc::clone(pool)),
             None => CpuExecutor::new(kernels),
@@ -115,9 +115,9 @@ impl Compiler {
     }
 }
 
-fn cuda_executor(device: &CudaDevice, code: Code) -> Result<CudaExecutor, Error> {
+fn cuda_executor(device: &CudaDevice, code: Code, target: &Target) -> Result<CudaExecutor, Error> {
     let Artifact::Text(ptx) = code.artifact else { unreachable!("a GPU's code is PTX") };
     // SAFETY: lowering and manifest are made from one schedule.
-    let kernels = unsafe { CudaKernels::from_ptx(device, &ptx, manifest(&code.schedule)) }?;
+    let kernels = unsafe { CudaKernels::from_ptx(device, &ptx, manifest(&code.schedule, target)) }?;
     Ok(CudaExecutor::new(kernels)?)
 }

@@ -68,6 +68,12 @@ pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError>
     }
 }
 
+/// The bytes that a chunk has in each of the schedule's temporaries.
+pub fn temporary_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
+    let bytes = |holds| host::chunk_bytes(holds, target.vector_lanes());
+    schedule.temporaries().into_iter().map(bytes).collect()
+}
+
 /// The value of `node` from those of its operands, if it reads nothing else.
 fn compute(
     emitter: &mut Emitter,

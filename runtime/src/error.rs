@@ -72,6 +72,14 @@ pub enum RuntimeError {
         /// Groups of the sums being added.
         found: usize,
     },
+    /// A direction that the code was not made for.
+    #[error("{loss} was compiled without {direction}")]
+    NoDirection {
+        /// The loss.
+        loss: String,
+        /// `forward`, `backward` or `forward_backward`.
+        direction: &'static str,
+    },
     /// A pass that the loss, or its forward direction, does not have.
     #[error("{loss} has {passes} forward passes, there is no pass {pass} among them")]
     NoSuchPass {

@@ -15,9 +15,10 @@ use super::call::Call;
 use super::chunk::Chunk;
 use super::emit::{Emitter, I64, Scalar, ValueType};
 use super::finish;
-use super::pixel::{PixelCode, tensors};
+use super::pixel::{PixelCode, arrays};
 use crate::schedule::{Kernel, Schedule};
 use kernel::HostKernel;
+pub(super) use kernel::chunk_bytes;
 
 const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 
@@ -51,7 +52,7 @@ fn kernel_function(
     let mut emitter = Emitter::new(1);
     let frame = emitter.name("frame", POINTER);
     let [row, chunk] = ["row", "chunk"].map(|name| emitter.name(name, I64));
-    let call = Call::from_frame(&mut emitter, frame, tensors(&schedule.program));
+    let call = Call::from_frame(&mut emitter, frame, arrays(schedule));
     let chunk_values = Chunk::new(&mut emitter, &call, row, chunk);
     let code = PixelCode::new(schedule, kernel, lanes);
     HostKernel::new(&mut emitter, schedule, &call, &chunk_values, &code, lanes)?.emit(&mut emitter)?;

@@ -55,6 +55,15 @@ pub(super) fn mask_bits(emitter: &mut Emitter, mask: Value) -> Value {
     emitter.pure("bits", ty, format!("vector.extract {bits}[0] : {ty} from {vector}"))
 }
 
+/// The mask whose bits are the low `lanes` ones of an integer.
+pub(super) fn mask_of_bits(emitter: &mut Emitter, bits: Value, lanes: usize) -> Value {
+    let ty = ValueType::one(Scalar::Int(lanes as u32));
+    let bits = emitter.convert("arith.trunci", bits, ty.scalar);
+    let vector = emitter.pure("bits", ty, format!("vector.broadcast {bits} : {ty} to vector<1x{ty}>"));
+    let mask = ValueType { scalar: Scalar::Int(1), lanes };
+    emitter.pure("mask", mask, format!("vector.bitcast {vector} : vector<1x{ty}> to {mask}"))
+}
+
 /// How many bits are set in so many bytes of memory, a multiple of eight.
 pub(super) fn count_bits(emitter: &mut Emitter, memory: Value, bytes: usize) -> Value {
     let words = emitter.load_vector(memory, I64.times(bytes / I64.scalar.bytes()), I64.scalar.bytes());

@@ -36,6 +36,7 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
         scalars: vec![scalar("upstream", 1.0), scalar("shift", 0.0)],
         scalar_slots: 3,
         cells: if passes == 1 { 2 } else { 3 },
+        temporaries: vec![],
         kernels: all[..passes].to_vec(),
         forward: (0..passes.min(2)).collect(),
         backward: (2..passes).collect(),

@@ -10,10 +10,10 @@ use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, F32, Scalar, Value, ValueType};
 use crate::lower::group::GroupValues;
-use crate::lower::pixel::{PixelCode, Tensor, Values};
+use crate::lower::pixel::{Kept, PixelCode, Tensor, Values};
 use crate::lower::random::Philox;
 use crate::lower::{LowerError, leaf, reduction};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Temporary};
 
 /// The code that computes a chunk.
 pub(super) struct HostKernel<'a> {
@@ -30,6 +30,8 @@ pub(super) struct HostKernel<'a> {
     reductions: Vec<Value>,
     /// Inputs, outputs, sums.
     streams: Vec<Stream>,
+    /// The chunk's part of each temporary, loaded ones before stored ones.
+    kept: [Vec<Value>; 2],
 }
 
 impl<'a> HostKernel<'a> {
@@ -47,8 +49,11 @@ impl<'a> HostKernel<'a> {
         let inputs = code.inputs();
         let reductions: Vec<_> =
             code.reductions.iter().map(|it| empty_reduction(emitter, it.is_count, lanes)).collect();
+        let kept = [&code.loads, &code.stores].map(|list| {
+            list.iter().map(|&kept| chunk_of_temporary(emitter, call, chunk, kept, lanes)).collect()
+        });
         let mut kernel =
-            Self { call, chunk, code, lanes, hoisted, uniforms, inputs, reductions, streams: vec![] };
+            Self { call, chunk, code, lanes, hoisted, uniforms, inputs, reductions, streams: vec![], kept };
         kernel.streams = kernel.make_streams(emitter);
         Ok(kernel)
     }
@@ -131,7 +136,14 @@ impl<'a> HostKernel<'a> {
             let numbers = emitter.load_vector(at, F32.times(self.lanes), self.lanes * Scalar::F32.bytes());
             values.insert(id, numbers);
         }
+        for (kept, &memory) in self.code.loads.iter().zip(&self.kept[0]) {
+            self.code.comment(emitter, kept.value);
+            values.insert(kept.value, self.load_kept(emitter, *kept, memory, position));
+        }
         self.code.compute(emitter, &mut values)?;
+        for (kept, &memory) in self.code.stores.iter().zip(&self.kept[1]) {
+            self.store_kept(emitter, *kept, memory, position, values[&kept.value]);
+        }
         for &output in &self.code.outputs {
             let at = next(emitter);
             let stored = leaf::to_stored(emitter, values[&output.value]);
@@ -157,7 +169,31 @@ impl<'a> HostKernel<'a> {
         emitter.store_vector(after, at, alignment);
     }
 
-    /// Keeps a mask for counting: its bits are one integer.
+    fn load_kept(&self, emitter: &mut Emitter, kept: Kept, memory: Value, position: Value) -> Value {
+        match kept.holds {
+            Temporary::Float => {
+                let at = emitter.element(memory, position, Scalar::F32);
+                emitter.load_vector(at, F32.times(self.lanes), self.lanes * Scalar::F32.bytes())
+            }
+            Temporary::Mask => {
+                let at = self.mask_at(emitter, memory, position);
+                let bits = emitter.load("bits", at, mask_scalar(self.lanes).into());
+                reduction::mask_of_bits(emitter, bits, self.lanes)
+            }
+        }
+    }
+
+    fn store_kept(&self, emitter: &mut Emitter, kept: Kept, memory: Value, position: Value, value: Value) {
+        match kept.holds {
+            Temporary::Float => {
+                let at = emitter.element(memory, position, Scalar::F32);
+                emitter.store_vector(value, at, self.lanes * Scalar::F32.bytes());
+            }
+            Temporary::Mask => self.store_mask(emitter, memory, position, value),
+        }
+    }
+
+    /// Writes the bits of a mask.
     fn store_mask(&self, emitter: &mut Emitter, masks: Value, position: Value, mask: Value) {
         let bits = reduction::mask_bits(emitter, mask);
         let bits = emitter.convert("arith.extui", bits, mask_scalar(self.lanes));
@@ -190,6 +226,21 @@ impl<'a> HostKernel<'a> {
             emitter.store(mask, at);
         }
     }
+}
+
+/// The bytes that a chunk has in a temporary.
+pub(in crate::lower) fn chunk_bytes(holds: Temporary, lanes: usize) -> usize {
+    match holds {
+        Temporary::Float => CHUNK * Scalar::F32.bytes(),
+        Temporary::Mask => CHUNK / lanes * mask_scalar(lanes).bytes(),
+    }
+}
+
+fn chunk_of_temporary(emitter: &mut Emitter, call: &Call, chunk: &Chunk, kept: Kept, lanes: usize) -> Value {
+    let bytes = emitter.index(chunk_bytes(kept.holds, lanes));
+    let number = chunk.number(emitter, call);
+    let offset = emitter.mul(number, bytes);
+    emitter.element(call.pixels[kept.index], offset, Scalar::Int(8))
 }
 
 /// Accumulators, all +0, or masks, all false.
