@@ -1,5 +1,6 @@
 //! Why a call could not run.
 
+use crate::bundle::BundleError;
 use crate::cuda::CudaError;
 use crate::layout::LayoutError;
 use crate::manifest::ManifestError;
@@ -126,6 +127,9 @@ pub enum RuntimeError {
     /// Native code that could not be loaded.
     #[error(transparent)]
     Object(#[from] ObjectError),
+    /// A bundle that cannot run here.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// A failure of the CUDA driver or device.
     #[error(transparent)]
     Cuda(#[from] CudaError),

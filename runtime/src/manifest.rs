@@ -1,5 +1,7 @@
 //! What an executor must know of a compiled loss besides its code.
 
+mod exact;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,7 @@ pub struct ScalarArgument {
     /// The name the caller uses.
     pub name: String,
     /// The value where the caller gives none.
+    #[serde(with = "exact")]
     pub default: f32,
 }
 
