@@ -10,7 +10,7 @@ use lossc_runtime::manifest::{
 };
 
 /// The manifest of a schedule's code.
-pub(crate) fn manifest(schedule: &Schedule) -> Manifest {
+pub fn manifest(schedule: &Schedule) -> Manifest {
     let program = &schedule.program;
     let inputs = program.pixel_arguments().map(|(_, argument)| PixelArgument {
         name: argument.name.clone(),
