@@ -33,7 +33,7 @@ pub mod explain;
 mod input;
 mod loss;
 pub mod losses;
-mod manifest;
+pub mod manifest;
 pub mod pipeline;
 
 pub use compiled::{Compiled, Forward, Options, Seed, Step};

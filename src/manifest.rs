@@ -12,7 +12,7 @@ use lossc_runtime::manifest::{
 };
 
 /// The manifest of a schedule's code for `target`.
-pub(crate) fn manifest(schedule: &Schedule, target: &Target) -> Manifest {
+pub fn manifest(schedule: &Schedule, target: &Target) -> Manifest {
     let program = &schedule.program;
     let inputs = program.pixel_arguments().map(|(_, argument)| PixelArgument {
         name: argument.name.clone(),

@@ -29,6 +29,7 @@ mod executor;
 mod host;
 mod kernels;
 mod memory;
+pub mod plan;
 mod residuals;
 mod staging;
 mod tensor;

@@ -11,6 +11,7 @@ mod gpu;
 mod judge;
 mod options;
 mod ptx;
+mod simulator;
 mod snapshots;
 mod targets;
 mod values;

@@ -7,6 +7,7 @@ use super::device::Stream;
 use super::error::CudaError;
 use super::kernels::CudaKernels;
 use super::memory::DeviceBuffer;
+use super::plan::{self, Arrays};
 use super::residuals::{DeviceResiduals, bytes};
 use super::staging::Staged;
 use super::tensor::DeviceTensor;
@@ -182,7 +183,8 @@ impl CudaExecutor {
         residuals.move_to(stream)?;
         let staged = Staged::new(self.kernels.manifest(), pixels, &[], stream)?;
         let arguments = self.prepare(stream, residuals, &staged.pointers, &[kernel])?;
-        self.queue_reduction(stream, kernel, &arguments)
+        let launches = plan::totals(self.kernels.manifest(), residuals.host().layout(), kernel);
+        Ok(arguments.launch(stream, &self.kernels, &launches)?)
     }
 
     /// Queues what follows from the totals of a forward pass; see
@@ -201,7 +203,7 @@ impl CudaExecutor {
         self.check_residuals(residuals)?;
         residuals.move_to(stream)?;
         let arguments = self.prepare(stream, residuals, &[], &[])?;
-        Ok(arguments.launch_finish(stream, self.kernels.set(kernel).finish)?)
+        Ok(arguments.launch(stream, &self.kernels, &[plan::finish(kernel)])?)
     }
 
     /// Queues kernels, each with its combination and finish step.
@@ -216,25 +218,10 @@ impl CudaExecutor {
         let staged = Staged::new(self.kernels.manifest(), pixels, gradients, stream)?;
         let arguments = self.prepare(stream, residuals, &staged.pointers, kernels)?;
         for &kernel in kernels {
-            self.queue_reduction(stream, kernel, &arguments)?;
-            arguments.launch_finish(stream, self.kernels.set(kernel).finish)?;
+            let launches = plan::pass(self.kernels.manifest(), residuals.host().layout(), kernel);
+            arguments.launch(stream, &self.kernels, &launches)?;
         }
         Ok(staged.copy_back(stream)?)
-    }
-
-    fn queue_reduction(
-        &self,
-        stream: &Stream,
-        kernel: usize,
-        arguments: &Arguments,
-    ) -> Result<(), RuntimeError> {
-        let kernels = self.kernels.set(kernel);
-        let reductions = self.kernels.manifest().kernels[kernel].reductions.len();
-        arguments.launch_pass(stream, kernels.run)?;
-        if let Some(combine) = kernels.combine {
-            arguments.launch_combine(stream, combine, reductions)?;
-        }
-        Ok(())
     }
 
     /// Brings the workspace to this stream and layout.
@@ -249,9 +236,10 @@ impl CudaExecutor {
         self.row_group.move_to(stream)?;
         let layout = residuals.host().layout();
         let manifest = self.kernels.manifest();
-        let most = kernels.iter().map(|&kernel| manifest.kernels[kernel].reductions.len()).max();
-        let length = most.unwrap_or(0).checked_mul(layout.chunks() * size_of::<u32>());
-        let length = length.ok_or(RuntimeError::Workspace(layout.chunks()))?;
+        let lengths = kernels.iter().map(|&kernel| plan::partials_bytes(manifest, layout, kernel));
+        let lengths: Option<Vec<_>> = lengths.collect();
+        let lengths = lengths.ok_or(RuntimeError::Workspace(layout.chunks()))?;
+        let length = lengths.into_iter().max().unwrap_or(0);
         if length > self.partials.length() {
             self.partials = DeviceBuffer::new(stream, length)?;
         }
@@ -260,8 +248,14 @@ impl CudaExecutor {
             let layout = self.layout.insert(layout.clone());
             self.row_group = DeviceBuffer::upload(stream, bytes(layout.row_group()))?;
         }
-        let (row_group, partials) = (self.row_group.pointer(), self.partials.pointer());
-        Ok(Arguments::new(residuals, row_group, partials, pixels))
+        let arrays = Arrays {
+            row_group: self.row_group.pointer(),
+            scalars: residuals.scalars_pointer(),
+            cells: residuals.cells_pointer(),
+            partials: self.partials.pointer(),
+            results: residuals.results_pointer(),
+        };
+        Ok(Arguments(plan::parameters(layout, residuals.host().random(), &arrays, pixels)))
     }
 
     fn check_call(
