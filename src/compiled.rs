@@ -9,7 +9,7 @@ use lossc_runtime::manifest::Manifest;
 use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{
     Balance, Bundle, Call, CudaDevice, ElementType, Executor, GroupResult, GroupValues, Outcome, Random,
-    Residuals, Tensor, TensorView,
+    Residuals, Tensor, TensorView, TensorViewMut,
 };
 
 use crate::bundle::description;
@@ -177,6 +177,34 @@ impl Compiled {
         upstream: f32,
     ) -> Result<Tensor, Error> {
         Ok(only(self.with_executor(pixels, |it| it.backward(pixels, residuals, upstream))?))
+    }
+
+    /// As [`Compiled::forward_backward_of`], with the gradient written over a tensor
+    /// of the logits' shape and type. A loop that uses one again saves the time that
+    /// fresh memory takes.
+    pub fn forward_backward_into(
+        &self,
+        pixels: &[TensorView<'_>],
+        options: &Options,
+        gradient: TensorViewMut<'_>,
+    ) -> Result<Forward, Error> {
+        let (scalars, mut gradients) = (self.scalars(options), [gradient]);
+        let outcome = self.with_executor(pixels, |it| {
+            it.forward_backward_into(&call(pixels, options, &scalars), &mut gradients)
+        })?;
+        self.checked(outcome)
+    }
+
+    /// As [`Compiled::backward_of`], with the gradient written over a tensor of the
+    /// logits' shape and type.
+    pub fn backward_into(
+        &self,
+        pixels: &[TensorView<'_>],
+        residuals: &Residuals,
+        upstream: f32,
+        gradient: TensorViewMut<'_>,
+    ) -> Result<(), Error> {
+        self.with_executor(pixels, |it| it.backward_into(pixels, residuals, upstream, &mut [gradient]))
     }
 
     /// The sums of a forward call before anything is computed from them, for

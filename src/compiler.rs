@@ -13,13 +13,14 @@ use crate::description::Description;
 use crate::error::Error;
 use crate::loss::Loss;
 use crate::manifest::element;
-use crate::pipeline::{self, Stage};
+use crate::pipeline::{self, Optimisation, Stage};
 
 /// Compiles losses for a target.
 #[derive(Clone, Debug)]
 pub struct Compiler {
     target: Target,
     options: specialise::Options,
+    optimisation: Optimisation,
     elements: Option<Vec<ElementType>>,
     threads: Option<Arc<ThreadPool>>,
 }
@@ -28,7 +29,7 @@ impl Compiler {
     /// A compiler for `target` that checks labels and reduces as the loss says.
     pub fn new(target: Target) -> Self {
         let options = specialise::Options { checks: true, ..specialise::Options::default() };
-        Self { target, options, elements: None, threads: None }
+        Self { target, options, optimisation: Optimisation::default(), elements: None, threads: None }
     }
 
     /// Pixels with this label are as if they were not there.
@@ -70,6 +71,12 @@ impl Compiler {
         self
     }
 
+    /// How far to go; all the way unless one wants to see what that is worth.
+    pub fn optimisation(mut self, optimisation: Optimisation) -> Self {
+        self.optimisation = optimisation;
+        self
+    }
+
     /// The target.
     pub fn target(&self) -> &Target {
         &self.target
@@ -94,7 +101,7 @@ impl Compiler {
 
     /// The text of `stage` on the way to [`Compiler::compile`]'s code.
     pub fn emit(&self, loss: &Loss, stage: Stage) -> Result<String, Error> {
-        pipeline::emit(loss.program(), &self.options(self.elements.as_deref()), &self.target, stage)
+        pipeline::emit(loss.program(), &self.pipeline_options(self.elements.as_deref()), &self.target, stage)
     }
 
     /// The tensors' types that were set.
@@ -111,6 +118,10 @@ impl Compiler {
     fn options(&self, elements: Option<&[ElementType]>) -> specialise::Options {
         let storage = elements.unwrap_or_default().iter().map(|&it| element(it)).collect();
         specialise::Options { storage, ..self.options.clone() }
+    }
+
+    fn pipeline_options(&self, elements: Option<&[ElementType]>) -> pipeline::Options {
+        pipeline::Options { specialise: self.options(elements), optimisation: self.optimisation }
     }
 
     /// Code for `loss` and tensors of these types, or those of its text, ready to
@@ -130,7 +141,7 @@ impl Compiler {
     fn compiled_bundle(&self, loss: &Loss, elements: Option<&[ElementType]>) -> Result<Bundle, Error> {
         let options = self.options(elements);
         let description = Description::new(loss.name(), loss.chosen_value(), &options);
-        let code = pipeline::compile(loss.program(), &options, &self.target)?;
+        let code = pipeline::compile(loss.program(), &self.pipeline_options(elements), &self.target)?;
         bundle(code, &self.target, &description)
     }
 

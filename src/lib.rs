@@ -42,6 +42,7 @@ pub use description::{ChosenValue, Description};
 pub use error::Error;
 pub use input::Input;
 pub use loss::Loss;
+pub use pipeline::Optimisation;
 
 pub use lossc_dialect::{Builder, Program};
 pub use lossc_passes::codegen::Target;

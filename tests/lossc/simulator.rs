@@ -32,7 +32,8 @@ pub struct Both {
 impl Both {
     pub fn new(loss: &Loss, options: &specialise::Options) -> Self {
         let gpu: Target = "sm_90".parse().expect("a known target");
-        let program = optimise(loss.program(), options, &gpu, false).expect("the passes run").program;
+        let program =
+            optimise(loss.program(), &options.clone().into(), &gpu, false).expect("the passes run").program;
         let schedule = schedule(&program, lossc_passes::schedule::Options::default());
         let code = |target: &Target, output| {
             let module = lower(&schedule, target).expect("lowers");
