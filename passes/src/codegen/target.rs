@@ -94,11 +94,11 @@ const LEVELS: [Level; 2] = [
 ];
 
 /// What LLVM says of a processor but generated code never relies on unasked:
-/// what every x86-64 has or AVX2 implies, and instructions for system code or
+/// what every x86-64 has or other features imply, and instructions for system code or
 /// behind intrinsics that lossc does not use. Names that end in `-` are prefixes.
 #[rustfmt::skip]
-const NEVER_USED_UNASKED: [&str; 43] = [
-    "64bit", "cmov", "cx8", "sahf", "crc32",
+const NEVER_USED_UNASKED: [&str; 46] = [
+    "64bit", "cmov", "cx8", "sahf", "crc32", "evex512", "avx10.1", "avx10.1-512",
     "prfchw", "prefetchi", "clflushopt", "clwb", "cldemote", "clzero", "wbnoinvd",
     "xsave", "xsavec", "xsaveopt", "xsaves", "fsgsbase", "invpcid", "pconfig", "pku", "ptwrite",
     "rdpid", "rdpru", "rdrnd", "rdseed", "serialize", "sgx", "shstk", "uintr", "usermsr",
