@@ -86,7 +86,8 @@ impl Compiled {
     pub(crate) fn new(compiler: Compiler, loss: Loss) -> Result<Self, Error> {
         let (bundle, executor) = compiler.executor(&loss, compiler.elements())?;
         let compiled = Self::with_executor_of(&bundle, executor)?;
-        Ok(Self { scalars: loss.scalars().to_vec(), origin: Some((compiler, loss)), ..compiled })
+        let choice = compiled.description.choice.as_ref().map(|choice| choice.name.as_str());
+        Ok(Self { scalars: loss.numbers(choice), origin: Some((compiler, loss)), ..compiled })
     }
 
     /// The compiled loss in a bundle, for its own target: on `threads` or else the

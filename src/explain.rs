@@ -80,7 +80,7 @@ pub struct Explanation {
 
 /// Explains what compiling `loss` for `target` does, without generating code.
 pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
-    let stages = pipeline::optimise(loss.program(), &Default::default(), target, true)?;
+    let stages = pipeline::optimise(loss.program()?, &Default::default(), target, true)?;
     let (stable, optimised) = (&stages.stable, &stages.optimised);
     let (forward, backward) = schedule::passes(&stages.gradient);
     let (forward_after, backward_after) = schedule::passes(&stages.program);
@@ -94,7 +94,7 @@ pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
     let mut rules = applied("stabilise", stabilise::RULES, &stable.rules);
     rules.extend(applied("saturate", &saturate::rules::all(), &optimised.rules));
     Ok(Explanation {
-        loss: loss.program().name().into(),
+        loss: loss.program()?.name().into(),
         target: target.to_string(),
         passes: Passes {
             forward: change(forward, forward_after),

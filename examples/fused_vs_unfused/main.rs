@@ -49,14 +49,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let loss = Loss::library(&arguments.loss)?;
     let target = target()?;
-    println!("{} on {target}, f32 logits, u8 labels; loss and gradient\n", loss.program().name());
+    println!("{} on {target}, f32 logits, u8 labels; loss and gradient\n", loss.program()?.name());
     let ways = Way::all(&loss, &target)?;
     let sizes = if arguments.quick { &SIZES[..2] } else { &SIZES[..] };
     let measurements = measure_all(&ways, sizes, if arguments.quick { 5 } else { 21 })?;
     print_table(&ways, &measurements);
     std::fs::create_dir_all(&arguments.output)?;
     let path = arguments.output.join(format!("{}.png", arguments.loss));
-    plot::plot(loss.program().name(), &ways, &measurements, &path)?;
+    plot::plot(loss.program()?.name(), &ways, &measurements, &path)?;
     println!("\n{}", path.display());
     Ok(())
 }
@@ -66,8 +66,9 @@ fn target() -> Result<Target, Box<dyn Error>> {
     if !lossc_runtime::cuda::is_available() {
         return Ok(Target::host()?);
     }
-    let (major, minor) = CudaDevice::open(0)?.compute_capability();
-    Target::for_compute_capability(major, minor).ok_or_else(|| format!("no code for sm_{major}{minor}").into())
+    let (major, minor) = CudaDevice::open(0)?.compute_capability()?;
+    Target::for_compute_capability(major, minor)
+        .ok_or_else(|| format!("no code for sm_{major}{minor}").into())
 }
 
 /// By size, by way.

@@ -45,7 +45,7 @@ impl Way {
     ) -> Result<Self, Box<dyn Error>> {
         let compiler = Compiler::new(target.clone()).check_labels(false).optimisation(optimisation);
         let options = pipeline::Options { optimisation, ..Default::default() };
-        let schedule = scheduled(loss.program(), &options, target)?;
+        let schedule = scheduled(loss.program()?, &options, target)?;
         let kernels: Vec<_> = match one_call {
             true => schedule.forward_backward.clone(),
             false => schedule.forward.iter().chain(&schedule.backward).copied().collect(),
@@ -63,10 +63,8 @@ impl Way {
 
     /// A loss and its gradient.
     fn run(&self, pixels: &mut Pixels) -> Result<(), Box<dyn Error>> {
-        let inputs = [
-            TensorView::from_array(pixels.logits.view())?,
-            TensorView::from_array(pixels.labels.view())?,
-        ];
+        let inputs =
+            [TensorView::from_array(pixels.logits.view())?, TensorView::from_array(pixels.labels.view())?];
         let gradient = TensorViewMut::from_array(pixels.gradient.view_mut())?;
         let options = Options::from(Seed(1));
         if self.one_call {

@@ -23,8 +23,7 @@ pub fn plot(
     path: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let font = dejavu::sans_mono::regular();
-    plotters::style::register_font(FONT, FontStyle::Normal, font)
-        .map_err(|_| "the font cannot be read")?;
+    plotters::style::register_font(FONT, FontStyle::Normal, font).map_err(|_| "the font cannot be read")?;
     let mut buffer = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(loss, ways, measurements, &mut buffer)?;
     let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes a pixel");
@@ -69,7 +68,10 @@ fn draw(
             .map(|sizes| (sizes[index].pixels as f64, sizes[index].nanoseconds_per_pixel()));
         chart
             .draw_series(LineSeries::new(points.clone(), style))?
-            .label(format!("{} ({} kernels, {:.1} bytes a pixel)", way.name, way.kernels, way.bytes_per_pixel))
+            .label(format!(
+                "{} ({} kernels, {:.1} bytes a pixel)",
+                way.name, way.kernels, way.bytes_per_pixel
+            ))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));
         chart.draw_series(points.map(|point| Circle::new(point, 5, colour.filled())))?;
     }

@@ -7,7 +7,7 @@ use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_runtime::philox;
 use lossc_runtime::rayon::ThreadPoolBuilder;
 
-use crate::data::{Sample, bits, compile, compiled, host, options, sample};
+use crate::data::{Sample, bits, compile, compiled, host, options, program, sample};
 
 const LOSSES: [(&str, &[(&str, &str)]); 5] = [
     ("random-drop", &[("schedule", "linear")]),
@@ -89,7 +89,7 @@ fn as_the_exact_interpreter_has_them() {
 fn interpreted(name: &str, set: &[(&str, &str)], sample: &Sample) -> (f32, Vec<f32>) {
     let loss = lossc::Loss::library(name).expect("a library loss");
     let loss = set.iter().fold(loss, |loss, (name, value)| loss.with(name, value).expect("an option"));
-    let stages = lossc::pipeline::optimise(loss.program(), &Default::default(), &host(), false);
+    let stages = lossc::pipeline::optimise(program(&loss), &Default::default(), &host(), false);
     let program = stages.expect("the passes run").program;
     let pixels = [
         sample.logits.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::data::program;
 use crate::targets::{library_losses, ptx};
 
 /// NVIDIA's assembler: from `PTXAS`, or from the Python wheel, fetched once.
@@ -41,7 +42,7 @@ fn every_loss_assembles_without_spills() {
     };
     for target in ["sm_80", "sm_90"] {
         for loss in library_losses() {
-            let name = format!("{}-{target}", loss.program().name());
+            let name = format!("{}-{target}", program(&loss).name());
             let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.ptx"));
             std::fs::write(&file, ptx(&loss, target)).expect("writable");
             let mut command = Command::new(ptxas);
@@ -67,7 +68,7 @@ fn kernels_have_no_call_no_approximation_and_no_double() {
     for target in ["sm_80", "sm_90"] {
         for loss in library_losses() {
             let text = ptx(&loss, target);
-            let name = loss.program().name();
+            let name = program(&loss).name();
             assert!(!text.contains("call"), "{name}: a call");
             assert!(!text.contains(".approx"), "{name}: an approximate instruction");
             let kernels = pixel_kernels(&text);
