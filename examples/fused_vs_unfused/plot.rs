@@ -9,7 +9,7 @@ use plotters::prelude::*;
 use crate::measure::{Measurement, Way};
 
 const SIZE: (u32, u32) = (1000, 700);
-const FONT: &str = "sans-serif";
+const FONT: &str = "DejaVu Sans";
 /// Colours that differ in lightness too, for those who see fewer hues (Okabe and
 /// Ito).
 const COLOURS: [RGBColor; 4] =
@@ -22,7 +22,7 @@ pub fn plot(
     measurements: &[Vec<Measurement>],
     path: &Path,
 ) -> Result<(), Box<dyn Error>> {
-    let font = dejavu::sans_mono::regular();
+    let font = dejavu::sans::regular();
     plotters::style::register_font(FONT, FontStyle::Normal, font).map_err(|_| "the font cannot be read")?;
     let mut buffer = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(loss, ways, measurements, &mut buffer)?;
@@ -49,7 +49,8 @@ fn draw(
         .y_label_area_size(70)
         .build_cartesian_2d(
             (least / 1.3..most * 1.3).log_scale(),
-            (fastest / 1.5..slowest * 1.5).log_scale(),
+            // Room for the names above the lines.
+            (fastest / 1.5..slowest * 6.0).log_scale(),
         )?;
     chart
         .configure_mesh()
