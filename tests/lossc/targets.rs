@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use lossc::pipeline::{Stage, emit, optimise};
 use lossc::{Loss, Target};
-use lossc_dialect::{Program, library};
-use lossc_passes::schedule::{Schedule, schedule};
+use lossc_dialect::{Element, Program, library};
+use lossc_passes::schedule::{Schedule, passes, schedule};
+use lossc_passes::specialise::{Options, Reduction};
 
 /// Every library program, as a loss with its choice set.
 pub fn library_losses() -> Vec<Loss> {
@@ -65,13 +66,27 @@ const LOGARITHMS: [&str; 5] = ["log", "log1p", "log1p_unit", "softplus", "pow"];
 const DIVISIONS: [&str; 4] = ["div", "ratio_or_zero", "sigmoid", "pow"];
 const GENERAL: [&str; 4] = ["exp", "log1p", "max", "min"];
 
+/// A loss as it is written, and with more asked of it.
+fn option_sets() -> [Options; 2] {
+    let more = Options {
+        storage: vec![Element::F16],
+        ignore_index: Some(255),
+        reduction: Reduction::Mean,
+        checks: true,
+        ..Options::default()
+    };
+    [Options::default(), more]
+}
+
 #[test]
 fn every_kernel_has_one_exponential_and_the_forward_kernel_no_division() {
-    for loss in library_losses() {
-        for target in ["cpu:avx2", "cpu:avx512", "sm_80", "sm_90"] {
+    let targets = ["cpu:avx2", "cpu:avx512", "sm_80", "sm_90"];
+    for (loss, options) in library_losses().iter().flat_map(|loss| option_sets().map(|it| (loss, it))) {
+        for target in targets {
             let target: Target = target.parse().expect("a known target");
-            let stages = optimise(loss.program(), &Default::default(), &target, false).expect("optimises");
+            let stages = optimise(loss.program(), &options, &target, false).expect("optimises");
             assert_eq!(stages.optimised.limit, None);
+            assert_eq!(passes(&stages.program), (1, 1), "{} {options:?}", loss.program().name());
             let ops = |entry| pixel_ops(&stages.program, entry);
             let (forward, backward) = (ops(|it| &it.forward), ops(|it| &it.backward));
             let count = |ops: &BTreeMap<&str, usize>, names: &[&str]| -> usize {
