@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use lossc_dialect::Program;
-use lossc_passes::codegen::{Artifact, Target};
+use lossc_passes::codegen::Target;
 use lossc_passes::specialise::{self, Reduction};
 use lossc_runtime::rayon::ThreadPool;
-use lossc_runtime::{
-    CpuExecutor, CudaDevice, CudaExecutor, CudaKernels, ElementType, Executor, NativeKernels,
-};
+use lossc_runtime::{Bundle, CudaDevice, ElementType, Executor};
 
+use crate::bundle::bundle;
 use crate::compiled::Compiled;
+use crate::description::Description;
 use crate::error::Error;
 use crate::loss::Loss;
-use crate::manifest::{element, manifest};
-use crate::pipeline::{self, Code};
+use crate::manifest::element;
+use crate::pipeline::{self, Stage};
 
 /// Compiles losses for a target.
 #[derive(Clone, Debug)]
 pub struct Compiler {
     target: Target,
     options: specialise::Options,
+    elements: Option<Vec<ElementType>>,
     threads: Option<Arc<ThreadPool>>,
 }
 
@@ -28,7 +28,7 @@ impl Compiler {
     /// A compiler for `target` that checks labels and reduces as the loss says.
     pub fn new(target: Target) -> Self {
         let options = specialise::Options { checks: true, ..specialise::Options::default() };
-        Self { target, options, threads: None }
+        Self { target, options, elements: None, threads: None }
     }
 
     /// Pixels with this label are as if they were not there.
@@ -57,6 +57,13 @@ impl Compiler {
         self
     }
 
+    /// The tensors' types, in the order of the loss's arguments; without it those
+    /// that its text names.
+    pub fn element_types(mut self, elements: impl Into<Vec<ElementType>>) -> Self {
+        self.elements = Some(elements.into());
+        self
+    }
+
     /// The threads that calls run on; without it those of the caller's pool.
     pub fn threads(mut self, pool: Arc<ThreadPool>) -> Self {
         self.threads = Some(pool);
@@ -68,56 +75,88 @@ impl Compiler {
         &self.target
     }
 
-    /// What a loss is specialised to, for tensors of these types.
-    pub(crate) fn options(&self, elements: &[ElementType]) -> specialise::Options {
-        let storage = elements.iter().map(|&it| element(it)).collect();
-        specialise::Options { storage, ..self.options.clone() }
-    }
-
-    /// Compiles `loss` for the types that its text names. Tensors of other types
+    /// Compiles `loss`. Tensors of other types than [`Compiler::element_types`]
     /// are compiled for when a call first brings them.
     pub fn compile(&self, loss: &Loss) -> Result<Compiled, Error> {
         Compiled::new(self.clone(), loss.clone())
     }
 
-    /// Code for `program` and tensors of these types, ready to run.
-    pub(crate) fn executor(
-        &self,
-        program: &Program,
-        elements: &[ElementType],
-    ) -> Result<Box<dyn Executor>, Error> {
-        if let Target::Cpu(_) = self.target
-            && !self.target.runs_on_host_processor()
-        {
-            return Err(Error::ForeignTarget(self.target.to_string()));
+    /// Compiles `loss` into a bundle, which runs without a compiler. The loss's
+    /// numbers become the defaults of its calls.
+    pub fn bundle(&self, loss: &Loss) -> Result<Bundle, Error> {
+        let mut bundle = self.compiled_bundle(loss, self.elements.as_deref())?;
+        for (name, value) in loss.scalars() {
+            let scalars = bundle.manifest.scalars.iter_mut();
+            scalars.filter(|scalar| scalar.name == *name).for_each(|scalar| scalar.default = *value);
         }
-        let device = match self.target {
-            Target::Nvidia(_) => Some(CudaDevice::open(0)?),
-            Target::Cpu(_) => None,
-        };
-        let code = pipeline::compile(program, &self.options(elements), &self.target)?;
-        let executor: Box<dyn Executor> = match device {
-            Some(device) => Box::new(cuda_executor(&device, code)?),
-            None => Box::new(self.cpu_executor(code)?),
-        };
-        Ok(executor)
+        Ok(bundle)
     }
 
-    fn cpu_executor(&self, code: Code) -> Result<CpuExecutor, Error> {
-        let Artifact::Object(object) = code.artifact else { unreachable!("a processor's code is an object") };
-        // SAFETY: lowering and manifest are made from one schedule, and the code is
-        // for a processor whose features this one has.
-        let kernels = unsafe { NativeKernels::from_object(&object, manifest(&code.schedule)) }?;
-        Ok(match &self.threads {
-            Some(pool) => CpuExecutor::with_pool(kernels, Arc::clone(pool)),
-            None => CpuExecutor::new(kernels),
-        })
+    /// The text of `stage` on the way to [`Compiler::compile`]'s code.
+    pub fn emit(&self, loss: &Loss, stage: Stage) -> Result<String, Error> {
+        pipeline::emit(loss.program(), &self.options(self.elements.as_deref()), &self.target, stage)
+    }
+
+    /// The tensors' types that were set.
+    pub(crate) fn elements(&self) -> Option<&[ElementType]> {
+        self.elements.as_deref()
+    }
+
+    /// The threads that were set.
+    pub(crate) fn pool(&self) -> Option<Arc<ThreadPool>> {
+        self.threads.clone()
+    }
+
+    /// What a loss is specialised to, for tensors of these types.
+    fn options(&self, elements: Option<&[ElementType]>) -> specialise::Options {
+        let storage = elements.unwrap_or_default().iter().map(|&it| element(it)).collect();
+        specialise::Options { storage, ..self.options.clone() }
+    }
+
+    /// Code for `loss` and tensors of these types, or those of its text, ready to
+    /// run.
+    pub(crate) fn executor(
+        &self,
+        loss: &Loss,
+        elements: Option<&[ElementType]>,
+    ) -> Result<(Bundle, Box<dyn Executor>), Error> {
+        let device = self.device()?;
+        let bundle = self.compiled_bundle(loss, elements)?;
+        // SAFETY: lossc made the bundle, for a processor or device that is here.
+        let executor = unsafe { executor(&bundle, device.as_ref(), self.pool()) }?;
+        Ok((bundle, executor))
+    }
+
+    fn compiled_bundle(&self, loss: &Loss, elements: Option<&[ElementType]>) -> Result<Bundle, Error> {
+        let options = self.options(elements);
+        let description = Description::new(loss.name(), loss.chosen_value(), &options);
+        let code = pipeline::compile(loss.program(), &options, &self.target)?;
+        bundle(code, &self.target, &description)
+    }
+
+    /// The device that the target's code runs on, where that is not the processor.
+    fn device(&self) -> Result<Option<CudaDevice>, Error> {
+        match self.target {
+            Target::Nvidia(_) => Ok(Some(CudaDevice::open(0)?)),
+            Target::Cpu(_) if self.target.runs_on_host_processor() => Ok(None),
+            Target::Cpu(_) => Err(Error::ForeignTarget(self.target.to_string())),
+        }
     }
 }
 
-fn cuda_executor(device: &CudaDevice, code: Code) -> Result<CudaExecutor, Error> {
-    let Artifact::Text(ptx) = code.artifact else { unreachable!("a GPU's code is PTX") };
-    // SAFETY: lowering and manifest are made from one schedule.
-    let kernels = unsafe { CudaKernels::from_ptx(device, &ptx, manifest(&code.schedule)) }?;
-    Ok(CudaExecutor::new(kernels)?)
+/// Loads a bundle's code onto `device`, or onto `pool` where there is none.
+///
+/// # Safety
+/// As for [`Bundle::cpu_executor`] and [`Bundle::cuda_executor`].
+pub(crate) unsafe fn executor(
+    bundle: &Bundle,
+    device: Option<&CudaDevice>,
+    pool: Option<Arc<ThreadPool>>,
+) -> Result<Box<dyn Executor>, Error> {
+    match device {
+        // SAFETY: the caller vouches for the code.
+        Some(device) => Ok(Box::new(unsafe { bundle.cuda_executor(device) }?)),
+        // SAFETY: the caller vouches for the code.
+        None => Ok(Box::new(unsafe { bundle.cpu_executor(pool) }?)),
+    }
 }

@@ -104,7 +104,7 @@ pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
         values: change(stages.gradient.len(), stages.program.len()),
         phases: vec![phase("stabilise", stable), phase("saturate", optimised)],
         rules,
-        schedule: schedule::schedule(&stages.program).to_string(),
+        schedule: schedule::schedule(&stages.program, pipeline::schedule_options(target)).to_string(),
     })
 }
 

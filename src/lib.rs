@@ -22,9 +22,11 @@
 //! # }
 //! ```
 
+mod bundle;
 pub mod certificate;
 mod compiled;
 mod compiler;
+mod description;
 mod dump;
 mod error;
 pub mod explain;
@@ -36,6 +38,7 @@ pub mod pipeline;
 
 pub use compiled::{Compiled, Forward, Options, Seed, Step};
 pub use compiler::Compiler;
+pub use description::{ChosenValue, Description};
 pub use error::Error;
 pub use input::Input;
 pub use loss::Loss;
@@ -44,7 +47,7 @@ pub use lossc_dialect::{Builder, Program};
 pub use lossc_passes::codegen::Target;
 pub use lossc_passes::specialise::Reduction;
 pub use lossc_runtime::{
-    Balance, ElementType, GroupResult, GroupValues, Residuals, Tensor, TensorView, TensorViewMut,
+    Balance, Bundle, ElementType, GroupResult, GroupValues, Residuals, Tensor, TensorView, TensorViewMut,
 };
 
 /// The README's code is compiled and run as a documentation test.

@@ -3,6 +3,7 @@
 use lossc_dialect::text::{self, LossFile};
 use lossc_dialect::{Program, library};
 
+use crate::description::ChosenValue;
 use crate::error::Error;
 
 /// A loss: a program, chosen from a file or built in Rust, with values for its
@@ -54,6 +55,12 @@ impl Loss {
     pub fn choice(&self) -> Option<&str> {
         let choice = self.file.choice.as_ref()?;
         Some(self.choice.as_deref().unwrap_or(&choice.default))
+    }
+
+    /// The choice with its value.
+    pub(crate) fn chosen_value(&self) -> Option<ChosenValue> {
+        let choice = self.file.choice.as_ref()?;
+        Some(ChosenValue { name: choice.name.clone(), value: self.choice()?.into() })
     }
 
     /// The program that the choice selects.

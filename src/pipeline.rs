@@ -11,7 +11,7 @@ use lossc_passes::egraph::Rewriting;
 use lossc_passes::lower::lower;
 use lossc_passes::saturate::prices::PriceList;
 use lossc_passes::saturate::saturate;
-use lossc_passes::schedule::{Schedule, schedule};
+use lossc_passes::schedule::{self, Schedule, schedule};
 use lossc_passes::specialise::{self, specialise};
 use lossc_passes::stabilise::stabilise;
 use tracing::{debug, warn};
@@ -113,6 +113,15 @@ fn prices(target: &Target) -> PriceList {
     }
 }
 
+/// A GPU computes again: two passes over its memory take longer than that.
+pub(crate) fn schedule_options(target: &Target) -> schedule::Options {
+    let storage = match target {
+        Target::Cpu(_) => Some(PriceList::Host),
+        Target::Nvidia(_) => None,
+    };
+    schedule::Options { storage, ..schedule::Options::default() }
+}
+
 fn in_pass(pass: &'static str) -> impl Fn(BuildError) -> Error {
     move |error| Error::Pass { pass, error }
 }
@@ -130,7 +139,7 @@ pub struct Code {
 pub fn compile(program: &Program, options: &specialise::Options, target: &Target) -> Result<Code, Error> {
     let mut dump = Dump::from_environment(program.name());
     let stages = optimise(program, options, target, false)?;
-    let schedule = schedule(&stages.program);
+    let schedule = schedule(&stages.program, schedule_options(target));
     let module = lower(&schedule, target)?;
     if let Some(dump) = &mut dump {
         stages.dump(dump)?;
@@ -176,7 +185,7 @@ pub fn emit(
     stage: Stage,
 ) -> Result<String, Error> {
     let stages = optimise(program, options, target, false)?;
-    let schedule = || schedule(&stages.program);
+    let schedule = || schedule(&stages.program, schedule_options(target));
     let code = |output| -> Result<String, Error> {
         match codegen::compile(&lower(&schedule(), target)?, target, output, None)? {
             Artifact::Text(text) => Ok(text),

@@ -76,17 +76,17 @@ pub fn rewrite(
     let egg_rules: Vec<_> = rules.iter().map(Rule::to_egg).collect();
     runner = runner.run(&egg_rules);
     let root = runner.roots[0];
-    let expression = extract(&runner.egraph, root, price).expression;
+    let Extraction { expression, limit: stopped, .. } = extract(&runner.egraph, root, price);
     let cost_of = |expression| extract::cost_of(expression, &runner.egraph, price);
     let (before, after) = (cost_of(&source), cost_of(&expression));
-    // The search is local: it may miss what the source shares.
+    // What is not cheaper stays as it was written.
     let (expression, cost) = if after < before { (expression, after) } else { (source.clone(), before) };
     let proof = explain.then(|| Proof::record(&runner.explain_equivalence(&source, &expression)));
     Ok(Rewriting {
         program: from_expression(&expression, program)?,
         rules: proof.as_ref().map_or(vec![], |proof| proof.rules(rules)),
         proof,
-        limit: limit(runner.stop_reason.as_ref()),
+        limit: limit(runner.stop_reason.as_ref()).or(stopped),
         nodes: runner.egraph.total_size(),
         iterations: runner.iterations.len(),
         cost: (before, cost),

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bits;
+mod bundle;
 mod command;
 mod data;
 mod dialect;

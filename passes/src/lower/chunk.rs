@@ -77,14 +77,19 @@ impl Chunk {
         emitter.apply("arith.andi", &[begun, before_end])
     }
 
+    /// Its number among the chunks of all rows.
+    pub(super) fn number(&self, emitter: &mut Emitter, call: &Call) -> Value {
+        let rows = emitter.mul(self.row, call.chunks_per_row);
+        emitter.add(rows, self.chunk)
+    }
+
     /// Writes the chunk's partial of the kernel's reduction `reduction`.
     pub(super) fn store_partial(&self, emitter: &mut Emitter, call: &Call, reduction: usize, partial: Value) {
         let chunks = call.chunks(emitter);
         let reduction = emitter.index(reduction);
         let reductions = emitter.mul(reduction, chunks);
-        let rows = emitter.mul(self.row, call.chunks_per_row);
-        let row = emitter.add(reductions, rows);
-        let index = emitter.add(row, self.chunk);
+        let number = self.number(emitter, call);
+        let index = emitter.add(reductions, number);
         emitter.store_element(partial, call.partials, index);
     }
 

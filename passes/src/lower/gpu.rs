@@ -6,7 +6,7 @@ mod thread;
 
 use super::call::Call;
 use super::emit::Emitter;
-use super::pixel::tensors;
+use super::pixel::arrays;
 use super::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
@@ -58,6 +58,6 @@ fn entry(
 
 /// The parameters of `kernel_K`: all tensors of the program, also those that
 /// this kernel does not touch.
-fn kernel_tensors(schedule: &Schedule) -> usize {
-    tensors(&schedule.program)
+fn kernel_arrays(schedule: &Schedule) -> usize {
+    arrays(schedule)
 }

@@ -28,6 +28,18 @@ impl PriceList {
         }
     }
 
+    /// The price of writing a pixel's f32 in one pass and reading it in another: a
+    /// core moves a byte of an image that no cache holds in about the time of five
+    /// additions.
+    pub fn keeping_float(self) -> u64 {
+        400
+    }
+
+    /// The same for a bit, and for making a mask of it.
+    pub fn keeping_mask(self) -> u64 {
+        20
+    }
+
     fn pixel_price(self, op: Op) -> u64 {
         let division = match self {
             Self::Host => 80,

@@ -13,7 +13,7 @@ use super::staging::Staged;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
 use crate::executor::{
-    Random, Residuals, check_gradients, check_pixels, forward_kernel, layout_of, upstream_slot,
+    Random, Residuals, check_gradients, check_pixels, direction, forward_kernel, layout_of, upstream_slot,
 };
 use crate::layout::{Balance, Layout};
 use crate::manifest::{Manifest, UPSTREAM};
@@ -94,7 +94,13 @@ impl CudaExecutor {
     ) -> Result<DeviceResiduals, RuntimeError> {
         let mut residuals = self.begin_on_device(call, stream)?;
         let manifest = self.manifest_handle();
-        self.run(stream, call.pixels, &[], &mut residuals, &manifest.forward)?;
+        self.run(
+            stream,
+            call.pixels,
+            &[],
+            &mut residuals,
+            direction(&manifest, "forward", &manifest.forward)?,
+        )?;
         Ok(residuals)
     }
 
@@ -112,7 +118,13 @@ impl CudaExecutor {
         let mut residuals = self.begin_on_device(call, stream)?;
         let manifest = self.manifest_handle();
         check_gradients(&manifest, gradients, call.pixels[0].shape())?;
-        self.run(stream, call.pixels, gradients, &mut residuals, &manifest.forward_backward)?;
+        self.run(
+            stream,
+            call.pixels,
+            gradients,
+            &mut residuals,
+            direction(&manifest, "forward_backward", &manifest.forward_backward)?,
+        )?;
         Ok(residuals)
     }
 
@@ -134,7 +146,7 @@ impl CudaExecutor {
         check_gradients(&manifest, gradients, pixels[0].shape())?;
         residuals.move_to(stream)?;
         store_upstream(&manifest, residuals, upstream)?;
-        self.run(stream, pixels, gradients, residuals, &manifest.backward)
+        self.run(stream, pixels, gradients, residuals, direction(&manifest, "backward", &manifest.backward)?)
     }
 
     /// Zero sums for `call`; see [`Residuals::new`].

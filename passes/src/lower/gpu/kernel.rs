@@ -4,7 +4,7 @@ use lossc_dialect::ValueId;
 use lossc_dialect::numbers::LANES;
 
 use super::thread::{thread_of_warp, warp, warp_sum};
-use super::{BLOCK, PIXELS, WARP, entry, kernel_tensors};
+use super::{BLOCK, PIXELS, WARP, entry, kernel_arrays};
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{BIT, Emitter, F32, I32, I64, Scalar, Value, ValueType};
@@ -21,7 +21,7 @@ const _: () = assert!(WARP * PIXELS == LANES);
 const VECTOR_BYTES: usize = 16;
 
 pub(super) fn function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    entry("kernel", index, BLOCK, kernel_tensors(schedule), |emitter, call| {
+    entry("kernel", index, BLOCK, kernel_arrays(schedule), |emitter, call| {
         let warp = warp(emitter);
         let chunks = call.chunks(emitter);
         let has_chunk = emitter.compare("ult", warp, chunks);
