@@ -17,7 +17,7 @@ pub(crate) fn bundle(
 ) -> Result<Bundle, Error> {
     Ok(Bundle {
         producer: concat!("lossc ", env!("CARGO_PKG_VERSION")).into(),
-        manifest: manifest(&code.schedule),
+        manifest: manifest(&code.schedule, target),
         details: serde_json::to_value(description).map_err(|error| Error::Details(error.to_string()))?,
         code: machine_code(code.artifact, target),
     })

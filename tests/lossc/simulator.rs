@@ -12,7 +12,7 @@ use lossc::{Balance, Loss, Target};
 use lossc_dialect::Element;
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
-use lossc_passes::schedule::{self, schedule};
+use lossc_passes::schedule::schedule;
 use lossc_passes::specialise;
 use lossc_runtime::{
     Call, CpuExecutor, Executor as _, Manifest, NativeKernels, Random, Residuals, TensorView,
@@ -33,7 +33,7 @@ impl Both {
     pub fn new(loss: &Loss, options: &specialise::Options) -> Self {
         let gpu: Target = "sm_90".parse().expect("a known target");
         let program = optimise(loss.program(), options, &gpu, false).expect("the passes run").program;
-        let schedule = schedule(&program, schedule::Options::default());
+        let schedule = schedule(&program, lossc_passes::schedule::Options::default());
         let code = |target: &Target, output| {
             let module = lower(&schedule, target).expect("lowers");
             codegen::compile(&module, target, output, None).expect("the loss compiles")
