@@ -12,8 +12,8 @@
 //! | host | GPU | what |
 //! |---|---|---|
 //! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
-//! | (the runtime) | `combine_K`, a block a reduction and group | the cells from the partials |
-//! | `finish_K(frame)` | `finish_K`, one thread | the reductions over groups, and the results |
+//! | (the runtime) | `kernel_K`, its last blocks | the cells from the partials |
+//! | `finish_K(frame)` | `finish_K` and `kernel_K`, one thread | the reductions over groups, and the results |
 
 mod call;
 mod chunk;

@@ -8,7 +8,7 @@ use lossc_dialect::{Element, Program, library};
 use lossc_passes::schedule::{Schedule, passes, schedule};
 use lossc_passes::specialise::{Options, Reduction};
 
-use crate::data::{host, program};
+use crate::data::program;
 
 /// Every library program, as a loss with its choice set.
 pub fn library_losses() -> Vec<Loss> {

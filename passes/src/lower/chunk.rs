@@ -54,15 +54,6 @@ impl Chunk {
         emitter.apply("arith.shrui", &[linear, two])
     }
 
-    /// Whether all `count` positions from `position` on are pixels of the row.
-    pub(super) fn is_whole(&self, emitter: &mut Emitter, position: Value, count: usize) -> Value {
-        let count = emitter.index(count);
-        let last = emitter.add(position, count);
-        let begun = emitter.compare("sge", position, self.begin);
-        let before_end = emitter.compare("sle", last, self.end);
-        emitter.apply("arith.andi", &[begun, before_end])
-    }
-
     /// Which of the `lanes` positions from `position` on are pixels of the row.
     pub(super) fn valid(&self, emitter: &mut Emitter, position: Value, lanes: usize) -> Value {
         let numbers: Vec<_> = (0..lanes).collect();

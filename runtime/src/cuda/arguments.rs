@@ -21,9 +21,9 @@ impl Arguments {
         &self,
         stream: &Stream,
         kernels: &CudaKernels,
-        launches: &[Launch],
+        launches: impl IntoIterator<Item = Launch>,
     ) -> Result<(), CudaError> {
-        launches.iter().try_for_each(|launch| queue(stream, kernels, *launch, launch.parameters(&self.0)))
+        launches.into_iter().try_for_each(|launch| queue(stream, kernels, launch, launch.parameters(&self.0)))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::executor::Random;
 use crate::layout::Layout;
-use crate::manifest::{KernelManifest, Manifest};
+use crate::manifest::Manifest;
 
 /// Parameters before the pixel pointers, which all kernels take.
 const COMMON: usize = 11;
@@ -13,17 +13,16 @@ const COMMON: usize = 11;
 /// Chunks that one block of a pass sums: one a warp.
 const CHUNKS_PER_BLOCK: usize = 8;
 
-/// Threads in a block of a pass or combination.
+/// Threads in a block of a pass.
 const THREADS: u32 = 256;
 
 /// What a kernel function of a pass does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
-    /// Sums the chunks and writes the pixel outputs.
+    /// Writes the pixel outputs, adds up all that the pass reduces, and computes what
+    /// follows from the totals.
     Pass,
-    /// Adds the chunks' sums up.
-    Combine,
-    /// Computes what follows from the totals.
+    /// Only computes what follows from the totals.
     Finish,
 }
 
@@ -32,7 +31,6 @@ impl Entry {
     pub fn function(self, kernel: usize) -> String {
         let stem = match self {
             Self::Pass => "kernel",
-            Self::Combine => "combine",
             Self::Finish => "finish",
         };
         format!("{stem}_{kernel}")
@@ -40,15 +38,8 @@ impl Entry {
 }
 
 /// All kernel functions that the code of a loss has.
-pub fn entries(manifest: &Manifest) -> Vec<(usize, Entry)> {
-    let of_kernel = |(index, kernel): (usize, &KernelManifest)| {
-        let combine = (!kernel.reductions.is_empty()).then_some(Entry::Combine);
-        [Some(Entry::Pass), combine, Some(Entry::Finish)]
-            .into_iter()
-            .flatten()
-            .map(move |entry| (index, entry))
-    };
-    manifest.kernels.iter().enumerate().flat_map(of_kernel).collect()
+pub fn entries(manifest: &Manifest) -> impl Iterator<Item = (usize, Entry)> {
+    (0..manifest.kernels.len()).flat_map(|kernel| [Entry::Pass, Entry::Finish].map(|entry| (kernel, entry)))
 }
 
 /// One launch of a kernel function.
@@ -69,55 +60,66 @@ impl Launch {
     pub fn parameters(self, all: &[u64]) -> &[u64] {
         match self.entry {
             Entry::Pass => all,
-            Entry::Combine | Entry::Finish => &all[..COMMON],
+            Entry::Finish => &all[..COMMON],
         }
     }
 }
 
-/// The launches that give the totals of pass `kernel`, and its pixel outputs.
-pub fn totals(manifest: &Manifest, layout: &Layout, kernel: usize) -> Vec<Launch> {
-    let reductions = manifest.kernels[kernel].reductions.len();
-    let pass = Launch {
-        kernel,
-        entry: Entry::Pass,
-        blocks: layout.chunks().div_ceil(CHUNKS_PER_BLOCK),
-        threads: THREADS,
-    };
-    let combine =
-        Launch { kernel, entry: Entry::Combine, blocks: reductions * layout.groups(), threads: THREADS };
-    // A call without pixels has nothing to sum.
-    [pass, combine].into_iter().filter(|launch| launch.blocks > 0).collect()
+/// The launch of pass `kernel`; none for a call without pixels.
+pub fn totals(layout: &Layout, kernel: usize) -> Option<Launch> {
+    let blocks = layout.rows() * blocks_per_row(layout);
+    (blocks > 0).then_some(Launch { kernel, entry: Entry::Pass, blocks, threads: THREADS })
 }
 
-/// The launch that computes what follows from the totals of pass `kernel`.
+/// The launch that computes what follows from the totals of pass `kernel`, for
+/// totals that did not come from a launch of it alone.
 pub fn finish(kernel: usize) -> Launch {
     Launch { kernel, entry: Entry::Finish, blocks: 1, threads: 1 }
 }
 
-/// All launches of pass `kernel`.
-pub fn pass(manifest: &Manifest, layout: &Layout, kernel: usize) -> Vec<Launch> {
-    let mut launches = totals(manifest, layout, kernel);
-    launches.push(finish(kernel));
-    launches
+/// All of pass `kernel`, totals and what follows from them, in one launch.
+pub fn pass(layout: &Layout, kernel: usize) -> Launch {
+    totals(layout, kernel).unwrap_or_else(|| finish(kernel))
 }
 
-/// Bytes that the partials of pass `kernel` take; none if that overflows.
-pub fn partials_bytes(manifest: &Manifest, layout: &Layout, kernel: usize) -> Option<usize> {
-    let reductions = manifest.kernels[kernel].reductions.len();
-    reductions.checked_mul(layout.chunks())?.checked_mul(size_of::<u32>())
+fn blocks_per_row(layout: &Layout) -> usize {
+    layout.chunks_per_row().div_ceil(CHUNKS_PER_BLOCK)
+}
+
+/// Bytes of workspace that pass `kernel` takes: for each of its reductions 8 a row
+/// and 4 a chunk. None if that overflows.
+pub fn workspace_bytes(manifest: &Manifest, layout: &Layout, kernel: usize) -> Option<usize> {
+    let totals = layout.rows().checked_mul(size_of::<u64>())?;
+    let partials = layout.chunks().checked_mul(size_of::<u32>())?;
+    manifest.kernels[kernel].reductions.len().checked_mul(totals.checked_add(partials)?)
+}
+
+/// What kernels are told of the rows: the group of each row; for each group the
+/// number of rows in groups before it, and then the number of rows; the rows by
+/// group, ascending; and a ticket of 0 for each row and for all rows, on which the
+/// blocks of a launch count each other. Every launch leaves tickets of 0 behind.
+pub fn rows(layout: &Layout) -> Vec<i64> {
+    let group_of = layout.row_group();
+    let mut by_group: Vec<_> = (0..layout.rows()).collect();
+    by_group.sort_by_key(|&row| group_of[row]);
+    let before = |group: i64| by_group.partition_point(|&row| group_of[row] < group) as i64;
+    let groups = (0..=layout.groups() as i64).map(before);
+    let tickets = std::iter::repeat_n(0, layout.rows() + 1);
+    let members = by_group.iter().map(|&row| row as i64);
+    group_of.iter().copied().chain(groups).chain(members).chain(tickets).collect()
 }
 
 /// Where a call's arrays are in device memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrays {
-    /// The group of each row, i64.
-    pub row_group: u64,
+    /// What [`rows`] gives.
+    pub rows: u64,
     /// The scalar slots, f32.
     pub scalars: u64,
     /// The totals, 8 bytes each.
     pub cells: u64,
-    /// The sums of chunks; see [`partials_bytes`].
-    pub partials: u64,
+    /// [`workspace_bytes`], which nobody has written.
+    pub workspace: u64,
     /// The result slots, 8 bytes each.
     pub results: u64,
 }
@@ -132,11 +134,38 @@ pub fn parameters(layout: &Layout, random: Random, arrays: &Arrays, pixels: &[u6
         layout.chunks_per_row() as u64,
         random.seed,
         random.stream,
-        arrays.row_group,
+        arrays.rows,
         arrays.scalars,
         arrays.cells,
-        arrays.partials,
+        arrays.workspace,
         arrays.results,
     ];
     common.iter().chain(pixels).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Balance;
+
+    #[test]
+    fn rows_are_listed_by_group_in_ascending_order() {
+        let layout = Layout::new(&[2, 3, 1, 1], Balance::Channel).unwrap();
+        let groups = [0, 1, 2, 0, 1, 2];
+        let (before, members, tickets) = ([0, 2, 4, 6], [0, 3, 1, 4, 2, 5], [0; 7]);
+        let expected = groups.iter().chain(&before).chain(&members).chain(&tickets);
+        assert_eq!(rows(&layout), expected.copied().collect::<Vec<i64>>());
+    }
+
+    #[test]
+    fn a_pass_is_one_launch_of_blocks_that_share_no_row() {
+        let layout = |shape: &[usize]| Layout::new(shape, Balance::Image).unwrap();
+        for (shape, blocks) in [(&[1, 1][..], 1), (&[3, 1, 16384], 3), (&[3, 1, 16385], 6), (&[1, 70_001], 5)]
+        {
+            let launch = pass(&layout(shape), 4);
+            assert_eq!(launch, Launch { kernel: 4, entry: Entry::Pass, blocks, threads: 256 }, "{shape:?}");
+        }
+        assert_eq!(totals(&layout(&[2, 0, 5]), 0), None);
+        assert_eq!(pass(&layout(&[2, 0, 5]), 0), finish(0));
+    }
 }

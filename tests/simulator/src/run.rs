@@ -49,9 +49,13 @@ impl Loss<'_> {
     ///
     /// # Errors
     /// The first fault.
+    ///
+    /// # Panics
+    /// If a launch leaves behind what the next one cannot start from, or does not
+    /// write all of a gradient.
     pub fn run(self, device: &mut Device, tensors: &Tensors<'_>, passes: &[usize]) -> Result<Step, Fault> {
         let layout = tensors.residuals.layout();
-        let launches = passes.iter().flat_map(|&pass| plan::pass(self.manifest, layout, pass));
+        let launches = passes.iter().map(|&pass| plan::pass(layout, pass));
         self.launch(device, tensors, &launches.collect::<Vec<_>>())
     }
 
@@ -79,10 +83,10 @@ impl Loss<'_> {
 
 /// The buffers of a call.
 struct Buffers {
-    row_group: Buffer,
+    rows: Buffer,
     scalars: Buffer,
     cells: Buffer,
-    partials: Buffer,
+    workspace: Buffer,
     results: Buffer,
     inputs: Vec<Buffer>,
     outputs: Vec<Buffer>,
@@ -91,8 +95,8 @@ struct Buffers {
 impl Buffers {
     fn new(memory: &mut Memory, manifest: &Manifest, tensors: &Tensors<'_>, launches: &[Launch]) -> Self {
         let (residuals, layout) = (tensors.residuals, tensors.residuals.layout());
-        let partials =
-            launches.iter().filter_map(|it| plan::partials_bytes(manifest, layout, it.kernel)).max();
+        let workspace =
+            launches.iter().filter_map(|it| plan::workspace_bytes(manifest, layout, it.kernel)).max();
         let inputs = manifest.pixel_inputs.iter().zip(tensors.pixels).map(|(argument, view)| {
             let size = argument.element.size();
             memory.upload(&argument.name, view.bytes(), Access::Read, tensors.misalignment * size, size)
@@ -109,13 +113,13 @@ impl Buffers {
             scalars[slot] = value;
         }
         let words = |values: &[u64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
-        let groups: Vec<_> = layout.row_group().iter().flat_map(|group| group.to_le_bytes()).collect();
+        let rows: Vec<_> = plan::rows(layout).iter().flat_map(|word| word.to_le_bytes()).collect();
         let scalars: Vec<_> = scalars.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self {
-            row_group: memory.upload("row_group", &groups, Access::Read, 0, 8),
+            rows: memory.upload("rows", &rows, Access::Write, 0, 8),
             scalars: memory.upload("scalars", &scalars, Access::Write, 0, 4),
             cells: memory.upload("cells", &words(residuals.cells()), Access::Write, 0, 8),
-            partials: memory.allocate("partials", partials.unwrap_or(0), Access::Workspace, 0, 4),
+            workspace: memory.allocate("workspace", workspace.unwrap_or(0), Access::Workspace, 0, 4),
             results: memory.upload("results", &words(residuals.results()), Access::Write, 0, 8),
             inputs,
             outputs,
@@ -125,10 +129,10 @@ impl Buffers {
     fn pointers(&self, memory: &Memory) -> (Arrays, Vec<u64>) {
         let pointer = |buffer| memory.pointer(buffer);
         let arrays = Arrays {
-            row_group: pointer(self.row_group),
+            rows: pointer(self.rows),
             scalars: pointer(self.scalars),
             cells: pointer(self.cells),
-            partials: pointer(self.partials),
+            workspace: pointer(self.workspace),
             results: pointer(self.results),
         };
         (arrays, self.inputs.iter().chain(&self.outputs).map(|&buffer| pointer(buffer)).collect())
