@@ -29,6 +29,7 @@ pub const RULES: &[Rule] = &[
     // A group's arithmetic is done once a group.
     exact("broadcast-groups",     "(broadcast (broadcast_groups ?s))",                  "(broadcast ?s)"),
     exact("broadcast-neg",        "(neg (broadcast ?a))",                               "(broadcast (neg ?a))"),
+    exact("neg-mul-broadcast",    "(neg (mul (broadcast ?w) ?f))",                    "(mul (broadcast (neg ?w)) ?f)"),
     exact("broadcast-mul",        "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a ?b))")
         .when(&[PerGroup("?a"), PerGroup("?b")]),
     exact("broadcast-weight",     "(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a ?b))")
