@@ -18,7 +18,7 @@ fn stages(criterion: &mut Criterion) {
     let (file, source) = library::find("random-drop").expect("in the library");
     let loss = Loss::library("random-drop").expect("in the library");
     let target = Target::host().expect("a supported processor");
-    let program = loss.program();
+    let program = loss.program().expect("it parses");
     let options = Default::default();
     let stable = stabilise(program, false).expect("stabilises").program;
     let gradient = differentiate(&stable).expect("differentiates");

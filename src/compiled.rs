@@ -9,7 +9,7 @@ use lossc_runtime::manifest::Manifest;
 use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{
     Balance, Bundle, Call, CudaDevice, ElementType, Executor, GroupResult, GroupValues, Outcome, Random,
-    Residuals, Tensor, TensorView,
+    Residuals, Tensor, TensorView, TensorViewMut,
 };
 
 use crate::bundle::description;
@@ -86,7 +86,8 @@ impl Compiled {
     pub(crate) fn new(compiler: Compiler, loss: Loss) -> Result<Self, Error> {
         let (bundle, executor) = compiler.executor(&loss, compiler.elements())?;
         let compiled = Self::with_executor_of(&bundle, executor)?;
-        Ok(Self { scalars: loss.scalars().to_vec(), origin: Some((compiler, loss)), ..compiled })
+        let choice = compiled.description.choice.as_ref().map(|choice| choice.name.as_str());
+        Ok(Self { scalars: loss.numbers(choice), origin: Some((compiler, loss)), ..compiled })
     }
 
     /// The compiled loss in a bundle, for its own target: on `threads` or else the
@@ -177,6 +178,34 @@ impl Compiled {
         upstream: f32,
     ) -> Result<Tensor, Error> {
         Ok(only(self.with_executor(pixels, |it| it.backward(pixels, residuals, upstream))?))
+    }
+
+    /// As [`Compiled::forward_backward_of`], with the gradient written over a tensor
+    /// of the logits' shape and type. A loop that uses one again saves the time that
+    /// fresh memory takes.
+    pub fn forward_backward_into(
+        &self,
+        pixels: &[TensorView<'_>],
+        options: &Options,
+        gradient: TensorViewMut<'_>,
+    ) -> Result<Forward, Error> {
+        let (scalars, mut gradients) = (self.scalars(options), [gradient]);
+        let outcome = self.with_executor(pixels, |it| {
+            it.forward_backward_into(&call(pixels, options, &scalars), &mut gradients)
+        })?;
+        self.checked(outcome)
+    }
+
+    /// As [`Compiled::backward_of`], with the gradient written over a tensor of the
+    /// logits' shape and type.
+    pub fn backward_into(
+        &self,
+        pixels: &[TensorView<'_>],
+        residuals: &Residuals,
+        upstream: f32,
+        gradient: TensorViewMut<'_>,
+    ) -> Result<(), Error> {
+        self.with_executor(pixels, |it| it.backward_into(pixels, residuals, upstream, &mut [gradient]))
     }
 
     /// The sums of a forward call before anything is computed from them, for

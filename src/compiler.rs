@@ -6,54 +6,58 @@ use lossc_passes::codegen::Target;
 use lossc_passes::specialise::{self, Reduction};
 use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{Bundle, CudaDevice, ElementType, Executor};
+use tracing::warn;
 
-use crate::bundle::bundle;
+use crate::bundle::description;
+use crate::cache::Cache;
 use crate::compiled::Compiled;
-use crate::description::Description;
 use crate::error::Error;
 use crate::loss::Loss;
 use crate::manifest::element;
-use crate::pipeline::{self, Stage};
+use crate::pipeline::{self, Optimisation, Stage};
+use crate::request::Request;
 
 /// Compiles losses for a target.
 #[derive(Clone, Debug)]
 pub struct Compiler {
     target: Target,
-    options: specialise::Options,
+    options: pipeline::Options,
     elements: Option<Vec<ElementType>>,
     threads: Option<Arc<ThreadPool>>,
+    cache: Cache,
 }
 
 impl Compiler {
-    /// A compiler for `target` that checks labels and reduces as the loss says.
+    /// A compiler for `target` that checks labels, reduces as the loss says, and
+    /// keeps what it compiled in [`Cache::from_environment`].
     pub fn new(target: Target) -> Self {
-        let options = specialise::Options { checks: true, ..specialise::Options::default() };
-        Self { target, options, elements: None, threads: None }
+        let options = specialise::Options { checks: true, ..specialise::Options::default() }.into();
+        Self { target, options, elements: None, threads: None, cache: Cache::from_environment() }
     }
 
     /// Pixels with this label are as if they were not there.
     pub fn ignore_index(mut self, index: i64) -> Self {
-        self.options.ignore_index = Some(index);
+        self.options.specialise.ignore_index = Some(index);
         self
     }
 
     /// How the loss is reduced over the pixels.
     pub fn reduction(mut self, reduction: Reduction) -> Self {
-        self.options.reduction = reduction;
+        self.options.specialise.reduction = reduction;
         self
     }
 
     /// Each pixel's share in a sum is multiplied by a weight: an f32 tensor that
     /// follows the labels.
     pub fn weight_map(mut self, weight_map: bool) -> Self {
-        self.options.weight_map = weight_map;
+        self.options.specialise.weight_map = weight_map;
         self
     }
 
     /// Whether a label that is none makes a call an error, and NaN logits are
     /// counted. Both are counted in the passes that are made anyway.
     pub fn check_labels(mut self, check: bool) -> Self {
-        self.options.checks = check;
+        self.options.specialise.checks = check;
         self
     }
 
@@ -67,6 +71,18 @@ impl Compiler {
     /// The threads that calls run on; without it those of the caller's pool.
     pub fn threads(mut self, pool: Arc<ThreadPool>) -> Self {
         self.threads = Some(pool);
+        self
+    }
+
+    /// How far to go; all the way unless one wants to see what that is worth.
+    pub fn optimisation(mut self, optimisation: Optimisation) -> Self {
+        self.options.optimisation = optimisation;
+        self
+    }
+
+    /// Where compiled code is kept; [`Cache::off`] for nowhere.
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
         self
     }
 
@@ -84,17 +100,20 @@ impl Compiler {
     /// Compiles `loss` into a bundle, which runs without a compiler. The loss's
     /// numbers become the defaults of its calls.
     pub fn bundle(&self, loss: &Loss) -> Result<Bundle, Error> {
-        let mut bundle = self.compiled_bundle(loss, self.elements.as_deref())?;
-        for (name, value) in loss.scalars() {
+        let request = self.request(loss, self.elements.as_deref());
+        let kept = request.find();
+        let mut bundle = Arc::unwrap_or_clone(kept.map_or_else(|| request.compile(), Ok)?);
+        let choice = description(&bundle)?.choice;
+        for (name, value) in loss.numbers(choice.as_ref().map(|choice| choice.name.as_str())) {
             let scalars = bundle.manifest.scalars.iter_mut();
-            scalars.filter(|scalar| scalar.name == *name).for_each(|scalar| scalar.default = *value);
+            scalars.filter(|scalar| scalar.name == name).for_each(|scalar| scalar.default = value);
         }
         Ok(bundle)
     }
 
     /// The text of `stage` on the way to [`Compiler::compile`]'s code.
     pub fn emit(&self, loss: &Loss, stage: Stage) -> Result<String, Error> {
-        pipeline::emit(loss.program(), &self.options(self.elements.as_deref()), &self.target, stage)
+        pipeline::emit(loss.program()?, &self.options(self.elements.as_deref()), &self.target, stage)
     }
 
     /// The tensors' types that were set.
@@ -107,10 +126,11 @@ impl Compiler {
         self.threads.clone()
     }
 
-    /// What a loss is specialised to, for tensors of these types.
-    fn options(&self, elements: Option<&[ElementType]>) -> specialise::Options {
+    /// What is made of a loss for tensors of these types.
+    fn options(&self, elements: Option<&[ElementType]>) -> pipeline::Options {
         let storage = elements.unwrap_or_default().iter().map(|&it| element(it)).collect();
-        specialise::Options { storage, ..self.options.clone() }
+        let specialise = specialise::Options { storage, ..self.options.specialise.clone() };
+        pipeline::Options { specialise, ..self.options.clone() }
     }
 
     /// Code for `loss` and tensors of these types, or those of its text, ready to
@@ -119,19 +139,26 @@ impl Compiler {
         &self,
         loss: &Loss,
         elements: Option<&[ElementType]>,
-    ) -> Result<(Bundle, Box<dyn Executor>), Error> {
+    ) -> Result<(Arc<Bundle>, Box<dyn Executor>), Error> {
         let device = self.device()?;
-        let bundle = self.compiled_bundle(loss, elements)?;
-        // SAFETY: lossc made the bundle, for a processor or device that is here.
-        let executor = unsafe { executor(&bundle, device.as_ref(), self.pool()) }?;
+        // SAFETY: this build of lossc made the bundle, now or before, for a
+        // processor or device that is here: the cache's keys and the privacy of
+        // its directory see to that.
+        let load = |bundle: &Bundle| unsafe { executor(bundle, device.as_ref(), self.pool()) };
+        let request = self.request(loss, elements);
+        if let Some(bundle) = request.find() {
+            match load(&bundle) {
+                Ok(executor) => return Ok((bundle, executor)),
+                Err(error) => warn!("compiled code that was kept cannot be loaded: {error}; compiling anew"),
+            }
+        }
+        let bundle = request.compile()?;
+        let executor = load(&bundle)?;
         Ok((bundle, executor))
     }
 
-    fn compiled_bundle(&self, loss: &Loss, elements: Option<&[ElementType]>) -> Result<Bundle, Error> {
-        let options = self.options(elements);
-        let description = Description::new(loss.name(), loss.chosen_value(), &options);
-        let code = pipeline::compile(loss.program(), &options, &self.target)?;
-        bundle(code, &self.target, &description)
+    fn request<'a>(&'a self, loss: &'a Loss, elements: Option<&[ElementType]>) -> Request<'a> {
+        Request::new(&self.cache, loss, self.options(elements), &self.target)
     }
 
     /// The device that the target's code runs on, where that is not the processor.

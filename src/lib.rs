@@ -23,6 +23,7 @@
 //! ```
 
 mod bundle;
+pub mod cache;
 pub mod certificate;
 mod compiled;
 mod compiler;
@@ -35,13 +36,16 @@ mod loss;
 pub mod losses;
 pub mod manifest;
 pub mod pipeline;
+mod request;
 
+pub use cache::Cache;
 pub use compiled::{Compiled, Forward, Options, Seed, Step};
 pub use compiler::Compiler;
 pub use description::{ChosenValue, Description};
 pub use error::Error;
 pub use input::Input;
-pub use loss::Loss;
+pub use loss::{Loss, Selection};
+pub use pipeline::Optimisation;
 
 pub use lossc_dialect::{Builder, Program};
 pub use lossc_passes::codegen::Target;

@@ -13,6 +13,7 @@ mod plan;
 mod print;
 mod stage;
 mod storage;
+mod traffic;
 
 pub use stage::{Stages, passes};
 

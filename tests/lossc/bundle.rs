@@ -20,7 +20,7 @@ fn emit(directory: &Directory, arguments: &str) -> PathBuf {
 }
 
 /// A loss with a number: the sum of `scale` times each logit's square.
-const SCALED: &str = r#"
+pub const SCALED: &str = r#"
 func.func @scaled(%logit: tensor<?x?xf32>, %label: tensor<?x?xui8>,
     %scale: tensor<f32> {loss.name = "scale", loss.default = 2.0 : f32}) -> tensor<f32> {
   %s = "loss.mul"(%logit, %logit) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>

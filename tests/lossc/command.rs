@@ -32,9 +32,14 @@ impl Directory {
     }
 
     pub fn lossc(&self, arguments: &str) -> Output {
+        self.command(arguments).output().expect("the command runs")
+    }
+
+    /// The command, which compiles whatever was compiled before.
+    pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
-        command.current_dir(self.path()).args(arguments.split_whitespace());
-        command.output().expect("the command runs")
+        command.current_dir(self.path()).env("LOSSC_CACHE", "off").args(arguments.split_whitespace());
+        command
     }
 
     pub fn json(&self, arguments: &str) -> Value {
@@ -275,10 +280,8 @@ fn compile_emits_every_stage() {
 #[test]
 fn a_dump_has_one_numbered_file_a_stage() {
     let directory = Directory::new();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
-    command.current_dir(directory.path()).env("LOSSC_DUMP", "dump");
-    command.args("run bce --logits x.npy --labels t.npy".split_whitespace());
-    assert!(command.status().expect("runs").success());
+    let mut command = directory.command("run bce --logits x.npy --labels t.npy");
+    assert!(command.env("LOSSC_DUMP", "dump").status().expect("runs").success());
     let entries = fs::read_dir(directory.path().join("dump/bce")).expect("a directory a loss");
     let mut names: Vec<_> =
         entries.map(|it| it.expect("readable").file_name().into_string().expect("UTF-8")).collect();

@@ -3,6 +3,7 @@
 mod architecture;
 mod bits;
 mod bundle;
+mod cache;
 mod command;
 mod data;
 mod dialect;

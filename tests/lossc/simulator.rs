@@ -19,7 +19,7 @@ use lossc_runtime::{
 };
 use lossc_simulator::{Code, Device, Order, Step, Tensors};
 
-use crate::data::{host, sample};
+use crate::data::{self, host, sample};
 use crate::targets::library_losses;
 
 /// One schedule's code for both targets.
@@ -32,7 +32,9 @@ pub struct Both {
 impl Both {
     pub fn new(loss: &Loss, options: &specialise::Options) -> Self {
         let gpu: Target = "sm_90".parse().expect("a known target");
-        let program = optimise(loss.program(), options, &gpu, false).expect("the passes run").program;
+        let program = optimise(data::program(loss), &options.clone().into(), &gpu, false)
+            .expect("the passes run")
+            .program;
         let schedule = schedule(&program, lossc_passes::schedule::Options::default());
         let code = |target: &Target, output| {
             let module = lower(&schedule, target).expect("lowers");

@@ -94,11 +94,11 @@ const LEVELS: [Level; 2] = [
 ];
 
 /// What LLVM says of a processor but generated code never relies on unasked:
-/// what every x86-64 has or AVX2 implies, and instructions for system code or
+/// what every x86-64 has or other features imply, and instructions for system code or
 /// behind intrinsics that lossc does not use. Names that end in `-` are prefixes.
 #[rustfmt::skip]
-const NEVER_USED_UNASKED: [&str; 43] = [
-    "64bit", "cmov", "cx8", "sahf", "crc32",
+const NEVER_USED_UNASKED: [&str; 46] = [
+    "64bit", "cmov", "cx8", "sahf", "crc32", "evex512", "avx10.1", "avx10.1-512",
     "prfchw", "prefetchi", "clflushopt", "clwb", "cldemote", "clzero", "wbnoinvd",
     "xsave", "xsavec", "xsaveopt", "xsaves", "fsgsbase", "invpcid", "pconfig", "pku", "ptwrite",
     "rdpid", "rdpru", "rdrnd", "rdseed", "serialize", "sgx", "shstk", "uintr", "usermsr",
@@ -187,7 +187,10 @@ impl Target {
             let same = |name: &&str| feature == *name || name.ends_with('-') && feature.starts_with(*name);
             NEVER_USED_UNASKED.iter().any(same)
         };
-        present.filter(|feature| !unused(feature)).collect()
+        // LLVM lists them in the order of a hash table.
+        let mut needed: Vec<_> = present.filter(|feature| !unused(feature)).collect();
+        needed.sort_unstable();
+        needed
     }
 
     /// Whether code for this target can run on this machine's processor.
@@ -347,7 +350,7 @@ mod tests {
     fn what_code_needs_leaves_out_what_it_never_uses() {
         let features = "+64bit,+avx2,+fma,-avx512f,+xsave,+amx-tile,+bmi".to_owned();
         let host = Cpu::detected("test".to_owned(), features).map(Target::Cpu).expect("it has fma");
-        assert_eq!(host.needed_features(), ["avx2", "fma", "bmi"]);
+        assert_eq!(host.needed_features(), ["avx2", "bmi", "fma"]);
         let level: Target = "cpu:avx2".parse().expect("a level");
         assert!(level.needed_features().contains(&"fma"));
         let gpu: Target = "sm_90".parse().expect("an architecture");

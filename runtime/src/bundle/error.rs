@@ -63,7 +63,7 @@ pub enum BundleError {
         machine: &'static str,
     },
     /// The code uses instructions that this processor does not have.
-    #[error("the bundle was compiled for {name} and needs {}, which this processor does not have", .missing.join(", "))]
+    #[error("the bundle was compiled for {name} and needs {}, which this processor is not known to have", .missing.join(", "))]
     Features {
         /// The processor the code was compiled for.
         name: String,

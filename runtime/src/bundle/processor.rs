@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the bundle was compiled for test and needs avx9000, time-travel, \
-             which this processor does not have"
+             which this processor is not known to have"
         );
         let error = processor("mips", &[]).check().unwrap_err().to_string();
         assert!(error.starts_with("the bundle is for mips, this machine is "), "{error}");

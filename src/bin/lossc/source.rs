@@ -30,13 +30,9 @@ fn assignment(text: &str) -> Result<Assignment, String> {
 }
 
 impl Source {
-    /// The loss, its options set.
+    /// The loss, its options set. What is wrong with it shows when it is compiled.
     pub fn loss(&self) -> Result<Loss, Failure> {
-        let mut loss = self.open()?;
-        for (name, value) in &self.set {
-            loss = loss.with(name, value)?;
-        }
-        Ok(loss)
+        Ok(self.set.iter().fold(self.open()?, |loss, (name, value)| loss.set(name, value)))
     }
 
     /// The bundle, if a bundle was named.
@@ -60,7 +56,7 @@ impl Source {
         }
         let text = fs::read_to_string(&self.loss);
         let text = text.map_err(|error| Failure::message(format!("cannot read {}: {error}", self.loss)))?;
-        Ok(Loss::parse(&self.loss, &text)?)
+        Ok(Loss::unread(&self.loss, &text))
     }
 }
 

@@ -196,7 +196,7 @@ proptest! {
 
 /// The price that the kernels of each entry point have.
 fn price_of_schedule(program: &Program) -> u64 {
-    let schedule = schedule(program);
+    let schedule = schedule(program, Default::default());
     let value_price = |value| price(program.node(value).op, program.ty(value).level);
     let entry_points = [&schedule.forward, &schedule.backward, &schedule.forward_backward];
     let kernels = entry_points.into_iter().flatten().map(|&index| &schedule.kernels[index]);
