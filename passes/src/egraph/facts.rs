@@ -36,6 +36,16 @@ impl Range {
         self.low >= 0.0
     }
 
+    /// Zero or below, or NaN.
+    pub fn is_nonpositive(self) -> bool {
+        self.high <= 0.0
+    }
+
+    /// Between zero and one, or NaN.
+    pub fn is_unit(self) -> bool {
+        self.low >= 0.0 && self.high <= 1.0
+    }
+
     fn union(self, other: Self) -> Self {
         Self {
             low: self.low.min(other.low),
@@ -143,12 +153,17 @@ fn range(op: Op, operands: &[Facts]) -> Range {
         (Op::Abs, [x]) => Range { low: 0.0, high: x.high.max(-x.low), ..*x },
         (Op::Add, [a, b]) => add(*a, *b),
         (Op::Max, [a, b]) => Range { low: a.low.max(b.low), high: a.high.max(b.high), ..a.union(*b) },
+        (Op::PositivePart, [x]) => Range { low: x.low.max(0.0), high: x.high.max(0.0), ..*x },
         (Op::Select, [_, a, b]) => a.union(*b),
         (Op::Mul | Op::Weight, [a, b]) => product(*a, *b, op == Op::Weight),
         (Op::RatioOrZero, [n, d]) => ratio_or_zero(*n, *d),
+        (Op::Exp | Op::ExpNonpositive, [x]) if x.is_nonpositive() => {
+            Range { nan: x.nan, ..Range::between(0.0, 1.0) }
+        }
         (Op::Exp, [x]) => Range { nan: x.nan, ..Range::between(0.0, x.high.exp() * 1.0001) },
         (Op::Sigmoid, [x]) => Range { nan: x.nan, ..Range::between(0.0, 1.0) },
         (Op::Softplus, [x]) => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
+        (Op::Log1pUnit, [x]) if x.is_unit() => Range { nan: x.nan, ..Range::between(0.0, 0.7) },
         (Op::Log1p, [x]) if x.low >= 0.0 => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
         (Op::Sum | Op::SumGroups | Op::MeanGroups, [x]) if x.low >= 0.0 => {
             Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) }
