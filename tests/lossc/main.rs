@@ -1,6 +1,7 @@
 //! The integration tests: one binary, since each one links MLIR and LLVM.
 
 mod architecture;
+mod bench;
 mod bits;
 mod bundle;
 mod cache;
