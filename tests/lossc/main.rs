@@ -4,6 +4,7 @@ mod architecture;
 mod bench;
 mod bits;
 mod bundle;
+mod c_interface;
 mod cache;
 mod command;
 mod data;
