@@ -1,5 +1,6 @@
 //! The integration tests: one binary, since each one links MLIR and LLVM.
 
+mod allocations;
 mod architecture;
 mod bench;
 mod bits;
