@@ -3,12 +3,17 @@
 //!
 //! `cargo bench --profile dev --bench kernels`
 
+use std::time::Duration;
+
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lossc::bench::{Pixels, Subject};
 use lossc::{Compiler, Loss, Target};
 use lossc_runtime::rayon::ThreadPoolBuilder;
 
+/// Of each of nearly a hundred benches.
+const WARM_UP: Duration = Duration::from_millis(500);
+const MEASUREMENT: Duration = Duration::from_secs(2);
 const SIZES: [usize; 8] = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24];
 
 fn subject(name: &str, threads: usize) -> Subject {
@@ -22,7 +27,7 @@ fn kernels(criterion: &mut Criterion) {
         for threads in [1, 2] {
             let subject = subject(name, threads);
             let mut group = criterion.benchmark_group(format!("{name} on {threads} threads"));
-            group.sample_size(20);
+            group.sample_size(20).warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
             for count in SIZES {
                 measure(&mut group, &subject, count);
             }

@@ -50,21 +50,19 @@ class Peer:
 
 def torch_functions(schedule):
     import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+    from torch.nn.functional import softplus
 
     def random_drop(logits, labels, uniforms=None):
+        entropy = softplus(logits)
         with torch.no_grad():
             positive = labels == 1
             draws = torch.rand_like(logits) if uniforms is None else uniforms
-            if schedule == "linear":
-                drop = torch.sigmoid(-logits)
-            else:
-                drop = 1 - softplus(logits) * LOG10_E
+            drop = torch.sigmoid(-logits) if schedule == "linear" else 1 - entropy * LOG10_E
             kept = ~positive & (draws >= drop)
-            positives, negatives = positive.sum(), kept.sum()
+            positives, negatives = torch.count_nonzero(positive), torch.count_nonzero(kept)
             total = (positives + negatives).clamp(min=1)
             weight = torch.where(positive, negatives / total, kept * (positives / total))
-        return binary_cross_entropy_with_logits(logits, positive.float(), weight, reduction="sum")
+        return (weight * (entropy - logits * positive)).sum()
 
     return random_drop
 

@@ -193,7 +193,7 @@ def draw(panel, image, times, phase):
             panel.annotate(f"{figure:.2f}", (figure, place), (6, -3), textcoords="offset points", fontsize=8)
     panel.set_yticks(range(len(names)), names)
     panel.set_xscale("log")
-    panel.margins(x=0.15)
+    panel.margins(x=0.25)
     panel.grid(axis="y", alpha=0.3)
     panel.set_title(f"{image[1]}×{image[0]}, {PHASE_NAMES[phase]}")
     panel.set_xlabel("nanoseconds a pixel")

@@ -39,9 +39,9 @@ from peer_lossc import Lossc, cargo_build
 ROOT = Path(__file__).resolve().parent.parent
 SCHEDULES = ("linear", "log")
 PHASES = ("forward", "forward_backward")
-# Rounds for an image of 1440x960; larger ones get fewer, but not fewer than 7.
+# Rounds for an image of 1440x960; larger ones get fewer, but not fewer than 5.
 ROUNDS = 21
-FEWEST_ROUNDS = 7
+FEWEST_ROUNDS = 5
 # Sizes of `lossc bench`: what a call costs, and how cost grows.
 OWN_SIZES = (1 << 10, 1 << 20, 1 << 24)
 

@@ -94,18 +94,21 @@ impl Bench {
         let target = Target::host().map_err(lossc::Error::from)?;
         let (sizes, threads) = (distinct(&self.pixels), self.threads());
         let machine = Machine::measure(&target, &threads)?;
-        let candidates = self.candidates(&target, &threads)?;
-        let progress = progress(&sizes, candidates.len())?;
+        let losses = self.losses()?;
+        let progress = progress(&sizes, losses.len() * threads.len())?;
+        let mut images: Vec<_> = sizes.into_iter().map(Pixels::of).collect();
         let mut rows = vec![];
-        for count in sizes {
-            let mut pixels = Pixels::of(count);
-            for candidate in &candidates {
-                progress.set_message(format!("{} {count}", candidate.name()));
-                rows.extend(candidate.measure(&mut pixels, &progress)?);
+        for loss in &losses {
+            for &threads in &threads {
+                // One at a time: each keeps the memory that its largest call took.
+                let candidate = Candidate::new(loss, &target, threads)?;
+                for pixels in &mut images {
+                    progress.set_message(format!("{} {}", candidate.name(), pixels.len()));
+                    rows.extend(candidate.measure(pixels, &progress)?);
+                }
             }
         }
         progress.finish_and_clear();
-        rows.sort_by_key(|row| candidates.iter().position(|candidate| candidate.is_of(row)));
         let report = Report { rows, machine };
         if self.json { print_json(&report) } else { print(&table::table(&report)) }
     }
@@ -139,16 +142,6 @@ impl Bench {
             }
         }
         Ok(all)
-    }
-
-    fn candidates(&self, target: &Target, threads: &[u16]) -> Result<Vec<Candidate>, Failure> {
-        let mut candidates = vec![];
-        for loss in self.losses()? {
-            for &threads in threads {
-                candidates.push(Candidate::new(&loss, target, threads)?);
-            }
-        }
-        Ok(candidates)
     }
 }
 
@@ -187,10 +180,6 @@ impl Candidate {
             .cloned()
             .collect::<Vec<_>>()
             .join(" ")
-    }
-
-    fn is_of(&self, row: &Row) -> bool {
-        (&self.loss, &self.schedule, self.threads) == (&row.loss, &row.schedule, row.threads)
     }
 
     /// All plans in all phases on images of one size.
