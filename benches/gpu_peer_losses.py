@@ -21,23 +21,19 @@ class Peer:
         self.forward, self.forward_backward = forward, forward_backward
 
 
-def drop_probability(logits, schedule):
-    if schedule == "linear":
-        return torch.sigmoid(-logits)
-    return 1 - softplus(logits) * LOG10_E
-
-
 def eager_function(schedule):
     """Loss of a batch of images, each with its own class weights."""
 
     def random_drop(logits, labels):
+        entropy = softplus(logits)
         with torch.no_grad():
             positive = labels == 1
-            kept = ~positive & (torch.rand_like(logits) >= drop_probability(logits, schedule))
+            drop = torch.sigmoid(-logits) if schedule == "linear" else 1 - entropy * LOG10_E
+            kept = ~positive & (torch.rand_like(logits) >= drop)
             positives, negatives = (it.sum((-2, -1), keepdim=True) for it in (positive, kept))
             total = (positives + negatives).clamp(min=1)
             weight = torch.where(positive, negatives / total, kept * (positives / total))
-        return binary_cross_entropy_with_logits(logits, positive.float(), weight, reduction="sum")
+        return (weight * (entropy - logits * positive)).sum()
 
     return random_drop
 
@@ -100,7 +96,7 @@ def check(peer, logits, labels):
 
 def check_drops(peer, x, positive, kept):
     """By ranges of logits, so that no two errors make up for each other."""
-    probability = drop_probability(x, peer.schedule).clamp(0, 1)
+    probability = torch.sigmoid(-x) if peer.schedule == "linear" else (1 - softplus(x) * LOG10_E).clamp(0, 1)
     for low, high in ((-100, -6), (-6, -4), (-4, -2), (-2, 100)):
         inside = ~positive & (x >= low) & (x < high)
         expected = (1 - probability)[inside].sum()

@@ -61,7 +61,7 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bundles", type=Path, default=HERE / "losses")
-    parser.add_argument("--library", type=Path, default=HERE / "libcuda_c_interface.so")
+    parser.add_argument("--library", type=Path, default=HERE / "libc_interface.so")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
@@ -107,13 +107,13 @@ class Lossc:
             ("lossc_cuda_load", pointer, [ctypes.c_char_p, size]),
             ("lossc_cuda_forward", ctypes.c_bool, call),
             ("lossc_cuda_forward_backward", ctypes.c_bool, [*call, address]),
-            ("lossc_cuda_error", ctypes.c_char_p, []),
+            ("lossc_error", ctypes.c_char_p, []),
         ):
             function = getattr(self.library, name)
             function.restype, function.argtypes = result, arguments
         self.handle = self.library.lossc_cuda_load(str(bundle).encode(), torch.cuda.current_device())
         if not self.handle:
-            raise RuntimeError(self.library.lossc_cuda_error().decode())
+            raise RuntimeError(self.library.lossc_error().decode())
 
     def peer(self, schedule, logits, labels):
         gradient, result = torch.empty_like(logits), ctypes.c_uint64()
@@ -123,7 +123,7 @@ class Lossc:
         def call(function, *more):
             stream = torch.cuda.current_stream().cuda_stream
             if not function(self.handle, pixels, shape, len(shape), 1, stream, ctypes.byref(result), *more):
-                raise RuntimeError(self.library.lossc_cuda_error().decode())
+                raise RuntimeError(self.library.lossc_error().decode())
             return DeviceScalar(result.value)
 
         return losses.Peer(

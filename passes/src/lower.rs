@@ -14,6 +14,7 @@
 //! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
 //! | (the runtime) | `kernel_K`, its last blocks | the cells from the partials |
 //! | `finish_K(frame)` | `finish_K` and `kernel_K`, one thread | the reductions over groups, and the results |
+//! | (the runtime) | `both_K` | forward and backward at once, where pixels fit on the chip |
 
 mod call;
 mod chunk;
@@ -72,6 +73,15 @@ pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError>
 pub fn temporary_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
     let bytes = |holds| host::chunk_bytes(holds, target.vector_lanes());
     schedule.temporaries().into_iter().map(bytes).collect()
+}
+
+/// The bytes of shared memory that a tile takes in the kernel that is forward and
+/// backward at once; none if `target` has no such kernel for the schedule.
+pub fn tile_bytes(schedule: &Schedule, target: &Target) -> Option<usize> {
+    match target {
+        Target::Cpu(_) => None,
+        Target::Nvidia(_) => gpu::tile_bytes(schedule),
+    }
 }
 
 /// The value of `node` from those of its operands, if it reads nothing else.

@@ -6,7 +6,7 @@
 //!   losses/           every loss, schedule and type of logits, for processors and GPUs
 //!     golden.json     what they give on a processor, bit for bit
 //!   gpu_peers.py      the comparison with PyTorch, Triton and CUDA, and what it imports
-//!   libcuda_c_interface.so
+//!   libc_interface.so
 //! ```
 
 use std::env;
@@ -31,7 +31,7 @@ const TARGETS: [&str; 3] = ["cpu", "sm_80", "sm_90"];
 const TYPES: [&str; 3] = ["f32", "f16", "bf16"];
 
 /// Built files, and files of the repository, that are packed as they are.
-const BUILT: [&str; 2] = ["gpu-check", "examples/libcuda_c_interface.so"];
+const BUILT: [&str; 2] = ["gpu-check", "examples/libc_interface.so"];
 const SCRIPTS: [&str; 4] = ["gpu_peers.py", "gpu_peer_losses.py", "gpu_peer_triton.py", "gpu_peer_cuda.py"];
 
 /// Builds, compiles every loss, and checks the result on this machine's processor.
@@ -40,7 +40,7 @@ pub fn pack(toolchain: &Toolchain) -> Result<(), String> {
         Step::cargo("compiler", ["build", "--package", "lossc", "--bin", "lossc"]),
         Step::cargo("program", ["build", "--release", "--package", "gpu-check"]),
         Step::cargo("library", ["build", "--release", "--package", "lossc-runtime"])
-            .arguments(["--example", "cuda_c_interface"]),
+            .arguments(["--example", "c_interface"]),
     ];
     steps::run_all(&steps, toolchain)?;
     let folder = workspace().join("gpu-bundle");

@@ -162,7 +162,8 @@ fn a_faulty_device_is_found() {
         ("flaky", "determinism"),
         ("off by one bit", "golden bits"),
     ] {
-        let output = folder.run_on_stand_in(fault, &["--no-timings"]);
+        let option = if check == "golden bits" { "--only-golden" } else { "--no-timings" };
+        let output = folder.run_on_stand_in(fault, &[option]);
         assert_eq!(output.status.code(), Some(1), "{fault}: {}", text(&output));
         assert_line(&output, &format!("FAILED  {check:<20}variance f32,u8: "));
     }

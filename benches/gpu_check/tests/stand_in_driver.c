@@ -13,6 +13,7 @@
 #define cuMemsetD8Async plain_fill_bytes
 #define cuMemsetD32Async plain_fill_words
 #define cuLaunchKernel plain_launch
+#define cuLaunchCooperativeKernel plain_launch_cooperative
 #define cuStreamSynchronize plain_synchronize
 #define cuGetErrorName plain_error_name
 #include "cuda/tests/stand_in_driver.c"
@@ -25,6 +26,7 @@
 #undef cuMemsetD8Async
 #undef cuMemsetD32Async
 #undef cuLaunchKernel
+#undef cuLaunchCooperativeKernel
 #undef cuStreamSynchronize
 #undef cuGetErrorName
 
@@ -36,12 +38,12 @@ static int has_fault(const char *name) {
 }
 
 // ---- noted work ----
-typedef enum { COPY, DOWNLOAD, FILL_BYTES, FILL_WORDS, LAUNCH, FREE } kind_t;
+typedef enum { COPY, DOWNLOAD, FILL_BYTES, FILL_WORDS, LAUNCH, COOPERATIVE, FREE } kind_t;
 typedef struct {
   kind_t kind;
   pointer_t to, from;
   size_t length;
-  unsigned value, blocks, threads;
+  unsigned value, blocks, threads, shared;
   void *kernel;
   uint64_t parameters[PIXELS + 3];
 } work_t;
@@ -64,6 +66,8 @@ static result_t do_work(work_t *work) {
     case FILL_BYTES: return plain_fill_bytes(work->to, work->value, work->length, 0);
     case FILL_WORDS: return plain_fill_words(work->to, work->value, work->length, 0);
     case LAUNCH: return plain_launch(work->kernel, work->blocks, 1, 1, work->threads, 1, 1, 0, 0, parameters, 0);
+    case COOPERATIVE:
+      return plain_launch_cooperative(work->kernel, work->blocks, 1, 1, work->threads, 1, 1, work->shared, 0, parameters);
     case FREE: return plain_free(work->to);
   }
   return UNKNOWN;
@@ -71,7 +75,7 @@ static result_t do_work(work_t *work) {
 
 static result_t queue(void *stream, work_t work) {
   list_t *list = list_of(stream);
-  if (list == &busy && has_fault("no order") && work.kind == LAUNCH) list = 0;
+  if (list == &busy && has_fault("no order") && (work.kind == LAUNCH || work.kind == COOPERATIVE)) list = 0;
   if (!list) return do_work(&work);
   list->items = realloc(list->items, (list->count + 1) * sizeof work);
   list->items[list->count++] = work;
@@ -100,6 +104,13 @@ result_t cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsign
   work_t work = {.kind = LAUNCH, .kernel = kernel, .blocks = x, .threads = tx};
   int is_finish = kernel == queue_finish_0 || kernel == queue_finish_1 || kernel == queue_finish_2;
   for (int i = 0; i < (is_finish ? PIXELS : PIXELS + 3); i++) work.parameters[i] = *(uint64_t *)parameters[i];
+  return queue(stream, work);
+}
+result_t cuLaunchCooperativeKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty,
+                                   unsigned tz, unsigned shared, void *stream, void **parameters) {
+  check(y == 1 && z == 1 && ty == 1 && tz == 1, "cooperative launch");
+  work_t work = {.kind = COOPERATIVE, .kernel = kernel, .blocks = x, .threads = tx, .shared = shared};
+  for (int i = 0; i < PIXELS + 3; i++) work.parameters[i] = *(uint64_t *)parameters[i];
   return queue(stream, work);
 }
 result_t cuLaunchHostFunc(void *stream, void (*function)(void *), void *argument) {

@@ -1,44 +1,30 @@
-//! A compiled loss on the caller's device tensors and stream, for other languages: C
-//! functions around a bundle. The library that comes out links no LLVM.
-//! `benches/gpu_peers.py` calls it.
-//!
-//! ```sh
-//! lossc compile random-drop --target sm_90 --emit bundle -o loss.lossc
-//! cargo build --release -p lossc-runtime --example cuda_c_interface
-//! ```
+//! The same on the caller's device tensors and stream: calls queue their work and
+//! return without waiting for it. `benches/gpu_peers.py` calls it.
 //!
 //! ```c
-//! struct loss;
-//! struct loss *lossc_cuda_load(const char *path, size_t device);
-//! bool lossc_cuda_forward(struct loss *, const uint64_t *pixels, const size_t *shape,
+//! struct cuda_loss;
+//! struct cuda_loss *lossc_cuda_load(const char *path, size_t device);
+//! bool lossc_cuda_forward(struct cuda_loss *, const uint64_t *pixels, const size_t *shape,
 //!                         size_t dimensions, uint64_t seed, size_t stream,
 //!                         uint64_t *result);
-//! bool lossc_cuda_forward_backward(struct loss *, const uint64_t *pixels,
+//! bool lossc_cuda_forward_backward(struct cuda_loss *, const uint64_t *pixels,
 //!                                  const size_t *shape, size_t dimensions,
 //!                                  uint64_t seed, size_t stream, uint64_t *result,
 //!                                  uint64_t gradient);
-//! const char *lossc_cuda_error(void);
-//! void lossc_cuda_free(struct loss *);
+//! void lossc_cuda_free(struct cuda_loss *);
 //! ```
-//!
-//! A null pointer or `false` is a failure, and `lossc_cuda_error` says which. Calls
-//! queue their work and return without waiting for it.
 
-use std::cell::RefCell;
 use std::error::Error;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, c_char};
 use std::path::Path;
 
 use lossc_runtime::cuda::{CudaExecutor, DeviceCall, DeviceResiduals, DeviceTensor};
 use lossc_runtime::{Balance, Bundle, CudaDevice, Executor as _, Random};
 
-thread_local! {
-    /// Why the last call of this thread that failed did so.
-    static ERROR: RefCell<CString> = RefCell::default();
-}
+use super::kept;
 
-/// A loss that is ready to run. One thread at a time may use it.
-pub struct Loss {
+/// A loss that is ready to run on a device. One thread at a time may use it.
+pub struct CudaLoss {
     /// Of the last call; the address that it gave points into them.
     residuals: Option<DeviceResiduals>,
     executor: CudaExecutor,
@@ -62,7 +48,7 @@ struct Arguments<'a> {
 /// `path` is a string that ends in 0. The file's code runs on the device: it must come
 /// from a source that the caller would run a program of.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lossc_cuda_load(path: *const c_char, device: usize) -> *mut Loss {
+pub unsafe extern "C" fn lossc_cuda_load(path: *const c_char, device: usize) -> *mut CudaLoss {
     // SAFETY: the caller says so.
     let path = unsafe { CStr::from_ptr(path) };
     // SAFETY: the caller vouches for the file.
@@ -72,12 +58,12 @@ pub unsafe extern "C" fn lossc_cuda_load(path: *const c_char, device: usize) -> 
 
 /// # Safety
 /// The caller vouches for the code in the file.
-unsafe fn load(path: &CStr, device: usize) -> Result<Loss, Box<dyn Error>> {
+unsafe fn load(path: &CStr, device: usize) -> Result<CudaLoss, Box<dyn Error>> {
     let bundle = Bundle::read(Path::new(path.to_str()?))?;
     let device = CudaDevice::open(device)?;
     // SAFETY: the caller vouches for the code.
     let executor = unsafe { bundle.cuda_executor(&device) }?;
-    Ok(Loss { residuals: None, executor, device })
+    Ok(CudaLoss { residuals: None, executor, device })
 }
 
 /// Queues the forward direction. `result` gets the device address where the loss will
@@ -91,7 +77,7 @@ unsafe fn load(path: &CStr, device: usize) -> Result<Loss, Box<dyn Error>> {
 /// the loss is freed. `result` is writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lossc_cuda_forward(
-    loss: *mut Loss,
+    loss: *mut CudaLoss,
     pixels: *const u64,
     shape: *const usize,
     dimensions: usize,
@@ -111,7 +97,7 @@ pub unsafe extern "C" fn lossc_cuda_forward(
 /// nothing else is an input, and which nobody else uses until the work is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lossc_cuda_forward_backward(
-    loss: *mut Loss,
+    loss: *mut CudaLoss,
     pixels: *const u64,
     shape: *const usize,
     dimensions: usize,
@@ -127,7 +113,7 @@ pub unsafe extern "C" fn lossc_cuda_forward_backward(
 /// # Safety
 /// As for [`lossc_cuda_forward_backward`].
 unsafe fn run(
-    loss: *mut Loss,
+    loss: *mut CudaLoss,
     pixels: *const u64,
     (shape, dimensions): (*const usize, usize),
     gradient: Option<u64>,
@@ -147,7 +133,7 @@ unsafe fn run(
     kept(|| unsafe { loss.queue(&arguments) }).map(|address| *result = address).is_some()
 }
 
-impl Loss {
+impl CudaLoss {
     /// Queues a call and gives the device address of its loss.
     ///
     /// # Safety
@@ -175,30 +161,14 @@ impl Loss {
     }
 }
 
-/// Why the last call of this thread that failed did so; valid until the next one fails.
-#[unsafe(no_mangle)]
-pub extern "C" fn lossc_cuda_error() -> *const c_char {
-    ERROR.with_borrow(|error| error.as_ptr())
-}
-
 /// Waits for a loss's last call and lets go of it.
 ///
 /// # Safety
 /// `loss` is null or comes from [`lossc_cuda_load`], and is not used again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lossc_cuda_free(loss: *mut Loss) {
+pub unsafe extern "C" fn lossc_cuda_free(loss: *mut CudaLoss) {
     if !loss.is_null() {
         // SAFETY: the caller says that it is one of `lossc_cuda_load`'s boxes.
         drop(unsafe { Box::from_raw(loss) });
     }
-}
-
-/// What `run` gives, or else its error kept for [`lossc_cuda_error`].
-fn kept<T>(run: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Option<T> {
-    let keep = |error: Box<dyn Error>| {
-        // A C string holds no 0.
-        let text = error.to_string().replace('\0', " ");
-        ERROR.set(CString::new(text).unwrap_or_default());
-    };
-    run().map_err(keep).ok()
 }

@@ -10,6 +10,7 @@ fn manifest() -> Manifest {
         scalar_slots: 2,
         cells: 2,
         temporaries: vec![],
+        tile_bytes: None,
         kernels: vec![
             KernelManifest {
                 reductions: vec![reduction(1, ReductionKind::Sum), reduction(0, ReductionKind::Count)],
