@@ -14,7 +14,8 @@
 //!
 //! For each it prints the kernels launched, the bytes moved and the median time of
 //! a loss with its gradient, and it draws the times. It runs on the GPU where there
-//! is one, else on the processor.
+//! is one, else on the processor; on a GPU the times have the copies from and to this
+//! machine's memory in them, and the first way is left out.
 
 mod measure;
 mod plot;

@@ -43,17 +43,32 @@ use crate::schedule::Schedule;
 use emit::{Emitter, Value};
 use machine::MlirMachine;
 
-/// An op that cannot be lowered where it stands.
+/// What has no code on a target.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("loss.{mnemonic} has no lowering at {place} level")]
-pub struct LowerError {
-    mnemonic: &'static str,
-    place: String,
+pub enum LowerError {
+    /// An op where it stands.
+    #[error("loss.{mnemonic} has no lowering at {place} level")]
+    Op {
+        /// The op.
+        mnemonic: &'static str,
+        /// The level it was met at.
+        place: String,
+    },
+    /// A pixel value kept from kernel to kernel on a GPU.
+    #[error("a GPU's kernels cannot keep loss.{mnemonic} for one another: fuse them")]
+    Kept {
+        /// The op whose value it is.
+        mnemonic: &'static str,
+    },
 }
 
 impl LowerError {
     fn new(node: &Node) -> Self {
-        Self { mnemonic: node.op.mnemonic(), place: node.ty.level.to_string() }
+        Self::Op { mnemonic: node.op.mnemonic(), place: node.ty.level.to_string() }
+    }
+
+    fn kept(node: &Node) -> Self {
+        Self::Kept { mnemonic: node.op.mnemonic() }
     }
 }
 
@@ -65,7 +80,11 @@ impl LowerError {
 pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError> {
     match target {
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
-        Target::Nvidia(_) => gpu::module(schedule),
+        Target::Nvidia(_) => match schedule.stored.first() {
+            // A GPU's kernels compute again; keeping has no code there.
+            Some(stored) => Err(LowerError::kept(schedule.program.node(stored.value))),
+            None => gpu::module(schedule),
+        },
     }
 }
 

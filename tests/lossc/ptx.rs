@@ -8,7 +8,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::data::program;
-use crate::targets::{library_losses, ptx};
+use crate::targets::{library_losses, ptx, ptx_with};
+use lossc_passes::specialise;
 use text::opcode;
 
 /// What kernels are checked for.
@@ -48,17 +49,26 @@ fn every_loss_assembles_without_spills() {
     };
     for target in TARGETS {
         for loss in library_losses() {
-            let name = format!("{}-{target}", program(&loss).name());
-            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.ptx"));
-            std::fs::write(&file, ptx(&loss, target)).expect("writable");
-            let mut command = Command::new(ptxas);
-            command.args(["-v", "--warn-on-spills", "-arch", target, "-o", "/dev/null"]).arg(&file);
-            let output = command.output().expect("ptxas runs");
-            let report = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{name}: {report}");
-            check_report(&name, &report);
+            // As the text has it, and with the counts of invalid input that users get.
+            for checks in [false, true] {
+                let name = format!("{}-{checks}-{target}", program(&loss).name());
+                let options = specialise::Options { checks, ..Default::default() };
+                check_report(&name, &assemble(ptxas, target, &name, &ptx_with(&loss, target, &options)));
+            }
         }
     }
+}
+
+/// What `ptxas -v` says of a text.
+fn assemble(ptxas: &Path, target: &str, name: &str, text: &str) -> String {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.ptx"));
+    std::fs::write(&file, text).expect("writable");
+    let mut command = Command::new(ptxas);
+    command.args(["-v", "--warn-on-spills", "-arch", target, "-o", "/dev/null"]).arg(&file);
+    let output = command.output().expect("ptxas runs");
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name}: {report}");
+    report
 }
 
 /// The registers a thread may have so that an SM, which has 65,536, holds three blocks

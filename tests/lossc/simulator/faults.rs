@@ -46,7 +46,7 @@ impl Subject {
         let expected = if function == FORWARD { forward } else { both };
         let manifest = Arc::new(self.both.manifest.clone());
         let zeros = Residuals::new(&manifest, &call).expect("the arguments fit");
-        let code = Code::new(ir).unwrap_or_else(|error| panic!("{error}\n{ir}"));
+        let code = Code::new(&alone(ir, function)).unwrap_or_else(|error| panic!("{error}\n{ir}"));
         let loss = lossc_simulator::Loss { code: &code, manifest: &manifest };
         let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &zeros, upstream: None };
         Order::ALL.into_iter().find_map(|order| {
@@ -72,6 +72,21 @@ const BOTH: &str = "both_0";
 
 /// Blocks that [`BOTH`] runs on: fewer than there are tiles.
 const BLOCKS: usize = 3;
+
+/// The text without the bodies of all functions but one, which nobody calls.
+fn alone(ir: &str, function: &str) -> String {
+    let head = format!("@{function}(");
+    let mut is_kept = true;
+    let mut lines = vec![];
+    for line in ir.lines() {
+        is_kept = if line.starts_with("define") { line.contains(&head) } else { is_kept };
+        if is_kept {
+            lines.push(line);
+        }
+        is_kept |= line == "}";
+    }
+    lines.join("\n")
+}
 
 /// The numbers of the lines of a function that contain `text`.
 fn lines_with(ir: &str, function: &str, text: &str) -> Vec<usize> {
