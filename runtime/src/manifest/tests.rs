@@ -56,7 +56,7 @@ fn what_does_not_fit_is_named() {
 #[test]
 fn kernels_and_cells_must_match() {
     let error = broken(|m| {
-        [&mut m.forward, &mut m.backward, &mut m.forward_backward].into_iter().for_each(Vec::clear)
+        [&mut m.forward, &mut m.backward, &mut m.forward_backward].into_iter().for_each(Vec::clear);
     });
     assert_eq!(error, "there is no kernel to run");
     let error = broken(|m| m.backward = vec![2]);
