@@ -53,7 +53,7 @@ pub struct Phase {
     pub nodes: usize,
     /// Rounds of all rules.
     pub iterations: usize,
-    /// The limit that was hit, if any.
+    /// The limit that kept the rules from coming to an end, if any: `16 rounds`.
     pub limit: Option<String>,
 }
 
@@ -89,7 +89,7 @@ pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
         name,
         nodes: it.nodes,
         iterations: it.iterations,
-        limit: it.limit.clone(),
+        limit: it.limit.map(|limit| limit.to_string()),
     };
     let mut rules = applied("stabilise", stabilise::RULES, &stable.rules);
     rules.extend(applied("saturate", &saturate::rules::all(), &optimised.rules));
@@ -168,6 +168,12 @@ fn write_phase(phase: &Phase, rules: &[&AppliedRule], formatter: &mut fmt::Forma
         .as_ref()
         .map_or("came to an end".to_owned(), |limit| format!("stopped at the limit of {limit}"));
     writeln!(formatter, "\n{name}: {nodes} e-nodes in {iterations} rounds, {end}; the rules of the proof:")?;
+    if limit.is_some() {
+        writeln!(
+            formatter,
+            "  (the result is the cheapest equal program so far; there may be a cheaper one)"
+        )?;
+    }
     for rule in rules {
         writeln!(formatter, "  {:<24} [{}]", rule.name, rule.class)?;
         writeln!(formatter, "      {}", squeeze(rule.left))?;

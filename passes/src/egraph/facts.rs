@@ -59,7 +59,8 @@ impl Range {
 /// What is known of an e-class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facts {
-    /// Its level; none for a constant, which fits any.
+    /// Its level; none if it is made of constants alone, or equal to such a value,
+    /// and fits any.
     pub level: Option<Level>,
     /// Its element type.
     pub element: Element,
@@ -197,7 +198,8 @@ impl Analysis<LossNode> for FactsAnalysis {
 
     fn merge(&mut self, known: &mut Facts, other: Facts) -> DidMerge {
         let before = *known;
-        merge_option(&mut known.level, other.level, egg::merge_max);
+        // What equals a value of any level fits any level itself.
+        known.level = known.level.and(other.level);
         merge_option(&mut known.constant, other.constant, |_, _| DidMerge(false, false));
         known.range = known.range.intersect(other.range);
         DidMerge(*known != before, *known != other)

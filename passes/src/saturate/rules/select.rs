@@ -7,6 +7,8 @@ use crate::egraph::{Rule, exact};
 pub const RULES: &[Rule] = &[
     exact("select-same",          "(select ?m ?a ?a)",                                  "?a"),
     exact("select-not",           "(select (not ?m) ?a ?b)",                            "(select ?m ?b ?a)"),
+    // In the other branch the mask does not hold.
+    exact("select-known-not",     "(select ?m ?a (select ?m ?b ?c))",                   "(select ?m ?a ?c)"),
     exact("not-not",              "(not (not ?m))",                                     "?m"),
     exact("and-same",             "(and ?m ?m)",                                        "?m"),
     exact("and-absorb",           "(and ?m (and ?m ?k))",                               "(and ?m ?k)"),
