@@ -18,12 +18,12 @@ fn stages(criterion: &mut Criterion) {
     let (file, source) = library::find("random-drop").expect("in the library");
     let loss = Loss::library("random-drop").expect("in the library");
     let target = Target::host().expect("a supported processor");
-    let program = loss.program();
+    let program = loss.program().expect("it parses");
     let options = Default::default();
     let stable = stabilise(program, false).expect("stabilises").program;
     let gradient = differentiate(&stable).expect("differentiates");
     let optimised = optimise(program, &options, &target, false).expect("optimises").program;
-    let scheduled = schedule(&optimised);
+    let scheduled = schedule(&optimised, Default::default());
 
     let mut group = criterion.benchmark_group("random-drop");
     group.sample_size(20);
@@ -31,7 +31,7 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("stabilise", |bench| bench.iter(|| stabilise(program, false)));
     group.bench_function("differentiate", |bench| bench.iter(|| differentiate(&stable)));
     group.bench_function("saturate", |bench| bench.iter(|| saturate(&gradient, PriceList::Host, false)));
-    group.bench_function("schedule", |bench| bench.iter(|| schedule(&optimised)));
+    group.bench_function("schedule", |bench| bench.iter(|| schedule(&optimised, Default::default())));
     group.bench_function("lower", |bench| bench.iter(|| lower(&scheduled, &target)));
     group.bench_function("all passes to object code", |bench| {
         bench.iter(|| compile(program, &options, &target));

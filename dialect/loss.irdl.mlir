@@ -114,6 +114,16 @@ irdl.dialect @loss {
     irdl.results(result: %3)
   }
 
+  // the greater of operand and 0; NaN if it is NaN, with derivative 1 at 0
+  irdl.operation @positive_part {
+    %0 = irdl.is tensor<f32>
+    %1 = irdl.is tensor<?xf32>
+    %2 = irdl.is tensor<?x?xf32>
+    %3 = irdl.any_of(%0, %1, %2)
+    irdl.operands(operand: %3)
+    irdl.results(result: %3)
+  }
+
   // weight * value, where a weight of 0 gives 0 also of an infinite value; NaN stays NaN
   irdl.operation @weight {
     %0 = irdl.is tensor<f32>
@@ -144,6 +154,16 @@ irdl.dialect @loss {
     irdl.results(result: %3)
   }
 
+  // e to the operand, for an operand of 0 or below
+  irdl.operation @exp_nonpositive {
+    %0 = irdl.is tensor<f32>
+    %1 = irdl.is tensor<?xf32>
+    %2 = irdl.is tensor<?x?xf32>
+    %3 = irdl.any_of(%0, %1, %2)
+    irdl.operands(operand: %3)
+    irdl.results(result: %3)
+  }
+
   // e to the operand, minus 1, exact near 0
   irdl.operation @expm1 {
     %0 = irdl.is tensor<f32>
@@ -166,6 +186,16 @@ irdl.dialect @loss {
 
   // the natural logarithm of 1 + operand, exact near 0
   irdl.operation @log1p {
+    %0 = irdl.is tensor<f32>
+    %1 = irdl.is tensor<?xf32>
+    %2 = irdl.is tensor<?x?xf32>
+    %3 = irdl.any_of(%0, %1, %2)
+    irdl.operands(operand: %3)
+    irdl.results(result: %3)
+  }
+
+  // the natural logarithm of 1 + operand, for an operand from 0 to 1
+  irdl.operation @log1p_unit {
     %0 = irdl.is tensor<f32>
     %1 = irdl.is tensor<?xf32>
     %2 = irdl.is tensor<?x?xf32>

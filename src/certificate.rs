@@ -11,7 +11,7 @@ use crate::pipeline;
 
 /// The certificate of what compiling `loss` for `target` makes of it.
 pub fn certify(loss: &Loss, target: &Target) -> Result<Certificate, Error> {
-    let stages = pipeline::optimise(loss.program(), &Default::default(), target, true)?;
+    let stages = pipeline::optimise(loss.program()?, &Default::default(), target, true)?;
     Ok(Certificate::new(&stages.source, &stages.stable, &stages.gradient, &stages.optimised)?)
 }
 

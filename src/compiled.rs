@@ -1,19 +1,23 @@
 //! Compiled losses and their entry points.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lossc_passes::specialise::{INVALID_LABELS, NAN_LOGITS};
+use lossc_runtime::bundle::Code;
+use lossc_runtime::manifest::Manifest;
+use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{
-    Balance, Call, ElementType, Executor, GroupResult, GroupValues, Outcome, Random, Residuals, Tensor,
-    TensorView,
+    Balance, Bundle, Call, CudaDevice, ElementType, Executor, GroupResult, GroupValues, Outcome, Random,
+    Residuals, Tensor, TensorView, TensorViewMut,
 };
 
-use crate::compiler::Compiler;
+use crate::bundle::description;
+use crate::compiler::{self, Compiler};
+use crate::description::Description;
 use crate::error::Error;
 use crate::input::Input;
 use crate::loss::Loss;
-use crate::manifest::element_type;
 
 /// The key of a call's random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -67,25 +71,54 @@ pub struct Step {
 
 /// A compiled loss. It may be shared by threads; calls take turns.
 pub struct Compiled {
-    compiler: Compiler,
-    loss: Loss,
+    description: Description,
+    /// Numbers that differ from their defaults.
+    scalars: Vec<(String, f32)>,
     /// The code for each combination of the tensors' types.
     executors: Mutex<HashMap<Vec<ElementType>, Box<dyn Executor>>>,
+    /// The types of the first code.
+    elements: Vec<ElementType>,
+    /// What compiles for further types; those of a bundle are fixed.
+    origin: Option<(Compiler, Loss)>,
 }
 
 impl Compiled {
     pub(crate) fn new(compiler: Compiler, loss: Loss) -> Result<Self, Error> {
-        let declared =
-            loss.program().pixel_arguments().map(|(_, argument)| element_type(argument.ty.element));
-        let declared: Vec<_> = declared.collect();
-        let compiled = Self { compiler, loss, executors: Mutex::default() };
-        drop(compiled.executor(&declared)?);
-        Ok(compiled)
+        let (bundle, executor) = compiler.executor(&loss, compiler.elements())?;
+        let compiled = Self::with_executor_of(&bundle, executor)?;
+        let choice = compiled.description.choice.as_ref().map(|choice| choice.name.as_str());
+        Ok(Self { scalars: loss.numbers(choice), origin: Some((compiler, loss)), ..compiled })
     }
 
-    /// The loss.
-    pub fn loss(&self) -> &Loss {
-        &self.loss
+    /// The compiled loss in a bundle, for its own target: on `threads` or else the
+    /// caller's pool, or on this machine's first GPU.
+    ///
+    /// # Errors
+    /// If the bundle is for another machine, or not one that lossc wrote.
+    ///
+    /// # Safety
+    /// The bundle's code becomes part of this process: it must come from a source
+    /// that the caller would run a program of. See [`lossc_runtime::bundle`].
+    pub unsafe fn from_bundle(bundle: &Bundle, threads: Option<Arc<ThreadPool>>) -> Result<Self, Error> {
+        bundle.check_processor()?;
+        let device = match bundle.code {
+            Code::Native { .. } => None,
+            Code::Nvidia { .. } => Some(CudaDevice::open(0)?),
+        };
+        // SAFETY: the caller vouches for the code, and the processor was checked.
+        let executor = unsafe { compiler::executor(bundle, device.as_ref(), threads) }?;
+        Self::with_executor_of(bundle, executor)
+    }
+
+    fn with_executor_of(bundle: &Bundle, executor: Box<dyn Executor>) -> Result<Self, Error> {
+        let elements = elements(&bundle.manifest);
+        let executors = Mutex::new(HashMap::from([(elements.clone(), executor)]));
+        Ok(Self { description: description(bundle)?, scalars: vec![], executors, elements, origin: None })
+    }
+
+    /// What was compiled, with which options.
+    pub fn description(&self) -> &Description {
+        &self.description
     }
 
     /// The loss of `logits` against `labels`: tensors of one shape, (H, W),
@@ -123,14 +156,14 @@ impl Compiled {
 
     /// As [`Compiled::forward`], for a loss of any number of tensors.
     pub fn forward_of(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Forward, Error> {
-        let outcome = self
-            .with_executor(pixels, |it| it.forward(&call(pixels, options, &scalars(&self.loss, options))))?;
+        let outcome =
+            self.with_executor(pixels, |it| it.forward(&call(pixels, options, &self.scalars(options))))?;
         self.checked(outcome)
     }
 
     /// As [`Compiled::forward_backward`], for a loss of any number of tensors.
     pub fn forward_backward_of(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Step, Error> {
-        let scalars = scalars(&self.loss, options);
+        let scalars = self.scalars(options);
         let (outcome, gradients) =
             self.with_executor(pixels, |it| it.forward_backward(&call(pixels, options, &scalars)))?;
         let Forward { loss, groups, nan_logits, .. } = self.checked(outcome)?;
@@ -147,10 +180,38 @@ impl Compiled {
         Ok(only(self.with_executor(pixels, |it| it.backward(pixels, residuals, upstream))?))
     }
 
+    /// As [`Compiled::forward_backward_of`], with the gradient written over a tensor
+    /// of the logits' shape and type. A loop that uses one again saves the time that
+    /// fresh memory takes.
+    pub fn forward_backward_into(
+        &self,
+        pixels: &[TensorView<'_>],
+        options: &Options,
+        gradient: TensorViewMut<'_>,
+    ) -> Result<Forward, Error> {
+        let (scalars, mut gradients) = (self.scalars(options), [gradient]);
+        let outcome = self.with_executor(pixels, |it| {
+            it.forward_backward_into(&call(pixels, options, &scalars), &mut gradients)
+        })?;
+        self.checked(outcome)
+    }
+
+    /// As [`Compiled::backward_of`], with the gradient written over a tensor of the
+    /// logits' shape and type.
+    pub fn backward_into(
+        &self,
+        pixels: &[TensorView<'_>],
+        residuals: &Residuals,
+        upstream: f32,
+        gradient: TensorViewMut<'_>,
+    ) -> Result<(), Error> {
+        self.with_executor(pixels, |it| it.backward_into(pixels, residuals, upstream, &mut [gradient]))
+    }
+
     /// The sums of a forward call before anything is computed from them, for
     /// workers that add theirs up: see [`Residuals::merge`].
     pub fn forward_partials(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Residuals, Error> {
-        let scalars = scalars(&self.loss, options);
+        let scalars = self.scalars(options);
         self.with_executor(pixels, |it| it.forward_partials(&call(pixels, options, &scalars)))
     }
 
@@ -166,20 +227,31 @@ impl Compiled {
         run: impl FnOnce(&mut dyn Executor) -> Result<T, lossc_runtime::RuntimeError>,
     ) -> Result<T, Error> {
         let elements: Vec<_> = pixels.iter().map(TensorView::element_type).collect();
-        let mut executors = self.executor(&elements)?;
-        let executor = executors.get_mut(&elements);
-        Ok(run(&mut **executor.expect("compiled above"))?)
+        let mut executors = self.executors(&elements)?;
+        // Without one for these types, the first tells which type it expects.
+        let known = if executors.contains_key(&elements) { &elements } else { &self.elements };
+        let executor = executors.get_mut(known);
+        Ok(run(&mut **executor.expect("the first is always there"))?)
     }
 
-    /// All executors, the one for `elements` among them.
-    fn executor(&self, elements: &[ElementType]) -> Result<Executors<'_>, Error> {
+    /// All executors, the one for `elements` among them if it can be compiled.
+    fn executors(&self, elements: &[ElementType]) -> Result<Executors<'_>, Error> {
         // A call that panicked left nothing behind that the next one reads.
         let mut executors = self.executors.lock().unwrap_or_else(PoisonError::into_inner);
-        if !executors.contains_key(elements) {
-            let executor = self.compiler.executor(self.loss.program(), elements)?;
+        if let Some((compiler, loss)) = &self.origin
+            && !executors.contains_key(elements)
+            && elements.len() == self.elements.len()
+        {
+            let (_, executor) = compiler.executor(loss, Some(elements))?;
             executors.insert(elements.to_vec(), executor);
         }
         Ok(executors)
+    }
+
+    /// The numbers of a call: the loss's, and then the call's own.
+    fn scalars<'a>(&'a self, options: &'a Options) -> Vec<(&'a str, f32)> {
+        let set = self.scalars.iter().chain(&options.scalars);
+        set.map(|(name, value)| (name.as_str(), *value)).collect()
     }
 
     /// Takes the counts of invalid input out of the results.
@@ -188,8 +260,7 @@ impl Compiled {
         let invalid = take_count(&mut groups, INVALID_LABELS);
         let nan_logits = take_count(&mut groups, NAN_LOGITS);
         if invalid > 0 {
-            let ignored = self.compiler.options(&[]).ignore_index;
-            return Err(Error::InvalidLabels { count: invalid, ignored });
+            return Err(Error::InvalidLabels { count: invalid, ignored: self.description.ignore_index });
         }
         Ok(Forward { loss, groups, nan_logits, residuals })
     }
@@ -197,9 +268,8 @@ impl Compiled {
 
 type Executors<'a> = MutexGuard<'a, HashMap<Vec<ElementType>, Box<dyn Executor>>>;
 
-fn scalars<'a>(loss: &'a Loss, options: &'a Options) -> Vec<(&'a str, f32)> {
-    let set = loss.scalars().iter().chain(&options.scalars);
-    set.map(|(name, value)| (name.as_str(), *value)).collect()
+fn elements(manifest: &Manifest) -> Vec<ElementType> {
+    manifest.pixel_inputs.iter().map(|input| input.element).collect()
 }
 
 fn call<'a>(pixels: &'a [TensorView<'a>], options: &Options, scalars: &'a [(&'a str, f32)]) -> Call<'a> {

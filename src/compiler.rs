@@ -2,58 +2,69 @@
 
 use std::sync::Arc;
 
-use lossc_dialect::Program;
-use lossc_passes::codegen::{Artifact, Target};
+use lossc_passes::codegen::Target;
 use lossc_passes::specialise::{self, Reduction};
 use lossc_runtime::rayon::ThreadPool;
-use lossc_runtime::{
-    CpuExecutor, CudaDevice, CudaExecutor, CudaKernels, ElementType, Executor, NativeKernels,
-};
+use lossc_runtime::{Bundle, CudaDevice, ElementType, Executor};
+use tracing::warn;
 
+use crate::bundle::description;
+use crate::cache::Cache;
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::loss::Loss;
-use crate::manifest::{element, manifest};
-use crate::pipeline::{self, Code};
+use crate::manifest::element;
+use crate::pipeline::{self, Optimisation, Stage};
+use crate::request::Request;
 
 /// Compiles losses for a target.
 #[derive(Clone, Debug)]
 pub struct Compiler {
     target: Target,
-    options: specialise::Options,
+    options: pipeline::Options,
+    elements: Option<Vec<ElementType>>,
     threads: Option<Arc<ThreadPool>>,
+    cache: Cache,
 }
 
 impl Compiler {
-    /// A compiler for `target` that checks labels and reduces as the loss says.
+    /// A compiler for `target` that checks labels, reduces as the loss says, and
+    /// keeps what it compiled in [`Cache::from_environment`].
     pub fn new(target: Target) -> Self {
-        let options = specialise::Options { checks: true, ..specialise::Options::default() };
-        Self { target, options, threads: None }
+        let options = specialise::Options { checks: true, ..specialise::Options::default() }.into();
+        Self { target, options, elements: None, threads: None, cache: Cache::from_environment() }
     }
 
     /// Pixels with this label are as if they were not there.
     pub fn ignore_index(mut self, index: i64) -> Self {
-        self.options.ignore_index = Some(index);
+        self.options.specialise.ignore_index = Some(index);
         self
     }
 
     /// How the loss is reduced over the pixels.
     pub fn reduction(mut self, reduction: Reduction) -> Self {
-        self.options.reduction = reduction;
+        self.options.specialise.reduction = reduction;
         self
     }
 
     /// Each pixel's share in a sum is multiplied by a weight: an f32 tensor that
     /// follows the labels.
     pub fn weight_map(mut self, weight_map: bool) -> Self {
-        self.options.weight_map = weight_map;
+        self.options.specialise.weight_map = weight_map;
         self
     }
 
     /// Whether a label that is none makes a call an error, and NaN logits are
     /// counted. Both are counted in the passes that are made anyway.
     pub fn check_labels(mut self, check: bool) -> Self {
-        self.options.checks = check;
+        self.options.specialise.checks = check;
+        self
+    }
+
+    /// The tensors' types, in the order of the loss's arguments; without it those
+    /// that its text names.
+    pub fn element_types(mut self, elements: impl Into<Vec<ElementType>>) -> Self {
+        self.elements = Some(elements.into());
         self
     }
 
@@ -63,61 +74,116 @@ impl Compiler {
         self
     }
 
+    /// How far to go; all the way unless one wants to see what that is worth.
+    pub fn optimisation(mut self, optimisation: Optimisation) -> Self {
+        self.options.optimisation = optimisation;
+        self
+    }
+
+    /// Where compiled code is kept; [`Cache::off`] for nowhere.
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
+        self
+    }
+
     /// The target.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// What a loss is specialised to, for tensors of these types.
-    pub(crate) fn options(&self, elements: &[ElementType]) -> specialise::Options {
-        let storage = elements.iter().map(|&it| element(it)).collect();
-        specialise::Options { storage, ..self.options.clone() }
-    }
-
-    /// Compiles `loss` for the types that its text names. Tensors of other types
+    /// Compiles `loss`. Tensors of other types than [`Compiler::element_types`]
     /// are compiled for when a call first brings them.
     pub fn compile(&self, loss: &Loss) -> Result<Compiled, Error> {
         Compiled::new(self.clone(), loss.clone())
     }
 
-    /// Code for `program` and tensors of these types, ready to run.
-    pub(crate) fn executor(
-        &self,
-        program: &Program,
-        elements: &[ElementType],
-    ) -> Result<Box<dyn Executor>, Error> {
-        if let Target::Cpu(_) = self.target
-            && !self.target.runs_on_host_processor()
-        {
-            return Err(Error::ForeignTarget(self.target.to_string()));
+    /// Compiles `loss` into a bundle, which runs without a compiler. The loss's
+    /// numbers become the defaults of its calls.
+    pub fn bundle(&self, loss: &Loss) -> Result<Bundle, Error> {
+        let request = self.request(loss, self.elements.as_deref());
+        let kept = request.find();
+        let mut bundle = Arc::unwrap_or_clone(kept.map_or_else(|| request.compile(), Ok)?);
+        let choice = description(&bundle)?.choice;
+        for (name, value) in loss.numbers(choice.as_ref().map(|choice| choice.name.as_str())) {
+            let scalars = bundle.manifest.scalars.iter_mut();
+            scalars.filter(|scalar| scalar.name == name).for_each(|scalar| scalar.default = value);
         }
-        let device = match self.target {
-            Target::Nvidia(_) => Some(CudaDevice::open(0)?),
-            Target::Cpu(_) => None,
-        };
-        let code = pipeline::compile(program, &self.options(elements), &self.target)?;
-        let executor: Box<dyn Executor> = match device {
-            Some(device) => Box::new(cuda_executor(&device, code)?),
-            None => Box::new(self.cpu_executor(code)?),
-        };
-        Ok(executor)
+        Ok(bundle)
     }
 
-    fn cpu_executor(&self, code: Code) -> Result<CpuExecutor, Error> {
-        let Artifact::Object(object) = code.artifact else { unreachable!("a processor's code is an object") };
-        // SAFETY: lowering and manifest are made from one schedule, and the code is
-        // for a processor whose features this one has.
-        let kernels = unsafe { NativeKernels::from_object(&object, manifest(&code.schedule)) }?;
-        Ok(match &self.threads {
-            Some(pool) => CpuExecutor::with_pool(kernels, Arc::clone(pool)),
-            None => CpuExecutor::new(kernels),
-        })
+    /// The text of `stage` on the way to [`Compiler::compile`]'s code.
+    pub fn emit(&self, loss: &Loss, stage: Stage) -> Result<String, Error> {
+        pipeline::emit(loss.program()?, &self.options(self.elements.as_deref()), &self.target, stage)
+    }
+
+    /// The tensors' types that were set.
+    pub(crate) fn elements(&self) -> Option<&[ElementType]> {
+        self.elements.as_deref()
+    }
+
+    /// The threads that were set.
+    pub(crate) fn pool(&self) -> Option<Arc<ThreadPool>> {
+        self.threads.clone()
+    }
+
+    /// What is made of a loss for tensors of these types.
+    fn options(&self, elements: Option<&[ElementType]>) -> pipeline::Options {
+        let storage = elements.unwrap_or_default().iter().map(|&it| element(it)).collect();
+        let specialise = specialise::Options { storage, ..self.options.specialise.clone() };
+        pipeline::Options { specialise, ..self.options.clone() }
+    }
+
+    /// Code for `loss` and tensors of these types, or those of its text, ready to
+    /// run.
+    pub(crate) fn executor(
+        &self,
+        loss: &Loss,
+        elements: Option<&[ElementType]>,
+    ) -> Result<(Arc<Bundle>, Box<dyn Executor>), Error> {
+        let device = self.device()?;
+        // SAFETY: this build of lossc made the bundle, now or before, for a
+        // processor or device that is here: the cache's keys and the privacy of
+        // its directory see to that.
+        let load = |bundle: &Bundle| unsafe { executor(bundle, device.as_ref(), self.pool()) };
+        let request = self.request(loss, elements);
+        if let Some(bundle) = request.find() {
+            match load(&bundle) {
+                Ok(executor) => return Ok((bundle, executor)),
+                Err(error) => warn!("compiled code that was kept cannot be loaded: {error}; compiling anew"),
+            }
+        }
+        let bundle = request.compile()?;
+        let executor = load(&bundle)?;
+        Ok((bundle, executor))
+    }
+
+    fn request<'a>(&'a self, loss: &'a Loss, elements: Option<&[ElementType]>) -> Request<'a> {
+        Request::new(&self.cache, loss, self.options(elements), &self.target)
+    }
+
+    /// The device that the target's code runs on, where that is not the processor.
+    fn device(&self) -> Result<Option<CudaDevice>, Error> {
+        match self.target {
+            Target::Nvidia(_) => Ok(Some(CudaDevice::open(0)?)),
+            Target::Cpu(_) if self.target.runs_on_host_processor() => Ok(None),
+            Target::Cpu(_) => Err(Error::ForeignTarget(self.target.to_string())),
+        }
     }
 }
 
-fn cuda_executor(device: &CudaDevice, code: Code) -> Result<CudaExecutor, Error> {
-    let Artifact::Text(ptx) = code.artifact else { unreachable!("a GPU's code is PTX") };
-    // SAFETY: lowering and manifest are made from one schedule.
-    let kernels = unsafe { CudaKernels::from_ptx(device, &ptx, manifest(&code.schedule)) }?;
-    Ok(CudaExecutor::new(kernels)?)
+/// Loads a bundle's code onto `device`, or onto `pool` where there is none.
+///
+/// # Safety
+/// As for [`Bundle::cpu_executor`] and [`Bundle::cuda_executor`].
+pub(crate) unsafe fn executor(
+    bundle: &Bundle,
+    device: Option<&CudaDevice>,
+    pool: Option<Arc<ThreadPool>>,
+) -> Result<Box<dyn Executor>, Error> {
+    match device {
+        // SAFETY: the caller vouches for the code.
+        Some(device) => Ok(Box::new(unsafe { bundle.cuda_executor(device) }?)),
+        // SAFETY: the caller vouches for the code.
+        None => Ok(Box::new(unsafe { bundle.cpu_executor(pool) }?)),
+    }
 }

@@ -1,6 +1,7 @@
 //! What each stage made, as files: `LOSSC_DUMP=<dir>` on any program that uses
 //! lossc.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,12 @@ pub(crate) struct Dump {
 impl Dump {
     /// The dump that the environment asks for, under the loss's name.
     pub(crate) fn from_environment(loss: &str) -> Option<Self> {
-        let directory = std::env::var_os("LOSSC_DUMP").filter(|directory| !directory.is_empty())?;
-        Some(Self { directory: Path::new(&directory).join(loss), count: 0 })
+        Some(Self { directory: Path::new(&directory()?).join(loss), count: 0 })
+    }
+
+    /// Whether the environment asks for dumps: then every stage must be made.
+    pub(crate) fn is_asked_for() -> bool {
+        directory().is_some()
     }
 
     /// Writes the text of `stage`.
@@ -27,4 +32,8 @@ impl Dump {
         let written = fs::create_dir_all(&self.directory).and_then(|()| fs::write(&path, text));
         written.map_err(|error| Error::Dump { path, error })
     }
+}
+
+fn directory() -> Option<OsString> {
+    std::env::var_os("LOSSC_DUMP").filter(|directory| !directory.is_empty())
 }

@@ -10,6 +10,7 @@ use lossc_passes::differentiate::DifferentiateError;
 use lossc_passes::lower::LowerError;
 use lossc_passes::specialise::SpecialiseError;
 use lossc_runtime::RuntimeError;
+use lossc_runtime::bundle::{BundleError, BundleFileError};
 use lossc_runtime::cuda::CudaError;
 use lossc_runtime::tensor::TensorError;
 use miette::Diagnostic;
@@ -82,6 +83,12 @@ pub enum Error {
     /// A call does not fit the loss, or the device failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A bundle that does not run here.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A file that is no bundle.
+    #[error(transparent)]
+    BundleFile(#[from] BundleFileError),
     /// There is no NVIDIA driver or device.
     #[error(transparent)]
     Cuda(#[from] CudaError),
@@ -102,6 +109,9 @@ pub enum Error {
     /// A text is no certificate.
     #[error("not a certificate: {0}")]
     CertificateText(#[from] serde_json::Error),
+    /// A bundle that something else than lossc made.
+    #[error("the bundle's details are not those that lossc writes: {0}")]
+    Details(String),
     /// A stage's text could not be written.
     #[error("cannot write {path}: {error}")]
     Dump {

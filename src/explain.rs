@@ -80,7 +80,7 @@ pub struct Explanation {
 
 /// Explains what compiling `loss` for `target` does, without generating code.
 pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
-    let stages = pipeline::optimise(loss.program(), &Default::default(), target, true)?;
+    let stages = pipeline::optimise(loss.program()?, &Default::default(), target, true)?;
     let (stable, optimised) = (&stages.stable, &stages.optimised);
     let (forward, backward) = schedule::passes(&stages.gradient);
     let (forward_after, backward_after) = schedule::passes(&stages.program);
@@ -89,12 +89,12 @@ pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
         name,
         nodes: it.nodes,
         iterations: it.iterations,
-        limit: it.limit.map(|limit| limit.to_string()),
+        limit: it.limit.clone(),
     };
     let mut rules = applied("stabilise", stabilise::RULES, &stable.rules);
     rules.extend(applied("saturate", &saturate::rules::all(), &optimised.rules));
     Ok(Explanation {
-        loss: loss.program().name().into(),
+        loss: loss.program()?.name().into(),
         target: target.to_string(),
         passes: Passes {
             forward: change(forward, forward_after),
@@ -104,7 +104,8 @@ pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
         values: change(stages.gradient.len(), stages.program.len()),
         phases: vec![phase("stabilise", stable), phase("saturate", optimised)],
         rules,
-        schedule: schedule::schedule(&stages.program).to_string(),
+        schedule: schedule::schedule(&stages.program, pipeline::Options::default().schedule(target))
+            .to_string(),
     })
 }
 

@@ -22,29 +22,36 @@
 //! # }
 //! ```
 
+mod bundle;
+pub mod cache;
 pub mod certificate;
 mod compiled;
 mod compiler;
+mod description;
 mod dump;
 mod error;
 pub mod explain;
 mod input;
 mod loss;
 pub mod losses;
-mod manifest;
+pub mod manifest;
 pub mod pipeline;
+mod request;
 
+pub use cache::Cache;
 pub use compiled::{Compiled, Forward, Options, Seed, Step};
 pub use compiler::Compiler;
+pub use description::{ChosenValue, Description};
 pub use error::Error;
 pub use input::Input;
-pub use loss::Loss;
+pub use loss::{Loss, Selection};
+pub use pipeline::Optimisation;
 
 pub use lossc_dialect::{Builder, Program};
 pub use lossc_passes::codegen::Target;
 pub use lossc_passes::specialise::Reduction;
 pub use lossc_runtime::{
-    Balance, ElementType, GroupResult, GroupValues, Residuals, Tensor, TensorView, TensorViewMut,
+    Balance, Bundle, ElementType, GroupResult, GroupValues, Residuals, Tensor, TensorView, TensorViewMut,
 };
 
 /// The README's code is compiled and run as a documentation test.

@@ -1,106 +1,208 @@
 //! Losses before they are compiled.
 
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
 use lossc_dialect::text::{self, LossFile};
 use lossc_dialect::{Program, library};
+use tracing::debug;
 
+use crate::description::ChosenValue;
 use crate::error::Error;
 
-/// A loss: a program, chosen from a file or built in Rust, with values for its
-/// options.
+/// A loss: a text, or a program built in Rust, with values for its options.
+///
+/// Reading the text takes MLIR's parser. It is read when something first asks
+/// what is in it; compiling does so only where there is no code for it yet (see
+/// [`Cache`](crate::Cache)).
 #[derive(Clone, Debug)]
 pub struct Loss {
-    file: LossFile,
-    /// The value of the file's choice.
-    choice: Option<String>,
-    /// Numbers that differ from their defaults.
-    scalars: Vec<(String, f32)>,
+    text: Arc<Text>,
+    /// Values of options, in the order they were set.
+    settings: Vec<(String, String)>,
+}
+
+/// A text, and what it says once it is read.
+#[derive(Debug)]
+struct Text {
+    file: String,
+    source: Cow<'static, str>,
+    read: OnceLock<LossFile>,
+}
+
+/// What a loss's settings select of its text.
+#[derive(Clone, Debug)]
+pub struct Selection<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// The value of the choice that selects it, such as `log` of the choice
+    /// `schedule`, if the loss has a choice.
+    pub choice: Option<&'a str>,
+    /// The numbers that were set.
+    pub numbers: Vec<(String, f32)>,
 }
 
 impl Loss {
     /// The library loss with this name, e.g. `random-drop`.
+    ///
+    /// # Errors
+    /// If there is none.
     pub fn library(name: &str) -> Result<Self, Error> {
         let unknown = || {
             let known: Vec<_> = library::names().collect();
             Error::UnknownLoss { name: name.into(), known: known.join(", ") }
         };
         let (file, source) = library::find(name).ok_or_else(unknown)?;
-        Self::parse(file, source)
+        Ok(Self::new(file.into(), source.into()))
     }
 
     /// The loss in `source`, MLIR in the `loss` dialect. `name` is what errors
     /// call the text, such as its path.
+    ///
+    /// # Errors
+    /// If it is no loss.
     pub fn parse(name: &str, source: &str) -> Result<Self, Error> {
-        Ok(Self { file: text::parse(name, source)?, choice: None, scalars: vec![] })
+        let loss = Self::unread(name, source);
+        loss.file()?;
+        Ok(loss)
+    }
+
+    /// As [`Loss::parse`], but what is wrong with the text is the error of the
+    /// first call that reads it.
+    pub fn unread(name: &str, source: &str) -> Self {
+        Self::new(name.into(), source.to_owned().into())
     }
 
     /// The loss that `program` is; see [`lossc_dialect::Builder`].
     pub fn from_program(program: Program) -> Self {
         let name = program.name().replace('_', "-");
-        let file = LossFile { name, summary: None, choice: None, programs: vec![program] };
-        Self { file, choice: None, scalars: vec![] }
+        let source = text::print(&program).into();
+        let read = LossFile { name: name.clone(), summary: None, choice: None, programs: vec![program] };
+        Self { text: Arc::new(Text { file: name, source, read: read.into() }), settings: vec![] }
     }
 
-    /// The loss's name.
-    pub fn name(&self) -> &str {
-        &self.file.name
-    }
-
-    /// The file the loss comes from: its choice, its programs, its summary.
-    pub fn file(&self) -> &LossFile {
-        &self.file
-    }
-
-    /// The value of the loss's choice, such as `log` of the choice `schedule`.
-    pub fn choice(&self) -> Option<&str> {
-        let choice = self.file.choice.as_ref()?;
-        Some(self.choice.as_deref().unwrap_or(&choice.default))
-    }
-
-    /// The program that the choice selects.
-    pub fn program(&self) -> &Program {
-        // Parsing has made sure of the default, `with` of every other value.
-        self.file.program(self.choice.as_deref()).unwrap_or(&self.file.programs[0])
-    }
-
-    /// The numbers set by [`Loss::with`].
-    pub fn scalars(&self) -> &[(String, f32)] {
-        &self.scalars
+    fn new(file: String, source: Cow<'static, str>) -> Self {
+        Self { text: Arc::new(Text { file, source, read: OnceLock::new() }), settings: vec![] }
     }
 
     /// The loss with the option `name` set: its choice, or one of its numbers.
-    pub fn with(mut self, name: &str, value: &str) -> Result<Self, Error> {
-        if self.file.choice.as_ref().is_some_and(|choice| choice.name == name) {
-            let known: Vec<_> = self.file.choice_values().map(str::to_owned).collect();
-            if !known.iter().any(|it| it == value) {
-                return Err(self.wrong_value(name, value, &known.join(", ")));
-            }
-            self.choice = Some(value.into());
-            return Ok(self);
-        }
-        if !self.program().scalar_arguments().any(|(_, number)| number.name == name) {
-            return Err(self.unknown_option(name));
-        }
-        let number = value.parse().map_err(|_| self.wrong_value(name, value, "a number"))?;
-        self.scalars.push((name.into(), number));
-        Ok(self)
+    ///
+    /// # Errors
+    /// If the loss has no such option, or that value is none of its.
+    pub fn with(self, name: &str, value: &str) -> Result<Self, Error> {
+        let loss = self.set(name, value);
+        loss.selection()?;
+        Ok(loss)
     }
 
-    /// The names of all options.
-    pub fn option_names(&self) -> Vec<&str> {
-        let choice = self.file.choice.iter().map(|choice| choice.name.as_str());
-        choice.chain(self.program().scalar_arguments().map(|(_, number)| number.name.as_str())).collect()
+    /// As [`Loss::with`], but what is wrong with the option is the error of the
+    /// first call that reads the loss.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
     }
 
-    fn unknown_option(&self, name: &str) -> Error {
-        let known = match self.option_names().as_slice() {
+    /// What the text says: its choice, its programs, its summary.
+    ///
+    /// # Errors
+    /// If the text is no loss.
+    pub fn file(&self) -> Result<&LossFile, Error> {
+        let Text { file, source, read } = &*self.text;
+        if let Some(read) = read.get() {
+            return Ok(read);
+        }
+        debug!(file, "reading the loss's text");
+        let parsed = text::parse(file, source)?;
+        // Another thread's reading, if it came first, says the same.
+        Ok(read.get_or_init(|| parsed))
+    }
+
+    /// What the settings select.
+    ///
+    /// # Errors
+    /// If the text is no loss, or an option not one that it has.
+    pub fn selection(&self) -> Result<Selection<'_>, Error> {
+        let file = self.file()?;
+        let choice = file.choice.as_ref().map(|choice| choice.default.as_str());
+        // Parsing has made sure of the default.
+        let program = file.program(None).unwrap_or(&file.programs[0]);
+        let mut selection = Selection { program, choice, numbers: vec![] };
+        for (name, value) in &self.settings {
+            selection.apply(file, name, value)?;
+        }
+        Ok(selection)
+    }
+
+    /// The program that the choice selects.
+    ///
+    /// # Errors
+    /// As for [`Loss::selection`].
+    pub fn program(&self) -> Result<&Program, Error> {
+        Ok(self.selection()?.program)
+    }
+
+    /// The name that the text gives the loss.
+    ///
+    /// # Errors
+    /// If the text is no loss.
+    pub fn name(&self) -> Result<&str, Error> {
+        Ok(&self.file()?.name)
+    }
+
+    /// The choice with its value.
+    pub(crate) fn chosen_value(&self) -> Result<Option<ChosenValue>, Error> {
+        let choice = self.file()?.choice.as_ref().map(|choice| &choice.name);
+        let value = self.selection()?.choice;
+        Ok(choice.zip(value).map(|(name, value)| ChosenValue { name: name.clone(), value: value.into() }))
+    }
+
+    /// The text as it was given.
+    pub(crate) fn source(&self) -> &str {
+        &self.text.source
+    }
+
+    /// The values of options, in the order they were set.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
+    /// The numbers that were set, where `choice` is known to be the loss's choice
+    /// and the settings to be right. Does not read the text.
+    pub(crate) fn numbers(&self, choice: Option<&str>) -> Vec<(String, f32)> {
+        let numbers = self.settings.iter().filter(|(name, _)| choice != Some(name));
+        numbers.filter_map(|(name, value)| Some((name.clone(), value.parse().ok()?))).collect()
+    }
+}
+
+impl<'a> Selection<'a> {
+    fn apply(&mut self, file: &'a LossFile, name: &str, value: &str) -> Result<(), Error> {
+        if file.choice.as_ref().is_some_and(|choice| choice.name == name) {
+            let chosen = file.choice_values().find(|known| *known == value);
+            let known = || file.choice_values().collect::<Vec<_>>().join(", ");
+            let wrong = || wrong_value(file, name, value, format!("one of {}", known()));
+            let program = chosen.and_then(|value| file.program(Some(value)));
+            (self.choice, self.program) = (chosen, program.ok_or_else(wrong)?);
+            return Ok(());
+        }
+        if !self.program.scalar_arguments().any(|(_, number)| number.name == name) {
+            return Err(self.unknown_option(file, name));
+        }
+        let number = value.parse().map_err(|_| wrong_value(file, name, value, "a number".into()))?;
+        self.numbers.push((name.into(), number));
+        Ok(())
+    }
+
+    fn unknown_option(&self, file: &LossFile, name: &str) -> Error {
+        let choice = file.choice.iter().map(|choice| choice.name.as_str());
+        let numbers = self.program.scalar_arguments().map(|(_, number)| number.name.as_str());
+        let known = match choice.chain(numbers).collect::<Vec<_>>().as_slice() {
             [] => "it has none".into(),
             names => format!("it has {}", names.join(", ")),
         };
-        Error::UnknownOption { loss: self.name().into(), name: name.into(), known }
+        Error::UnknownOption { loss: file.name.clone(), name: name.into(), known }
     }
+}
 
-    fn wrong_value(&self, name: &str, value: &str, known: &str) -> Error {
-        let (loss, name, value) = (self.name().into(), name.into(), value.into());
-        Error::OptionValue { loss, name, value, known: format!("one of {known}").replace("one of a ", "a ") }
-    }
+fn wrong_value(file: &LossFile, name: &str, value: &str, known: String) -> Error {
+    Error::OptionValue { loss: file.name.clone(), name: name.into(), value: value.into(), known }
 }

@@ -23,7 +23,7 @@ pub fn random_drop(schedule: Schedule) -> Result<Loss, Error> {
         Schedule::Squ => "squ",
         Schedule::Log => "log",
     };
-    Loss::library("random-drop")?.with("schedule", schedule)
+    Ok(Loss::library("random-drop")?.set("schedule", schedule))
 }
 
 /// Binary cross entropy, summed over the pixels.

@@ -2,6 +2,8 @@
 
 use lossc_dialect::program::GRADIENT;
 use lossc_dialect::{Element, Level, Program};
+use lossc_passes::codegen::Target;
+use lossc_passes::lower::temporary_bytes;
 use lossc_passes::schedule::{Kernel, Schedule};
 use lossc_runtime::ElementType;
 use lossc_runtime::manifest::{
@@ -9,8 +11,8 @@ use lossc_runtime::manifest::{
     ScalarArgument,
 };
 
-/// The manifest of a schedule's code.
-pub(crate) fn manifest(schedule: &Schedule) -> Manifest {
+/// The manifest of a schedule's code for `target`.
+pub fn manifest(schedule: &Schedule, target: &Target) -> Manifest {
     let program = &schedule.program;
     let inputs = program.pixel_arguments().map(|(_, argument)| PixelArgument {
         name: argument.name.clone(),
@@ -27,6 +29,7 @@ pub(crate) fn manifest(schedule: &Schedule) -> Manifest {
         scalars: scalars.collect(),
         scalar_slots: schedule.scalar_slots(),
         cells: schedule.cells.len(),
+        temporaries: temporary_bytes(schedule, target),
         kernels: schedule.kernels.iter().map(|it| kernel(schedule, it)).collect(),
         forward: schedule.forward.clone(),
         backward: schedule.backward.clone(),

@@ -10,8 +10,8 @@ use lossc_passes::differentiate::{differentiate, store_gradient_as};
 use lossc_passes::egraph::Rewriting;
 use lossc_passes::lower::lower;
 use lossc_passes::saturate::prices::PriceList;
-use lossc_passes::saturate::saturate;
-use lossc_passes::schedule::{Schedule, schedule};
+use lossc_passes::saturate::{rules, saturate_by};
+use lossc_passes::schedule::{self, Schedule, schedule};
 use lossc_passes::specialise::{self, specialise};
 use lossc_passes::stabilise::stabilise;
 use tracing::{debug, warn};
@@ -86,18 +86,51 @@ pub struct Optimised {
     pub program: Program,
 }
 
+/// How far the compiler goes. Less than all of it shows what the rest is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Optimisation {
+    /// Each op is a kernel that reads its operands from memory and leaves its value
+    /// there, as a framework does that runs ops one by one.
+    None,
+    /// All that one pass over the data can compute is one kernel.
+    Fusion,
+    /// Before that, the loss and its gradient are rewritten to the cheapest equal
+    /// program.
+    #[default]
+    Algebra,
+}
+
+/// What to make of a loss.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Storage types, ignored pixels, weight maps, reductions and checks.
+    pub specialise: specialise::Options,
+    /// How far to go.
+    pub optimisation: Optimisation,
+}
+
+impl From<specialise::Options> for Options {
+    fn from(specialise: specialise::Options) -> Self {
+        Self { specialise, ..Self::default() }
+    }
+}
+
 /// Runs the passes that work on programs. `explain` keeps the rules that fired.
 pub fn optimise(
     program: &Program,
-    options: &specialise::Options,
+    options: &Options,
     target: &Target,
     explain: bool,
 ) -> Result<Optimised, Error> {
-    let source = specialise(program, options)?;
+    let source = specialise(program, &options.specialise)?;
     let stable = stabilise(&source, explain).map_err(in_pass("stabilise"))?;
     warn_of_limit(program, "stabilise", &stable);
     let gradient = differentiate(&stable.program)?;
-    let optimised = saturate(&gradient, prices(target), explain).map_err(in_pass("saturate"))?;
+    let rules = match options.optimisation {
+        Optimisation::Algebra => rules::all(),
+        Optimisation::None | Optimisation::Fusion => vec![],
+    };
+    let optimised = saturate_by(&rules, &gradient, prices(target), explain).map_err(in_pass("saturate"))?;
     warn_of_limit(program, "saturate", &optimised);
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
@@ -107,8 +140,11 @@ pub fn optimise(
 
 /// A limit costs speed, never correctness.
 fn warn_of_limit(program: &Program, pass: &str, rewriting: &Rewriting) {
-    if let Some(limit) = rewriting.limit {
-        warn!(loss = program.name(), pass, %limit, "rewriting stopped at a limit; the cheapest program so far is used");
+    if let Some(limit) = &rewriting.limit {
+        warn!(
+            loss = program.name(),
+            pass, limit, "rewriting stopped at a limit; the cheapest program so far is used"
+        );
     }
 }
 
@@ -119,8 +155,30 @@ fn prices(target: &Target) -> PriceList {
     }
 }
 
+impl Options {
+    /// What the schedule is made for. A GPU computes again rather than keep: two
+    /// passes over its memory take longer than that.
+    pub(crate) fn schedule(&self, target: &Target) -> schedule::Options {
+        let fusion = match self.optimisation {
+            Optimisation::None => schedule::Fusion::Op,
+            Optimisation::Fusion | Optimisation::Algebra => schedule::Fusion::Pass,
+        };
+        let storage = match target {
+            Target::Cpu(_) => Some(PriceList::Host),
+            Target::Nvidia(_) => None,
+        };
+        schedule::Options { fusion, storage, ..schedule::Options::default() }
+    }
+}
+
 fn in_pass(pass: &'static str) -> impl Fn(BuildError) -> Error {
     move |error| Error::Pass { pass, error }
+}
+
+/// The schedule of `program` on `target`: all passes up to the lowering.
+pub fn scheduled(program: &Program, options: &Options, target: &Target) -> Result<Schedule, Error> {
+    let stages = optimise(program, options, target, false)?;
+    Ok(schedule(&stages.program, options.schedule(target)))
 }
 
 /// A compiled loss: its schedule and its code.
@@ -133,10 +191,10 @@ pub struct Code {
 }
 
 /// Compiles `program` for `target`: all passes in a row.
-pub fn compile(program: &Program, options: &specialise::Options, target: &Target) -> Result<Code, Error> {
+pub fn compile(program: &Program, options: &Options, target: &Target) -> Result<Code, Error> {
     let mut dump = Dump::from_environment(program.name());
     let stages = optimise(program, options, target, false)?;
-    let schedule = schedule(&stages.program);
+    let schedule = schedule(&stages.program, options.schedule(target));
     let module = lower(&schedule, target)?;
     if let Some(dump) = &mut dump {
         stages.dump(dump)?;
@@ -175,14 +233,9 @@ impl Optimised {
 }
 
 /// The text of `stage`.
-pub fn emit(
-    program: &Program,
-    options: &specialise::Options,
-    target: &Target,
-    stage: Stage,
-) -> Result<String, Error> {
+pub fn emit(program: &Program, options: &Options, target: &Target, stage: Stage) -> Result<String, Error> {
     let stages = optimise(program, options, target, false)?;
-    let schedule = || schedule(&stages.program);
+    let schedule = || schedule(&stages.program, options.schedule(target));
     let code = |output| -> Result<String, Error> {
         match codegen::compile(&lower(&schedule(), target)?, target, output, None)? {
             Artifact::Text(text) => Ok(text),

@@ -15,9 +15,9 @@
 //! | [`log`] | 1.24 | 0.74076784 | 26 |
 //! | [`log1p`] | 1.27 | 0.49999997 | 24 |
 //! | [`log1p_unit`] | 1.27 | 0.49999997 | 14 |
-//! | [`sigmoid`] | 2.41 | -4.157294 | 19 |
+//! | [`sigmoid`] | 1.50 | 7.859211 | 23 |
 //! | [`softplus`] | 1.91 | -1.2641424 | 32 |
-//! | [`maximum`], [`minimum`] | exact | | 7, 9 |
+//! | [`maximum`], [`minimum`], [`positive_part`] | exact | | 7, 9, 2 |
 //! | [`pow`] | 5, see there | | 69 |
 //!
 //! An operation is whatever takes an instruction of its own: constants, casts

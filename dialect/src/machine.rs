@@ -1,10 +1,14 @@
 //! The machine that the exact meaning of an op is written for.
 //!
 //! An op's exact f32 meaning is a fixed sequence of IEEE 754 operations. It is
-//! written once, against [`Machine`], and run twice: on [`Evaluate`], which
-//! computes it for the interpreter, and on the lowering's machine, which emits
-//! the same operations as MLIR. Hence interpreter, CPU and GPU agree bit for bit
-//! by construction.
+//! written once, against [`Machine`], and run on several: on [`Evaluate`], which
+//! computes it for the interpreter, on the lowering's machine, which emits the
+//! same operations as MLIR, and on [`Operations`], which counts them for the price
+//! lists. Hence interpreter, CPU and GPU agree bit for bit by construction.
+
+mod count;
+
+pub use count::Operations;
 
 /// A value of a [`Machine`]: 32 bits for [`Evaluate`], an SSA name for a
 /// lowering. Floats, integers and masks (0 or 1) share the type; the op table's

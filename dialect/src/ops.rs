@@ -34,7 +34,7 @@ mod signature;
 
 pub use signature::{Signature, SignatureError};
 
-use crate::machine::{Machine, Word};
+use crate::machine::{Machine, Operations, Word};
 use crate::program::{Builder, ValueId};
 
 /// An operation of the loss IR, with its attribute where it has one.
@@ -55,12 +55,15 @@ pub enum Op {
     Abs,
     Min,
     Max,
+    PositivePart,
     Weight,
     RatioOrZero,
     Exp,
+    ExpNonpositive,
     Expm1,
     Log,
     Log1p,
+    Log1pUnit,
     Pow,
     Sigmoid,
     Softplus,
@@ -131,6 +134,16 @@ pub struct OpDefinition {
     pub domain: Domain,
 }
 
+impl OpDefinition {
+    /// What the exact meaning of an element-wise op takes.
+    pub fn operations(&self) -> Option<Operations> {
+        let Meaning::Element { exact, .. } = self.meaning else { return None };
+        let mut operations = Operations::default();
+        exact(&mut operations, &vec![Word(0); self.operands.len()]);
+        Some(operations)
+    }
+}
+
 /// What an op computes.
 pub enum Meaning {
     /// One value from the values at the same place.
@@ -169,8 +182,12 @@ pub enum Domain {
     Positive,
     /// Zero or above.
     NonNegative,
+    /// Zero or below.
+    NonPositive,
     /// Above minus one.
     AboveMinusOne,
+    /// From zero to one.
+    Unit,
 }
 
 impl Domain {
@@ -189,7 +206,9 @@ impl Domain {
             Self::Reals => true,
             Self::Positive => x > 0.0,
             Self::NonNegative => x >= 0.0,
+            Self::NonPositive => x <= 0.0,
             Self::AboveMinusOne => x > -1.0,
+            Self::Unit => (0.0..=1.0).contains(&x),
         }
     }
 }

@@ -93,7 +93,7 @@ fn generate(
 ) -> Result<Artifact, CodegenError> {
     machine::prepare(module, target);
     observe(observer, "llvm", || module.print_to_string().to_string());
-    timed("optimise", || machine::optimise(module, machine))?;
+    timed("optimise", || machine::optimise(module, machine, target))?;
     observe(observer, "llvm-optimised", || module.print_to_string().to_string());
     check::module(module, target)?;
     if output == Output::LlvmIr {

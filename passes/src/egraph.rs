@@ -15,7 +15,7 @@ pub use facts::{Facts, FactsAnalysis, Range};
 pub use language::{LossNode, NodeOp};
 pub use proof::{Direction, Proof, ProofError, Step};
 pub use rule::{Class, Condition, Rule, exact, real, ulps};
-pub use saturation::{Limit, Limits};
+pub use saturation::Limits;
 
 use egg::EGraph;
 use lossc_dialect::Program;
@@ -36,9 +36,9 @@ pub struct Rewriting {
     pub rules: Vec<&'static str>,
     /// Every step on that way; none unless asked for.
     pub proof: Option<Proof>,
-    /// The limit that was hit, if the rules did not come to an end. The result is
-    /// sound, but there may be a cheaper one.
-    pub limit: Option<Limit>,
+    /// The limit that was hit, if the rules or the extraction did not come to an end.
+    /// The result is sound, but there may be a cheaper one.
+    pub limit: Option<String>,
     /// Nodes in the e-graph at the end.
     pub nodes: usize,
     /// Rounds.
@@ -60,17 +60,17 @@ pub fn rewrite(
     let mut egraph = graph(program, explain);
     let root = egraph.add_expr(&source);
     let End { rounds, limit } = saturate(&mut egraph, rules, limits);
-    let expression = extract(&egraph, root, price).expression;
+    let Extraction { expression, limit: stopped, .. } = extract(&egraph, root, price);
     let cost_of = |expression| extract::cost_of(expression, &egraph, price);
     let (before, after) = (cost_of(&source), cost_of(&expression));
-    // The search is local: it may miss what the source shares.
+    // What is not cheaper stays as it was written.
     let (expression, cost) = if after < before { (expression, after) } else { (source.clone(), before) };
     let proof = explain.then(|| Proof::record(&egraph.explain_equivalence(&source, &expression)));
     Ok(Rewriting {
         program: from_expression(&expression, program)?,
         rules: proof.as_ref().map_or(vec![], |proof| proof.rules(rules)),
         proof,
-        limit,
+        limit: limit.map(|limit| limit.to_string()).or(stopped),
         nodes: egraph.total_size(),
         iterations: rounds,
         cost: (before, cost),

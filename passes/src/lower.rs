@@ -12,8 +12,8 @@
 //! | host | GPU | what |
 //! |---|---|---|
 //! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
-//! | (the runtime) | `combine_K`, a block a reduction and group | the cells from the partials |
-//! | `finish_K(frame)` | `finish_K`, one thread | the reductions over groups, and the results |
+//! | (the runtime) | `kernel_K`, its last blocks | the cells from the partials |
+//! | `finish_K(frame)` | `finish_K` and `kernel_K`, one thread | the reductions over groups, and the results |
 
 mod call;
 mod chunk;
@@ -66,6 +66,12 @@ pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError>
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
         Target::Nvidia(_) => gpu::module(schedule),
     }
+}
+
+/// The bytes that a chunk has in each of the schedule's temporaries.
+pub fn temporary_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
+    let bytes = |holds| host::chunk_bytes(holds, target.vector_lanes());
+    schedule.temporaries().into_iter().map(bytes).collect()
 }
 
 /// The value of `node` from those of its operands, if it reads nothing else.

@@ -9,11 +9,21 @@ pub mod rules;
 use lossc_dialect::Program;
 use lossc_dialect::program::BuildError;
 
-use crate::egraph::{Limits, Rewriting, rewrite};
+use crate::egraph::{Limits, Rewriting, Rule, rewrite};
 use prices::PriceList;
 
-/// The cheapest form of `program` by the target's price list.
+/// The cheapest form of `program` by all rules and the target's price list.
 pub fn saturate(program: &Program, prices: PriceList, explain: bool) -> Result<Rewriting, BuildError> {
+    saturate_by(&rules::all(), program, prices, explain)
+}
+
+/// The cheapest form of `program` by some rules and the target's price list.
+pub fn saturate_by(
+    rules: &[Rule],
+    program: &Program,
+    prices: PriceList,
+    explain: bool,
+) -> Result<Rewriting, BuildError> {
     let price = move |op, level| prices.price(op, level);
-    rewrite(program, &rules::all(), Limits::default(), &price, explain)
+    rewrite(program, rules, Limits::default(), &price, explain)
 }

@@ -1,19 +1,25 @@
 //! From a program to kernels: which values are computed in which pass over the
-//! data.
+//! data, and which of them are kept in memory in between.
 //!
 //! A reduction is known only after a pass, so a value's *stage* is the number of
 //! passes that must come before it: a pixel value that needs a sum of pixels has
-//! stage 1. All reductions over values of stage `k` share pass `k`. Between
-//! passes nothing of the size of the image is stored: pixel values that two
-//! passes need are computed in both, which is always legal since programs are
-//! pure.
+//! stage 1. All reductions over values of stage `k` share pass `k`. A pixel value
+//! that two passes need is computed in both, which is always legal since programs
+//! are pure, unless it is cheaper to keep it: [`storage`] decides that, and only
+//! within one call, never between `forward` and `backward`.
 
+mod fusion;
+mod plan;
 mod print;
 mod stage;
+mod storage;
+mod traffic;
 
 pub use stage::{Stages, passes};
 
-use lossc_dialect::{Level, Op, Program, ValueId};
+use lossc_dialect::{Element, Level, Op, Program, ValueId};
+
+use crate::saturate::prices::PriceList;
 
 /// A reduction over pixels: one number a group, kept from the pass that computes
 /// it for whoever needs it. The cells are the residuals between forward and
@@ -29,10 +35,16 @@ pub struct Cell {
 /// One pass over the data and what follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kernel {
+    /// The pixel values it reads that an earlier kernel kept, as indices of
+    /// [`Schedule::stored`].
+    pub loads: Vec<usize>,
     /// The reductions it computes, as indices of [`Schedule::cells`].
     pub reductions: Vec<usize>,
     /// The pixel values it writes, in the order of the program's pixel results.
     pub outputs: Vec<ValueId>,
+    /// The pixel values it keeps for later kernels, as indices of
+    /// [`Schedule::stored`].
+    pub stores: Vec<usize>,
     /// The reductions over groups that are computed after it, as indices of
     /// [`Schedule::group_reductions`], operands first.
     pub group_reductions: Vec<usize>,
@@ -51,6 +63,8 @@ pub struct Schedule {
     /// The reductions over groups, in the order of the program. Their values take
     /// the scalar slots after those of the program's numbers.
     pub group_reductions: Vec<ValueId>,
+    /// The pixel values that some kernel keeps for another.
+    pub stored: Vec<Stored>,
     /// The distinct kernels.
     pub kernels: Vec<Kernel>,
     /// The kernels of `forward`: the loss and the group results.
@@ -61,34 +75,87 @@ pub struct Schedule {
     pub forward_backward: Vec<usize>,
 }
 
+/// A pixel value kept in memory between kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The value.
+    pub value: ValueId,
+    /// The temporary that holds it. Values that are not needed at the same time
+    /// may share one.
+    pub temporary: usize,
+}
+
+/// What a temporary holds of each pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Temporary {
+    /// An f32.
+    Float,
+    /// A bit.
+    Mask,
+}
+
+/// How far ops are put together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fusion {
+    /// All that one pass over the data can compute is one kernel.
+    #[default]
+    Pass,
+    /// Each op is a kernel that reads its operands from memory and leaves its value
+    /// there, as a framework does that runs ops one by one.
+    Op,
+}
+
+/// What a schedule is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// How far ops are put together.
+    pub fusion: Fusion,
+    /// The prices by which a value is kept rather than computed again; without them
+    /// all are computed again.
+    pub storage: Option<PriceList>,
+    /// The entry points that are wanted.
+    pub entry_points: EntryPoints,
+}
+
+/// Which ways there are into a compiled loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EntryPoints {
+    /// `forward`, `backward` and `forward_backward`.
+    #[default]
+    All,
+    /// `forward`, and `backward` in a call of its own.
+    Separate,
+    /// `forward_backward`.
+    Joint,
+}
+
+impl EntryPoints {
+    fn has_separate(self) -> bool {
+        self != Self::Joint
+    }
+
+    fn has_joint(self) -> bool {
+        self != Self::Separate
+    }
+}
+
 /// Schedules `program`.
-pub fn schedule(program: &Program) -> Schedule {
+pub fn schedule(program: &Program, options: Options) -> Schedule {
     let results = program.results();
     let is_pixel = |value: &ValueId| program.ty(*value).level == Level::Pixel;
     let roots: Vec<_> = results.iter().map(|result| result.value).collect();
     let (pixel_roots, group_roots): (Vec<_>, Vec<_>) = roots.iter().copied().partition(is_pixel);
-
-    let live = program.needed(roots.iter().copied());
-    let of_op = |matches: fn(Op) -> bool| {
-        let live = &live;
-        program
-            .values()
-            .filter(move |(value, node)| live[value.index()] && matches(node.op))
-            .map(|(value, _)| value)
-    };
-    let cells = of_op(is_cell).map(|value| Cell { value, is_count: program.node(value).op == Op::Count });
-    let mut schedule = Schedule {
-        program: program.clone(),
-        cells: cells.collect(),
-        group_reductions: of_op(is_group_reduction).collect(),
-        kernels: vec![],
-        forward: vec![],
-        backward: vec![],
-        forward_backward: vec![],
-    };
-    schedule.forward = schedule.plan(&group_roots, &[]);
-    schedule.backward = schedule.plan(&pixel_roots, &group_roots);
-    schedule.forward_backward = schedule.plan(&roots, &[]);
+    let mut schedule = Schedule::empty(program, &roots);
+    if options.entry_points.has_separate() {
+        // A call that knows no other call's memory keeps nothing for it.
+        let options = Options { storage: None, ..options };
+        schedule.forward = schedule.plan(&group_roots, &[], options);
+        schedule.backward = schedule.plan(&pixel_roots, &group_roots, options);
+    }
+    if options.entry_points.has_joint() {
+        schedule.forward_backward = schedule.plan(&roots, &[], options);
+    }
+    fusion::share_temporaries(&mut schedule);
     schedule
 }
 
@@ -105,36 +172,26 @@ fn is_reduction(op: Op) -> bool {
 }
 
 impl Schedule {
-    /// The kernels that compute `roots`, where the reductions that `given` needs
-    /// are known; new kernels are added to the list.
-    fn plan(&mut self, roots: &[ValueId], given: &[ValueId]) -> Vec<usize> {
-        let program = &self.program;
-        let stages = Stages::of(program, given);
-        let needed = stages.needed(roots);
-        let count = roots.iter().map(|&root| stages.passes(program, root)).max().unwrap_or(0);
-        let mut kernels = vec![Kernel::default(); count];
-        for (index, cell) in self.cells.iter().enumerate().filter(|(_, cell)| needed[cell.value.index()]) {
-            if let Some(pass) = stages.pass_of_reduction(cell.value) {
-                kernels[pass].reductions.push(index);
-            }
+    fn empty(program: &Program, roots: &[ValueId]) -> Self {
+        let live = program.needed(roots.iter().copied());
+        let of_op = |matches: fn(Op) -> bool| {
+            let live = &live;
+            program
+                .values()
+                .filter(move |(value, node)| live[value.index()] && matches(node.op))
+                .map(|(value, _)| value)
+        };
+        let cells = of_op(is_cell).map(|value| Cell { value, is_count: program.node(value).op == Op::Count });
+        Self {
+            program: program.clone(),
+            cells: cells.collect(),
+            group_reductions: of_op(is_group_reduction).collect(),
+            stored: vec![],
+            kernels: vec![],
+            forward: vec![],
+            backward: vec![],
+            forward_backward: vec![],
         }
-        for (index, value) in
-            self.group_reductions.iter().enumerate().filter(|(_, value)| needed[value.index()])
-        {
-            if let Some(pass) = stages.pass_of_reduction(*value) {
-                kernels[pass].group_reductions.push(index);
-            }
-        }
-        for (index, result) in
-            program.results().iter().enumerate().filter(|(_, it)| roots.contains(&it.value))
-        {
-            let pass = stages.passes(program, result.value) - 1;
-            match program.ty(result.value).level {
-                Level::Pixel => kernels[pass].outputs.push(result.value),
-                _ => kernels[pass].results.push(index),
-            }
-        }
-        kernels.into_iter().map(|kernel| self.kernel(kernel)).collect()
     }
 
     /// The index of `kernel`, added if it is new.
@@ -143,6 +200,33 @@ impl Schedule {
             self.kernels.push(kernel);
             self.kernels.len() - 1
         })
+    }
+
+    /// The index of the stored `value`, added if it is new.
+    fn store(&mut self, value: ValueId) -> usize {
+        self.stored.iter().position(|known| known.value == value).unwrap_or_else(|| {
+            let temporary = self.stored.len();
+            self.stored.push(Stored { value, temporary });
+            temporary
+        })
+    }
+
+    /// What a stored value's temporary holds.
+    pub fn temporary_of(&self, stored: usize) -> Temporary {
+        match self.program.ty(self.stored[stored].value).element {
+            Element::Mask => Temporary::Mask,
+            _ => Temporary::Float,
+        }
+    }
+
+    /// The temporaries.
+    pub fn temporaries(&self) -> Vec<Temporary> {
+        let count = self.stored.iter().map(|stored| stored.temporary + 1).max().unwrap_or(0);
+        let holder = |temporary| {
+            let stored = self.stored.iter().position(|stored| stored.temporary == temporary);
+            self.temporary_of(stored.expect("a temporary holds something"))
+        };
+        (0..count).map(holder).collect()
     }
 
     /// The scalar slot of the number or group reduction `value`.
@@ -160,20 +244,28 @@ impl Schedule {
         self.program.scalar_arguments().count() + self.group_reductions.len()
     }
 
-    /// The pixel values a kernel computes, operands first: what its reductions and
-    /// outputs need, up to the values of groups.
+    /// The pixel values a kernel has, operands first: those it loads, and what its
+    /// reductions, outputs and stores need of them, up to the values of groups.
     pub fn pixel_values(&self, kernel: &Kernel) -> Vec<ValueId> {
         let program = &self.program;
+        let loaded: Vec<_> = kernel.loads.iter().map(|&stored| self.stored[stored].value).collect();
         let mut needed = vec![false; program.len()];
-        let operands = kernel.reductions.iter().map(|&cell| program.node(self.cells[cell].value).operands[0]);
-        operands.chain(kernel.outputs.iter().copied()).for_each(|value| needed[value.index()] = true);
+        self.targets(kernel).for_each(|value| needed[value.index()] = true);
         for (value, node) in program.values().collect::<Vec<_>>().into_iter().rev() {
-            if needed[value.index()] {
+            if needed[value.index()] && !loaded.contains(&value) {
                 let pixels = node.operands.iter().filter(|it| program.ty(**it).level == Level::Pixel);
                 pixels.for_each(|operand| needed[operand.index()] = true);
             }
         }
         program.values().map(|(value, _)| value).filter(|value| needed[value.index()]).collect()
+    }
+
+    /// The pixel values a kernel is there for.
+    fn targets(&self, kernel: &Kernel) -> impl Iterator<Item = ValueId> {
+        let operands =
+            kernel.reductions.iter().map(|&cell| self.program.node(self.cells[cell].value).operands[0]);
+        let stores = kernel.stores.iter().map(|&stored| self.stored[stored].value);
+        operands.chain(kernel.outputs.iter().copied()).chain(stores)
     }
 
     /// The cell of the reduction `value`.

@@ -9,13 +9,15 @@ mod storage;
 
 use lossc_dialect::program::BuildError;
 use lossc_dialect::{Element, Program, ValueId};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use checks::{INVALID_LABELS, NAN_LOGITS};
 pub use restrict::WEIGHT_MAP;
 
 /// How the loss is reduced over the pixels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Reduction {
     /// As the loss says: the library's are sums.
     #[default]

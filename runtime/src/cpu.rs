@@ -9,7 +9,8 @@ use rayon::ThreadPool;
 
 use crate::error::RuntimeError;
 use crate::executor::{
-    Call, Executor, Outcome, Residuals, check_gradients, check_pixels, forward_kernel, upstream_slot,
+    Call, Executor, Outcome, Residuals, check_gradients, check_pixels, direction, forward_kernel,
+    upstream_slot,
 };
 use crate::manifest::Manifest;
 use crate::native::NativeKernels;
@@ -44,11 +45,13 @@ impl CpuExecutor {
     fn run(
         &mut self,
         kernels: &[usize],
-        pixels: &[*mut u8],
+        mut pixels: Vec<*mut u8>,
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
+        let temporaries = &self.kernels.manifest().temporaries;
+        pixels.extend(self.workspace.temporaries(temporaries, residuals.layout().chunks())?);
         for &kernel in kernels {
-            self.workspace.reduce(&self.kernels, kernel, pixels, residuals)?;
+            self.workspace.reduce(&self.kernels, kernel, &pixels, residuals)?;
             self.workspace.finish(&self.kernels, kernel, residuals);
         }
         Ok(())
@@ -64,7 +67,7 @@ impl Executor for CpuExecutor {
         let manifest = Arc::clone(self.manifest());
         let mut residuals = Residuals::new(&manifest, call)?;
         let pointers = pixel_pointers(&manifest, call.pixels, &mut []);
-        self.run(&manifest.forward, &pointers, &mut residuals)?;
+        self.run(direction(&manifest, "forward", &manifest.forward)?, pointers, &mut residuals)?;
         Ok(Outcome::new(residuals))
     }
 
@@ -85,7 +88,7 @@ impl Executor for CpuExecutor {
             residuals.set_scalar(slot, upstream);
         }
         let pointers = pixel_pointers(&manifest, pixels, gradients);
-        self.run(&manifest.backward, &pointers, &mut residuals)
+        self.run(direction(&manifest, "backward", &manifest.backward)?, pointers, &mut residuals)
     }
 
     fn forward_backward_into(
@@ -97,7 +100,11 @@ impl Executor for CpuExecutor {
         let mut residuals = Residuals::new(&manifest, call)?;
         check_gradients(&manifest, gradients, call.pixels[0].shape())?;
         let pointers = pixel_pointers(&manifest, call.pixels, gradients);
-        self.run(&manifest.forward_backward, &pointers, &mut residuals)?;
+        self.run(
+            direction(&manifest, "forward_backward", &manifest.forward_backward)?,
+            pointers,
+            &mut residuals,
+        )?;
         Ok(Outcome::new(residuals))
     }
 

@@ -4,17 +4,17 @@
 //! without one gets [`CudaError::NoDriver`]. PTX text becomes machine code in
 //! the driver.
 //!
-//! A loss compiled for CUDA has three kernels a pass, all with the parameters
+//! A loss compiled for CUDA has two kernels a pass, both with the parameters
 //! (row_length, rows, groups, chunks_per_row, seed, stream, row_group, scalars,
-//! cells, partials, results), each of 8 bytes:
+//! cells, partials, results), each of 8 bytes; [`plan`] says what they are:
 //!
 //! | kernel | grid × block | does |
 //! |---|---|---|
-//! | `kernel_k` | ⌈chunks / 8⌉ × 256 | one warp sums one chunk; a pointer a pixel input and output follows its parameters |
-//! | `combine_k` | (reductions · groups) × 256 | block b adds reduction b / groups of group b mod groups into its cell; absent if the pass reduces nothing |
-//! | `finish_k` | 1 × 1 | what follows from the totals |
+//! | `kernel_k` | rows · ⌈chunks a row / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and rows and go on to what `finish_k` does; a pointer a pixel input and output follows its parameters |
+//! | `finish_k` | 1 × 1 | what follows from the totals, where they are other workers' too, or there are no pixels |
 //!
-//! They follow each other on one stream; the host waits only to read results.
+//! So a pass is one launch. Passes follow each other on one stream; the host waits
+//! only to read results.
 //!
 //! The host side is tested against a stand-in for the driver that runs kernels
 //! in C (`tests/stand_in_driver.c`). It has not run on a GPU yet: the test that
@@ -29,8 +29,9 @@ mod executor;
 mod host;
 mod kernels;
 mod memory;
+pub mod plan;
+mod pointers;
 mod residuals;
-mod staging;
 mod tensor;
 
 pub use device::{CudaDevice, Stream, is_available};

@@ -1,5 +1,6 @@
 //! Why a call could not run.
 
+use crate::bundle::BundleError;
 use crate::cuda::CudaError;
 use crate::layout::LayoutError;
 use crate::manifest::ManifestError;
@@ -72,6 +73,14 @@ pub enum RuntimeError {
         /// Groups of the sums being added.
         found: usize,
     },
+    /// A direction that the code was not made for.
+    #[error("{loss} was compiled without {direction}")]
+    NoDirection {
+        /// The loss.
+        loss: String,
+        /// `forward`, `backward` or `forward_backward`.
+        direction: &'static str,
+    },
     /// A pass that the loss, or its forward direction, does not have.
     #[error("{loss} has {passes} forward passes, there is no pass {pass} among them")]
     NoSuchPass {
@@ -118,6 +127,9 @@ pub enum RuntimeError {
     /// Native code that could not be loaded.
     #[error(transparent)]
     Object(#[from] ObjectError),
+    /// A bundle that cannot run here.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// A failure of the CUDA driver or device.
     #[error(transparent)]
     Cuda(#[from] CudaError),

@@ -4,7 +4,9 @@ mod check;
 mod outcome;
 mod residuals;
 
-pub(crate) use check::{Described, check_gradients, check_pixels, layout_of, upstream_slot, validated};
+pub(crate) use check::{
+    Described, check_gradients, check_pixels, direction, layout_of, upstream_slot, validated,
+};
 pub use outcome::{GroupResult, GroupValues, Outcome};
 pub use residuals::Residuals;
 pub(crate) use residuals::forward_kernel;

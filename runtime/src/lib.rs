@@ -9,9 +9,11 @@
 //!   the order of every sum and so the bits of every result;
 //! - [`philox`]: the random numbers;
 //! - [`manifest`]: what an executor must know of a loss;
+//! - [`bundle`]: code and manifest in one file;
 //! - [`native`] and [`cpu`]: machine code in memory, and threads to run it;
 //! - [`cuda`]: the same on an NVIDIA GPU.
 
+pub mod bundle;
 pub mod cpu;
 pub mod cuda;
 pub mod error;
@@ -27,6 +29,7 @@ mod testing;
 
 pub use rayon;
 
+pub use bundle::{Bundle, BundleError};
 pub use cpu::CpuExecutor;
 pub use cuda::{CudaDevice, CudaExecutor, CudaKernels};
 pub use error::RuntimeError;

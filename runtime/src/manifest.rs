@@ -1,5 +1,7 @@
 //! What an executor must know of a compiled loss besides its code.
 
+mod exact;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
@@ -27,9 +29,14 @@ pub struct Manifest {
     pub scalar_slots: usize,
     /// Reductions over all kernels.
     pub cells: usize,
+    /// The arrays that kernels of one call keep pixel values in, each with the bytes
+    /// that a chunk takes of it.
+    #[serde(default)]
+    pub temporaries: Vec<usize>,
     /// The kernels, each a pass over the data and a finish step.
     pub kernels: Vec<KernelManifest>,
-    /// The kernels of the forward direction, in order.
+    /// The kernels of the forward direction, in order. A direction without kernels
+    /// is one that the code was not made for.
     pub forward: Vec<usize>,
     /// The kernels of the backward direction, given the cells of the forward one.
     pub backward: Vec<usize>,
@@ -54,6 +61,7 @@ pub struct ScalarArgument {
     /// The name the caller uses.
     pub name: String,
     /// The value where the caller gives none.
+    #[serde(with = "exact")]
     pub default: f32,
 }
 
@@ -135,7 +143,10 @@ pub enum ManifestError {
         /// The number of slots.
         slots: usize,
     },
-    /// A direction without kernels, or with one that is not listed.
+    /// No kernel for any direction.
+    #[error("there is no kernel to run")]
+    NoDirection,
+    /// A direction with a kernel that is not listed.
     #[error("the {direction} direction cannot run kernels {kernels:?} of {count}")]
     Direction {
         /// `forward`, `backward` or `forward_backward`.
@@ -172,6 +183,9 @@ impl Manifest {
         }
         self.validate_names()?;
         self.validate_outputs()?;
+        if self.directions().next().is_none() {
+            return Err(ManifestError::NoDirection);
+        }
         for (direction, kernels) in self.directions() {
             self.validate_direction(direction, kernels)?;
         }
@@ -204,22 +218,19 @@ impl Manifest {
         }
     }
 
-    /// The directions by name. Where no kernel writes outputs there is only the
-    /// forward one.
+    /// The directions that the code has, by name.
     fn directions(&self) -> impl Iterator<Item = (&'static str, &[usize])> {
         let all: [(_, &[usize]); 3] = [
             ("forward", &self.forward),
             ("backward", &self.backward),
             ("forward_backward", &self.forward_backward),
         ];
-        let gradient = self.kernels.iter().any(|kernel| kernel.outputs);
-        let count = if gradient { all.len() } else { 1 };
-        all.into_iter().take(count)
+        all.into_iter().filter(|(_, kernels)| !kernels.is_empty())
     }
 
     fn validate_direction(&self, direction: &'static str, kernels: &[usize]) -> Result<(), ManifestError> {
         let count = self.kernels.len();
-        if kernels.is_empty() || kernels.iter().any(|&kernel| kernel >= count) {
+        if kernels.iter().any(|&kernel| kernel >= count) {
             return Err(ManifestError::Direction { direction, kernels: kernels.to_vec(), count });
         }
         let cells = self.cells;

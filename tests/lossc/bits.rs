@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use lossc::{Balance, Compiled, Compiler};
+use lossc::{Balance, Compiled, Compiler, Optimisation};
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_runtime::philox;
 use lossc_runtime::rayon::ThreadPoolBuilder;
 
-use crate::data::{Sample, bits, compile, compiled, host, options, sample};
+use crate::data::{Sample, bits, compile, compiled, host, options, program, sample};
 
 const LOSSES: [(&str, &[(&str, &str)]); 5] = [
     ("random-drop", &[("schedule", "linear")]),
@@ -89,7 +89,7 @@ fn as_the_exact_interpreter_has_them() {
 fn interpreted(name: &str, set: &[(&str, &str)], sample: &Sample) -> (f32, Vec<f32>) {
     let loss = lossc::Loss::library(name).expect("a library loss");
     let loss = set.iter().fold(loss, |loss, (name, value)| loss.with(name, value).expect("an option"));
-    let stages = lossc::pipeline::optimise(loss.program(), &Default::default(), &host(), false);
+    let stages = lossc::pipeline::optimise(program(&loss), &Default::default(), &host(), false);
     let program = stages.expect("the passes run").program;
     let pixels = [
         sample.logits.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(),
@@ -107,4 +107,18 @@ fn interpreted(name: &str, set: &[(&str, &str)], sample: &Sample) -> (f32, Vec<f
     let results = interpret(&program, &inputs, Meaning::Exact);
     let gradient = results.last().expect("a gradient").iter().map(|&value| value as f32).collect();
     (results[0][0] as f32, gradient)
+}
+
+#[test]
+fn with_one_kernel_an_op() {
+    for shape in [&[1, 1][..], &[3, 7], &[2, 31, 33], &[5, 1, 2051]] {
+        let sample = sample(shape, 0.2, 14);
+        for (name, set) in LOSSES {
+            let at = |optimisation| compile(name, set, Compiler::new(host()).optimisation(optimisation));
+            let options = options(8, Balance::Image);
+            let [unfused, fused] =
+                [Optimisation::None, Optimisation::Fusion].map(|it| bits(&sample.step(&at(it), &options)));
+            assert!(unfused == fused, "{name} {set:?} {shape:?}");
+        }
+    }
 }

@@ -13,13 +13,13 @@ use tempfile::TempDir;
 
 use crate::data::{compiled, counts, gradient, options, sample};
 
-/// A directory with logits and labels.
-struct Directory {
+/// A directory with logits `x.npy` and labels `t.npy`, to run the command in.
+pub struct Directory {
     path: TempDir,
 }
 
 impl Directory {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let path = TempDir::new().expect("a directory");
         let sample = sample(&[2, 40, 50], 0.1, 1);
         write_npy(path.path().join("x.npy"), &sample.logits).expect("written");
@@ -27,24 +27,29 @@ impl Directory {
         Self { path }
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.path.path()
     }
 
-    fn lossc(&self, arguments: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
-        command.current_dir(self.path()).args(arguments.split_whitespace());
-        command.output().expect("the command runs")
+    pub fn lossc(&self, arguments: &str) -> Output {
+        self.command(arguments).output().expect("the command runs")
     }
 
-    fn json(&self, arguments: &str) -> Value {
+    /// The command, which compiles whatever was compiled before.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
+        command.current_dir(self.path()).env("LOSSC_CACHE", "off").args(arguments.split_whitespace());
+        command
+    }
+
+    pub fn json(&self, arguments: &str) -> Value {
         let output = self.lossc(arguments);
         assert!(output.status.success(), "{arguments}: {}", stderr(&output));
         serde_json::from_slice(&output.stdout).expect("one JSON value")
     }
 
     /// Runs a command that must fail; what it prints, with no file left behind.
-    fn failure(&self, arguments: &str) -> String {
+    pub fn failure(&self, arguments: &str) -> String {
         let before = self.files();
         let output = self.lossc(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments}");
@@ -64,7 +69,7 @@ impl Directory {
     }
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -309,10 +314,8 @@ fn compile_emits_every_stage() {
 #[test]
 fn a_dump_has_one_numbered_file_a_stage() {
     let directory = Directory::new();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
-    command.current_dir(directory.path()).env("LOSSC_DUMP", "dump");
-    command.args("run bce --logits x.npy --labels t.npy".split_whitespace());
-    assert!(command.status().expect("runs").success());
+    let mut command = directory.command("run bce --logits x.npy --labels t.npy");
+    assert!(command.env("LOSSC_DUMP", "dump").status().expect("runs").success());
     let entries = fs::read_dir(directory.path().join("dump/bce")).expect("a directory a loss");
     let mut names: Vec<_> =
         entries.map(|it| it.expect("readable").file_name().into_string().expect("UTF-8")).collect();

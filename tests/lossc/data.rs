@@ -1,6 +1,8 @@
 //! Inputs for the tests, and the comparison of what comes out with the judge.
 
-use lossc::{Balance, Compiled, Compiler, GroupResult, GroupValues, Loss, Options, Seed, Step, Target};
+use lossc::{
+    Balance, Cache, Compiled, Compiler, GroupResult, GroupValues, Loss, Options, Program, Seed, Step, Target,
+};
 use ndarray::{ArrayD, IxDyn};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -28,12 +30,16 @@ pub fn compiled(name: &str, options: &[(&str, &str)]) -> Compiled {
     compile(name, options, Compiler::new(host()))
 }
 
-/// As [`compiled`], by `compiler`.
-#[expect(clippy::needless_pass_by_value, reason = "compilers are made where they are used")]
+/// As [`compiled`], by `compiler`. A test compiles what it tests.
 pub fn compile(name: &str, options: &[(&str, &str)], compiler: Compiler) -> Compiled {
     let loss = Loss::library(name).expect("a library loss");
     let set = |loss: Loss, (name, value): &(&str, &str)| loss.with(name, value).expect("an option it has");
-    compiler.compile(&options.iter().fold(loss, set)).expect("the loss compiles")
+    compiler.cache(Cache::off()).compile(&options.iter().fold(loss, set)).expect("the loss compiles")
+}
+
+/// The program of a loss that is known to be one.
+pub fn program(loss: &Loss) -> &Program {
+    loss.program().expect("the loss parses")
 }
 
 /// This machine's processor.

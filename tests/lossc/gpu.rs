@@ -3,7 +3,7 @@
 use lossc::{Balance, Compiler, Loss, Target};
 use lossc_runtime::CudaDevice;
 
-use crate::data::{bits, compiled, options, sample};
+use crate::data::{bits, compiled, options, program, sample};
 use crate::targets::library_losses;
 
 /// The target of this machine's first GPU.
@@ -30,9 +30,10 @@ fn the_bits_of_the_processor() {
 
 fn same_bits(target: &Target, loss: &Loss, shape: &[usize]) {
     let sample = sample(shape, 0.05, 21);
-    let set: Vec<_> = loss.choice().map(|choice| ("schedule", choice)).into_iter().collect();
-    let expected = sample.step(&compiled(loss.name(), &set), &options(3, Balance::Image));
+    let set: Vec<_> =
+        loss.selection().expect("it parses").choice.map(|choice| ("schedule", choice)).into_iter().collect();
+    let expected = sample.step(&compiled(loss.name().expect("it parses"), &set), &options(3, Balance::Image));
     let on_gpu = Compiler::new(target.clone()).compile(loss).expect("the loss compiles");
     let found = sample.step(&on_gpu, &options(3, Balance::Image));
-    assert!(bits(&found) == bits(&expected), "{} {shape:?}", loss.program().name());
+    assert!(bits(&found) == bits(&expected), "{} {shape:?}", program(loss).name());
 }

@@ -2,6 +2,8 @@
 
 mod architecture;
 mod bits;
+mod bundle;
+mod cache;
 mod command;
 mod data;
 mod dialect;
@@ -10,6 +12,7 @@ mod gpu;
 mod judge;
 mod options;
 mod ptx;
+mod simulator;
 mod snapshots;
 mod targets;
 mod values;

@@ -1,11 +1,18 @@
-//! PTX as `ptxas` sees it: it assembles, without spills, calls or doubles where
-//! pixels are computed. This is no GPU result.
+//! PTX read and assembled: no spills, calls or local memory, addresses of 64 bits,
+//! and each pixel read and written once. This is no GPU result.
+
+mod text;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::data::program;
 use crate::targets::{library_losses, ptx};
+use text::opcode;
+
+/// What kernels are checked for.
+const TARGETS: [&str; 3] = ["sm_80", "sm_90", "sm_100"];
 
 /// NVIDIA's assembler: from `PTXAS`, or from the Python wheel, fetched once.
 fn ptxas() -> Option<&'static Path> {
@@ -39,9 +46,9 @@ fn every_loss_assembles_without_spills() {
         println!("skipped: ptxas could not be fetched");
         return;
     };
-    for target in ["sm_80", "sm_90"] {
+    for target in TARGETS {
         for loss in library_losses() {
-            let name = format!("{}-{target}", loss.program().name());
+            let name = format!("{}-{target}", program(&loss).name());
             let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.ptx"));
             std::fs::write(&file, ptx(&loss, target)).expect("writable");
             let mut command = Command::new(ptxas);
@@ -49,34 +56,132 @@ fn every_loss_assembles_without_spills() {
             let output = command.output().expect("ptxas runs");
             let report = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{name}: {report}");
-            for line in report.lines().filter(|line| line.contains("spill")) {
-                assert!(line.contains("0 bytes spill stores, 0 bytes spill loads"), "{name}: {report}");
-                assert!(line.contains("0 bytes stack frame"), "{name}: {report}");
+            check_report(&name, &report);
+        }
+    }
+}
+
+/// The registers a thread may have so that an SM, which has 65,536, holds three
+/// blocks of 256 threads.
+const MOST_REGISTERS: u32 = 80;
+
+/// What `ptxas -v` says of each kernel.
+fn check_report(name: &str, report: &str) {
+    let passes: Vec<_> =
+        report.split("Compiling entry function '").filter(|it| it.starts_with("kernel_")).collect();
+    assert!(!passes.is_empty(), "{name}: {report}");
+    for pass in passes {
+        let number = pass.split("Used ").nth(1).and_then(|rest| rest.split(' ').next());
+        let registers: u32 = number.and_then(|number| number.parse().ok()).expect("a number of registers");
+        assert!(registers <= MOST_REGISTERS, "{name}: {report}");
+    }
+    assert!(!report.contains("lmem"), "{name}: local memory: {report}");
+    for line in report.lines().filter(|line| line.contains("spill")) {
+        let nothing = "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads";
+        assert_eq!(line.trim(), nothing, "{name}: {report}");
+    }
+}
+
+#[test]
+fn kernels_have_no_call_no_approximation_and_no_local_memory() {
+    for target in TARGETS {
+        for loss in library_losses() {
+            let text = ptx(&loss, target);
+            let name = program(&loss).name();
+            for word in ["call", ".approx", ".ftz", ".local", ".func"] {
+                assert!(!text.contains(word), "{name}: {word}");
             }
         }
     }
 }
 
-/// The text of each entry `kernel_K`: what runs for each pixel.
-fn pixel_kernels(ptx: &str) -> Vec<&str> {
-    ptx.split(".visible .entry ").skip(1).filter(|entry| entry.starts_with("kernel_")).collect()
-}
-
 #[test]
-fn kernels_have_no_call_no_approximation_and_no_double() {
-    for target in ["sm_80", "sm_90"] {
-        for loss in library_losses() {
-            let text = ptx(&loss, target);
-            let name = loss.program().name();
-            assert!(!text.contains("call"), "{name}: a call");
-            assert!(!text.contains(".approx"), "{name}: an approximate instruction");
-            let kernels = pixel_kernels(&text);
-            assert!(!kernels.is_empty(), "{name}");
-            for kernel in kernels {
-                let first = kernel.find("$L__BB").unwrap_or(0);
-                let rest = &kernel[first..];
-                assert!(!rest.contains(".f64"), "{name}: a double inside the pixel loop\n{kernel}");
+fn the_pixel_loop_has_no_double() {
+    for loss in library_losses() {
+        let text = ptx(&loss, "sm_90");
+        for entry in pixel_kernels(&text) {
+            for (at, block) in pixel_blocks(&entry) {
+                assert!(entry.is_in_loop(at), "{}", entry.body);
+                assert!(block.iter().all(|it| !opcode(it).contains("f64")), "{}", entry.body);
             }
         }
+    }
+}
+
+/// Arithmetic that loses what does not fit its type.
+const WRAPPING: [&str; 5] = ["add.", "sub.", "mul.lo.", "mad.lo.", "shl."];
+
+#[test]
+fn addresses_are_computed_in_64_bits() {
+    for loss in library_losses() {
+        let text = ptx(&loss, "sm_90");
+        for entry in text::entries(&text) {
+            for (access, address) in entry.global_accesses() {
+                assert!(address.starts_with("%rd"), "{access} [{address}] in {}", entry.body);
+                for instruction in entry.origin(address) {
+                    let opcode = opcode(instruction);
+                    let wraps = WRAPPING.iter().any(|it| opcode.starts_with(it)) && opcode.ends_with("32");
+                    assert!(!wraps, "{instruction} in the address of {access} in {}", entry.body);
+                }
+            }
+        }
+    }
+}
+
+/// The kernels that read pixels.
+fn pixel_kernels(ptx: &str) -> Vec<text::Entry<'_>> {
+    let found: Vec<_> = text::entries(ptx).into_iter().filter(|it| it.name.starts_with("kernel_")).collect();
+    assert!(!found.is_empty());
+    found
+}
+
+/// The blocks that read or write pixels in 16 bytes.
+fn pixel_blocks<'e, 'a>(entry: &'e text::Entry<'a>) -> Vec<(usize, &'e [&'a str])> {
+    let is_wide = |it: &&str| opcode(it).contains(".global.v4");
+    let mut blocks = entry.blocks();
+    blocks.retain(|(_, block)| block.iter().any(is_wide));
+    assert!(!blocks.is_empty(), "{}", entry.body);
+    blocks
+}
+
+/// Bytes that `instruction` loads or stores.
+fn bytes(instruction: &str) -> usize {
+    let opcode = opcode(instruction);
+    let vector = if opcode.contains(".v4") {
+        4
+    } else if opcode.contains(".v2") {
+        2
+    } else {
+        1
+    };
+    let bits = opcode.rsplit('.').next().map(|ty| ty.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
+    vector * bits.and_then(|bits| bits.parse::<usize>().ok()).expect("a size in bits") / 8
+}
+
+/// f32 logits and u8 labels: 5 bytes read a pixel, 4 written where there is a
+/// gradient, each once and nothing else.
+#[test]
+fn a_pixel_is_read_once_and_written_once() {
+    for loss in library_losses() {
+        let text = ptx(&loss, "sm_90");
+        let mut gradients = 0;
+        for entry in pixel_kernels(&text) {
+            let (mut loaded, mut logits, mut stored) = (0, 0, 0);
+            for instruction in pixel_blocks(&entry).into_iter().flat_map(|(_, block)| block) {
+                match opcode(instruction) {
+                    load if load.starts_with("ld.global") => {
+                        loaded += bytes(instruction);
+                        logits += usize::from(bytes(instruction) == 16);
+                    }
+                    store if store.starts_with("st.global") => stored += bytes(instruction),
+                    _ => {}
+                }
+            }
+            let pixels = 4 * logits;
+            assert_eq!(loaded, 5 * pixels, "{} of {}", entry.name, program(&loss).name());
+            assert!([0, 4 * pixels].contains(&stored), "{} of {}", entry.name, program(&loss).name());
+            gradients += usize::from(stored > 0);
+        }
+        assert!(gradients >= 1, "{}", program(&loss).name());
     }
 }

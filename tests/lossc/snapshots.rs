@@ -12,6 +12,7 @@ use lossc::pipeline::{Optimised, Stage, emit, optimise};
 use lossc::{Loss, Target};
 use lossc_dialect::text;
 
+use crate::data::program;
 use crate::targets::library_losses;
 
 /// Snapshots lie beside the losses of `tests/ir`, or in its `library` folder.
@@ -29,7 +30,7 @@ fn target() -> Target {
 }
 
 fn stages(loss: &Loss) -> Optimised {
-    optimise(loss.program(), &Default::default(), &target(), true).expect("the passes run")
+    optimise(program(loss), &Default::default(), &target(), true).expect("the passes run")
 }
 
 /// Each stage of `loss`, by name.
@@ -37,7 +38,7 @@ fn texts(loss: &Loss) -> Vec<(&'static str, String)> {
     let stages = stages(loss);
     let rules = stages.stable.rules.iter().chain(&stages.optimised.rules);
     let rules = rules.map(|rule| format!("{rule}\n")).collect();
-    let schedule = emit(loss.program(), &Default::default(), &target(), Stage::Schedule);
+    let schedule = emit(program(loss), &Default::default(), &target(), Stage::Schedule);
     vec![
         ("1-loss", text::print(&stages.source)),
         ("2-stable", text::print(&stages.stable.program)),
@@ -53,7 +54,7 @@ fn library_snapshots() {
     settings("library").bind(|| {
         for loss in library_losses() {
             for (stage, text) in texts(&loss) {
-                assert_snapshot!(format!("{}.{stage}", loss.program().name()), text);
+                assert_snapshot!(format!("{}.{stage}", program(&loss).name()), text);
             }
         }
     });
@@ -78,7 +79,7 @@ fn small_losses() {
 fn no_snapshot_is_left_over() {
     let mut expected = BTreeSet::new();
     for loss in library_losses() {
-        let name = loss.program().name().to_owned();
+        let name = program(&loss).name().to_owned();
         expected.extend(texts(&loss).iter().map(|(stage, _)| format!("{name}.{stage}.snap")));
     }
     assert_eq!(files("library"), expected);

@@ -3,18 +3,29 @@
 use super::{exp_nonpositive, log1p_unit, positive_part};
 use crate::machine::{Machine, Word};
 
-/// 1 / (1 + e^-x). 19 operations.
+/// 1 / (1 + e^-x). 23 operations.
 ///
-/// With e = e^-|x| these are the bits of e / (1 + e) where x < 0 and of
-/// 1 / (1 + e) elsewhere, at one division. The largest error, just below a power
-/// of two, comes from rounding 1 + e; a correctly rounded e leaves it as large.
+/// With e = e^-|x| this is q = 1 / (1 + e) where x is not below 0, and e / (1 + e)
+/// elsewhere, from the same quotient: p = e·q and the rest that p leaves of it.
 pub fn sigmoid(m: &mut dyn Machine, x: Word) -> Word {
     let (zero, one) = (m.float(0.0), m.float(1.0));
     let e = exp_of_minus_size(m, x);
-    let is_negative = m.less(x, zero);
-    let numerator = m.select(is_negative, e, one);
     let denominator = m.add(one, e);
-    m.div(numerator, denominator)
+    let quotient = m.div(one, denominator);
+    let complement = complement(m, e, quotient);
+    let is_negative = m.less(x, zero);
+    m.select(is_negative, complement, quotient)
+}
+
+/// e / (1 + e), given q near 1 / (1 + e).
+fn complement(m: &mut dyn Machine, e: Word, quotient: Word) -> Word {
+    let product = m.mul(e, quotient);
+    // e - p - p·e, without the rounding error of 1 + e. The difference is exact,
+    // since p lies between e / 2 and e.
+    let difference = m.sub(e, product);
+    let minus_product = m.neg(product);
+    let rest = m.fma(minus_product, e, difference);
+    m.fma(rest, quotient, product)
 }
 
 /// log(1 + e^x). 32 operations.

@@ -3,7 +3,7 @@
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary;
 
-pub(super) static OPS: [OpDefinition; 11] = [
+pub(super) static OPS: [OpDefinition; 12] = [
     floats!(
         Add,
         "add",
@@ -108,6 +108,20 @@ pub(super) static OPS: [OpDefinition; 11] = [
             let (zero, one) = (b.constant_like(0.0, x[0]), b.constant_like(1.0, x[0]));
             let right = b.less(x[0], x[1]);
             vec![Some(b.select(right, zero, one)), Some(b.select(right, one, zero))]
+        }
+    ),
+    floats!(
+        PositivePart,
+        "positive_part",
+        ["operand"],
+        Reals,
+        "the greater of operand and 0; NaN if it is NaN, with derivative 1 at 0",
+        |x| if x[0] <= 0.0 { 0.0 } else { x[0] },
+        |m, x| elementary::positive_part(m, x[0]),
+        |b, x, _| {
+            let (zero, one) = (b.constant_like(0.0, x[0]), b.constant_like(1.0, x[0]));
+            let negative = b.less(x[0], zero);
+            vec![Some(b.select(negative, zero, one))]
         }
     ),
     floats!(

@@ -3,7 +3,7 @@
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary;
 
-pub(super) static OPS: [OpDefinition; 7] = [
+pub(super) static OPS: [OpDefinition; 9] = [
     floats!(
         Exp,
         "exp",
@@ -12,6 +12,16 @@ pub(super) static OPS: [OpDefinition; 7] = [
         "e to the operand",
         |x| x[0].exp(),
         |m, x| elementary::exp(m, x[0]),
+        |_, _, result| vec![Some(result)]
+    ),
+    floats!(
+        ExpNonpositive,
+        "exp_nonpositive",
+        ["operand"],
+        NonPositive,
+        "e to the operand, for an operand of 0 or below",
+        |x| x[0].exp(),
+        |m, x| elementary::exp_nonpositive(m, x[0]),
         |_, _, result| vec![Some(result)]
     ),
     floats!(
@@ -45,6 +55,20 @@ pub(super) static OPS: [OpDefinition; 7] = [
         "the natural logarithm of 1 + operand, exact near 0",
         |x| x[0].ln_1p(),
         |m, x| elementary::log1p(m, x[0]),
+        |b, x, _| {
+            let one = b.constant_like(1.0, x[0]);
+            let sum = b.add(one, x[0]);
+            vec![Some(b.div(one, sum))]
+        }
+    ),
+    floats!(
+        Log1pUnit,
+        "log1p_unit",
+        ["operand"],
+        Unit,
+        "the natural logarithm of 1 + operand, for an operand from 0 to 1",
+        |x| x[0].ln_1p(),
+        |m, x| elementary::log1p_unit(m, x[0]),
         |b, x, _| {
             let one = b.constant_like(1.0, x[0]);
             let sum = b.add(one, x[0]);

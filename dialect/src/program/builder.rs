@@ -203,12 +203,15 @@ methods! {
     abs Abs(operand);
     min Min(lhs, rhs);
     max Max(lhs, rhs);
+    positive_part PositivePart(operand);
     weight Weight(weight, value);
     ratio_or_zero RatioOrZero(numerator, denominator);
     exp Exp(operand);
+    exp_nonpositive ExpNonpositive(operand);
     expm1 Expm1(operand);
     log Log(operand);
     log1p Log1p(operand);
+    log1p_unit Log1pUnit(operand);
     pow Pow(base, exponent);
     sigmoid Sigmoid(operand);
     softplus Softplus(operand);

@@ -93,6 +93,19 @@ const LEVELS: [Level; 2] = [
     },
 ];
 
+/// What LLVM says of a processor but generated code never relies on unasked:
+/// what every x86-64 has or other features imply, and instructions for system code or
+/// behind intrinsics that lossc does not use. Names that end in `-` are prefixes.
+#[rustfmt::skip]
+const NEVER_USED_UNASKED: [&str; 46] = [
+    "64bit", "cmov", "cx8", "sahf", "crc32", "evex512", "avx10.1", "avx10.1-512",
+    "prfchw", "prefetchi", "clflushopt", "clwb", "cldemote", "clzero", "wbnoinvd",
+    "xsave", "xsavec", "xsaveopt", "xsaves", "fsgsbase", "invpcid", "pconfig", "pku", "ptwrite",
+    "rdpid", "rdpru", "rdrnd", "rdseed", "serialize", "sgx", "shstk", "uintr", "usermsr",
+    "rtm", "tsxldtrk", "mwaitx", "waitpkg", "hreset", "enqcmd", "movdiri", "movdir64b", "raoint",
+    "kl", "widekl", "lwp", "amx-",
+];
+
 /// Compute capability and the oldest PTX version that knows it (63 is 6.3):
 /// the older the text, the more drivers take it.
 const ARCHITECTURES: [(u32, u32); 12] = [
@@ -160,6 +173,24 @@ impl Target {
             Self::Cpu(cpu) => format!("{} {} {}", cpu.name, cpu.lanes, cpu.features),
             Self::Nvidia(gpu) => format!("sm_{} {}", gpu.compute_capability, gpu.features()),
         }
+    }
+
+    /// The instruction sets that code for a processor may use, by LLVM's names:
+    /// what another machine must have to run it. Empty for a GPU.
+    pub fn needed_features(&self) -> Vec<&str> {
+        let Self::Cpu(cpu) = self else { return vec![] };
+        if let Some(level) = cpu.level.and_then(find_level) {
+            return level.needs.to_vec();
+        }
+        let present = cpu.features.split(',').filter_map(|entry| entry.strip_prefix('+'));
+        let unused = |feature: &str| {
+            let same = |name: &&str| feature == *name || name.ends_with('-') && feature.starts_with(*name);
+            NEVER_USED_UNASKED.iter().any(same)
+        };
+        // LLVM lists them in the order of a hash table.
+        let mut needed: Vec<_> = present.filter(|feature| !unused(feature)).collect();
+        needed.sort_unstable();
+        needed
     }
 
     /// Whether code for this target can run on this machine's processor.
@@ -313,6 +344,17 @@ mod tests {
         let old = Cpu::detected("nehalem".to_owned(), "+sse4.2,-fma,-avx2".to_owned());
         let error = old.expect_err("no fma").to_string();
         assert!(error.contains("nehalem") && error.contains("fused multiply-add"));
+    }
+
+    #[test]
+    fn what_code_needs_leaves_out_what_it_never_uses() {
+        let features = "+64bit,+avx2,+fma,-avx512f,+xsave,+amx-tile,+bmi".to_owned();
+        let host = Cpu::detected("test".to_owned(), features).map(Target::Cpu).expect("it has fma");
+        assert_eq!(host.needed_features(), ["avx2", "bmi", "fma"]);
+        let level: Target = "cpu:avx2".parse().expect("a level");
+        assert!(level.needed_features().contains(&"fma"));
+        let gpu: Target = "sm_90".parse().expect("an architecture");
+        assert!(gpu.needed_features().is_empty());
     }
 
     #[test]

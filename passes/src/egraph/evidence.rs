@@ -160,6 +160,8 @@ fn meets(condition: Condition, variable: &Variable, value: f64) -> bool {
     match condition {
         Condition::Finite(name) if name == variable.name => value.is_finite(),
         Condition::NonNegative(name) if name == variable.name => value >= 0.0 || value.is_nan(),
+        Condition::NonPositive(name) if name == variable.name => value <= 0.0 || value.is_nan(),
+        Condition::Unit(name) if name == variable.name => (0.0..=1.0).contains(&value) || value.is_nan(),
         _ => true,
     }
 }

@@ -36,6 +36,16 @@ impl Range {
         self.low >= 0.0
     }
 
+    /// Zero or below, or NaN.
+    pub fn is_nonpositive(self) -> bool {
+        self.high <= 0.0
+    }
+
+    /// Between zero and one, or NaN.
+    pub fn is_unit(self) -> bool {
+        self.low >= 0.0 && self.high <= 1.0
+    }
+
     fn union(self, other: Self) -> Self {
         Self {
             low: self.low.min(other.low),
@@ -144,12 +154,17 @@ fn range(op: Op, operands: &[Facts]) -> Range {
         (Op::Abs, [x]) => Range { low: 0.0, high: x.high.max(-x.low), ..*x },
         (Op::Add, [a, b]) => add(*a, *b),
         (Op::Max, [a, b]) => Range { low: a.low.max(b.low), high: a.high.max(b.high), ..a.union(*b) },
+        (Op::PositivePart, [x]) => Range { low: x.low.max(0.0), high: x.high.max(0.0), ..*x },
         (Op::Select, [_, a, b]) => a.union(*b),
         (Op::Mul | Op::Weight, [a, b]) => product(*a, *b, op == Op::Weight),
         (Op::RatioOrZero, [n, d]) => ratio_or_zero(*n, *d),
+        (Op::Exp | Op::ExpNonpositive, [x]) if x.is_nonpositive() => {
+            Range { nan: x.nan, ..Range::between(0.0, 1.0) }
+        }
         (Op::Exp, [x]) => Range { nan: x.nan, ..Range::between(0.0, x.high.exp() * 1.0001) },
         (Op::Sigmoid, [x]) => Range { nan: x.nan, ..Range::between(0.0, 1.0) },
         (Op::Softplus, [x]) => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
+        (Op::Log1pUnit, [x]) if x.is_unit() => Range { nan: x.nan, ..Range::between(0.0, 0.7) },
         (Op::Log1p, [x]) if x.low >= 0.0 => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
         (Op::Sum | Op::SumGroups | Op::MeanGroups, [x]) if x.low >= 0.0 => {
             Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) }
@@ -168,11 +183,10 @@ fn add(a: Range, b: Range) -> Range {
 
 fn product(a: Range, b: Range, guarded: bool) -> Range {
     let nan = a.nan || b.nan || !(a.is_finite() && b.is_finite() || guarded && a.is_finite());
-    let corners = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high];
-    if corners.iter().any(|corner| corner.is_nan()) {
-        let low = if a.low >= 0.0 && b.low >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
-        return Range { nan, ..Range::between(low, f32::INFINITY) };
-    }
+    // 0 times infinity is no number; near there the products are near 0 or beyond.
+    let corner = |a: f32, b: f32| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
+    let corners =
+        [corner(a.low, b.low), corner(a.low, b.high), corner(a.high, b.low), corner(a.high, b.high)];
     let low = corners.into_iter().fold(f32::INFINITY, f32::min);
     let high = corners.into_iter().fold(f32::NEG_INFINITY, f32::max);
     Range { low, high, nan, whole: a.whole && b.whole }

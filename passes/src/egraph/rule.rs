@@ -25,6 +25,10 @@ pub enum Condition {
     Finite(&'static str),
     /// No value is below zero.
     NonNegative(&'static str),
+    /// No value is above zero.
+    NonPositive(&'static str),
+    /// Every value lies between zero and one, or is NaN.
+    Unit(&'static str),
     /// It is not the constant 0.
     NotZero(&'static str),
     /// It has one value a group.
@@ -39,6 +43,8 @@ impl Condition {
         match self {
             Self::Finite(name)
             | Self::NonNegative(name)
+            | Self::NonPositive(name)
+            | Self::Unit(name)
             | Self::NotZero(name)
             | Self::PerGroup(name)
             | Self::PerCall(name) => name,
@@ -50,9 +56,12 @@ impl Condition {
         match self {
             Self::Finite(_) => facts.range.is_finite(),
             Self::NonNegative(_) => facts.range.is_nonnegative(),
+            Self::NonPositive(_) => facts.range.is_nonpositive(),
+            Self::Unit(_) => facts.range.is_unit(),
             Self::NotZero(_) => facts.constant != Some(0.0),
-            Self::PerGroup(_) => facts.level == Some(Level::Group),
-            Self::PerCall(_) => facts.level == Some(Level::Scalar),
+            // What fits any level fits these: so a condition that once held goes on to.
+            Self::PerGroup(_) => facts.level.is_none_or(|level| level == Level::Group),
+            Self::PerCall(_) => facts.level.is_none_or(|level| level == Level::Scalar),
         }
     }
 }
@@ -63,6 +72,8 @@ impl fmt::Display for Condition {
         match self {
             Self::Finite(_) => write!(formatter, "{name} is finite"),
             Self::NonNegative(_) => write!(formatter, "{name} is not negative"),
+            Self::NonPositive(_) => write!(formatter, "{name} is not positive"),
+            Self::Unit(_) => write!(formatter, "{name} lies between 0 and 1"),
             Self::NotZero(_) => write!(formatter, "{name} is not the constant 0"),
             Self::PerGroup(_) => write!(formatter, "{name} has one value a group"),
             Self::PerCall(_) => write!(formatter, "{name} has one value in all"),

@@ -29,7 +29,7 @@ impl Default for Limits {
 
 /// The limit that kept the rules from coming to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub(super) enum Limit {
     /// The last of this many rounds still changed something.
     Rounds(usize),
     /// The next match could have led to more nodes than this.

@@ -54,15 +54,6 @@ impl Chunk {
         emitter.apply("arith.shrui", &[linear, two])
     }
 
-    /// Whether all `count` positions from `position` on are pixels of the row.
-    pub(super) fn is_whole(&self, emitter: &mut Emitter, position: Value, count: usize) -> Value {
-        let count = emitter.index(count);
-        let last = emitter.add(position, count);
-        let begun = emitter.compare("sge", position, self.begin);
-        let before_end = emitter.compare("sle", last, self.end);
-        emitter.apply("arith.andi", &[begun, before_end])
-    }
-
     /// Which of the `lanes` positions from `position` on are pixels of the row.
     pub(super) fn valid(&self, emitter: &mut Emitter, position: Value, lanes: usize) -> Value {
         let numbers: Vec<_> = (0..lanes).collect();
@@ -77,14 +68,19 @@ impl Chunk {
         emitter.apply("arith.andi", &[begun, before_end])
     }
 
+    /// Its number among the chunks of all rows.
+    pub(super) fn number(&self, emitter: &mut Emitter, call: &Call) -> Value {
+        let rows = emitter.mul(self.row, call.chunks_per_row);
+        emitter.add(rows, self.chunk)
+    }
+
     /// Writes the chunk's partial of the kernel's reduction `reduction`.
     pub(super) fn store_partial(&self, emitter: &mut Emitter, call: &Call, reduction: usize, partial: Value) {
         let chunks = call.chunks(emitter);
         let reduction = emitter.index(reduction);
         let reductions = emitter.mul(reduction, chunks);
-        let rows = emitter.mul(self.row, call.chunks_per_row);
-        let row = emitter.add(reductions, rows);
-        let index = emitter.add(row, self.chunk);
+        let number = self.number(emitter, call);
+        let index = emitter.add(reductions, number);
         emitter.store_element(partial, call.partials, index);
     }
 

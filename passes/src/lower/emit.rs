@@ -164,6 +164,12 @@ impl Emitter {
         self.pure("select", ty, format!("arith.select {mask}, {then}, {otherwise} : {mask_type}{ty}"))
     }
 
+    /// `then` if the scalar `condition` holds, else `otherwise`: two pointers.
+    pub(super) fn choose_pointer(&mut self, condition: Value, then: Value, otherwise: Value) -> Value {
+        let types = format!("i1, {}", then.ty);
+        self.pure("origin", then.ty, format!("llvm.select {condition}, {then}, {otherwise} : {types}"))
+    }
+
     /// `value` as `scalar`, lane by lane, by the conversion `operation`; itself
     /// if it is of that type.
     pub(super) fn convert(&mut self, operation: &str, value: Value, scalar: Scalar) -> Value {

@@ -1,20 +1,37 @@
 //! The code for GPUs: a warp a chunk, four pixels a thread.
+//!
+//! `kernel_K` is all of a pass: a block sums up to eight chunks of a row; the last
+//! block of a row to arrive adds the row's chunks, the last row's block the rows
+//! of each group, and its first thread goes on to what `finish_K` computes, which
+//! is an entry point of its own for workers that add their totals in between.
+//! Who is last differs from run to run, what it adds in which order does not.
 
+mod arrival;
 mod combine;
+mod groups;
 mod kernel;
+mod pixels;
 mod thread;
+mod workspace;
 
 use super::call::Call;
 use super::emit::Emitter;
-use super::pixel::tensors;
+use super::pixel::arrays;
 use super::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
-/// Threads in a block of `kernel_K` and `combine_K`.
+/// Threads in a block of `kernel_K`.
 const BLOCK: usize = 256;
+
+/// Blocks that an SM must have room for: with them in mind `ptxas` gives a thread at
+/// most 80 of an SM's 65,536 registers, which is enough for all that a pass needs.
+const BLOCKS_PER_SM: usize = 3;
 
 /// Threads that run in step.
 const WARP: usize = 32;
+
+/// Warps of a block, each of which sums a chunk.
+const WARPS: usize = BLOCK / WARP;
 
 /// Pixels of a thread: a Philox block, and a load of 16 bytes of f32.
 const PIXELS: usize = 4;
@@ -22,10 +39,11 @@ const PIXELS: usize = 4;
 /// The module, whose kernels are LLVM functions marked as such.
 pub(super) fn module(schedule: &Schedule) -> Result<String, LowerError> {
     let name = schedule.program.name();
-    let mut text = format!("// {name}, a warp a chunk\nmodule {{\n  {}\n", combine::shared_memory());
+    let mut text = format!("// {name}, a warp a chunk\nmodule {{\n");
+    text += &arrival::shared_memory();
+    text += &combine::shared_memory(schedule);
     for (index, kernel) in schedule.kernels.iter().enumerate() {
         text += &kernel::function(schedule, kernel, index)?;
-        text += &combine::function(schedule, kernel, index)?;
         text += &finish_function(schedule, kernel, index)?;
     }
     Ok(text + "}\n")
@@ -50,14 +68,19 @@ fn entry(
     body(&mut emitter, &call)?;
     let parameters: Vec<_> = call.values().iter().map(|value| format!("{value}: {}", value.ty)).collect();
     let parameters = parameters.join(", ");
+    let occupancy = match threads {
+        BLOCK => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
+        _ => String::new(),
+    };
     let header = format!(
-        "llvm.func @{name}_{index}({parameters}) attributes {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>}}"
+        "llvm.func @{name}_{index}({parameters}) attributes \
+         {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>{occupancy}}}"
     );
     Ok(emitter.finish(&header, "llvm.return"))
 }
 
 /// The parameters of `kernel_K`: all tensors of the program, also those that
 /// this kernel does not touch.
-fn kernel_tensors(schedule: &Schedule) -> usize {
-    tensors(&schedule.program)
+fn kernel_arrays(schedule: &Schedule) -> usize {
+    arrays(schedule)
 }

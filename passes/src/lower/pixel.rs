@@ -7,7 +7,7 @@ use lossc_dialect::{Element, Level, Op, Program, ValueId};
 use super::emit::{Emitter, Value};
 use super::group::{GroupValues, describe};
 use super::{LowerError, compute, leaf};
-use crate::schedule::{Kernel, Schedule};
+use crate::schedule::{Kernel, Schedule, Stored, Temporary};
 
 /// Values by the program's names.
 pub(super) type Values = HashMap<ValueId, Value>;
@@ -22,6 +22,19 @@ pub(super) struct PixelCode<'a> {
     pub(super) reductions: Vec<PixelReduction>,
     /// What it writes.
     pub(super) outputs: Vec<Tensor>,
+    /// What it reads that an earlier kernel kept.
+    pub(super) loads: Vec<Kept>,
+    /// What it keeps.
+    pub(super) stores: Vec<Kept>,
+}
+
+/// A program value in a temporary.
+#[derive(Clone, Copy)]
+pub(super) struct Kept {
+    pub(super) value: ValueId,
+    /// The temporary's place in the call's list: after inputs and outputs.
+    pub(super) index: usize,
+    pub(super) holds: Temporary,
 }
 
 /// A reduction over pixels.
@@ -36,14 +49,19 @@ pub(super) struct PixelReduction {
 #[derive(Clone, Copy)]
 pub(super) struct Tensor {
     pub(super) value: ValueId,
-    /// Its place in the call's list: inputs, then outputs.
+    /// Its place in the call's list: inputs, outputs, then temporaries.
     pub(super) index: usize,
     pub(super) element: Element,
 }
 
-/// The number of tensors of pixels in a call.
-pub(super) fn tensors(program: &Program) -> usize {
+/// The number of tensors of pixels in a call, less the temporaries.
+fn tensors(program: &Program) -> usize {
     program.pixel_arguments().count() + pixel_results(program).count()
+}
+
+/// The number of arrays with one value a pixel in a call.
+pub(super) fn arrays(schedule: &Schedule) -> usize {
+    tensors(&schedule.program) + schedule.temporaries().len()
 }
 
 fn pixel_results(program: &Program) -> impl Iterator<Item = ValueId> {
@@ -66,7 +84,12 @@ impl<'a> PixelCode<'a> {
             |(index, value)| Tensor { value, index: inputs + index, element: program.ty(value).element };
         let all = pixel_results(program).enumerate();
         let outputs = all.filter(|(_, value)| kernel.outputs.contains(value)).map(output).collect();
-        Self { schedule, lanes, values, reductions, outputs }
+        let kept = |&stored: &usize| {
+            let Stored { value, temporary } = schedule.stored[stored];
+            Kept { value, index: tensors(program) + temporary, holds: schedule.temporary_of(stored) }
+        };
+        let [loads, stores] = [&kernel.loads, &kernel.stores].map(|list| list.iter().map(kept).collect());
+        Self { schedule, lanes, values, reductions, outputs, loads, stores }
     }
 
     /// The tensors that the kernel reads.
@@ -80,9 +103,13 @@ impl<'a> PixelCode<'a> {
         self.values.iter().filter_map(input).collect()
     }
 
-    /// The `loss.uniform`, if the kernel needs random numbers.
+    /// The `loss.uniform`, if the kernel draws random numbers.
     pub(super) fn uniform(&self) -> Option<ValueId> {
-        self.values.iter().copied().find(|&value| self.schedule.program.node(value).op == Op::Uniform)
+        let is_drawn = |value: &ValueId| {
+            let is_kept = self.loads.iter().any(|kept| kept.value == *value);
+            self.schedule.program.node(*value).op == Op::Uniform && !is_kept
+        };
+        self.values.iter().copied().find(is_drawn)
     }
 
     /// The values that are the same for all pixels of a group.

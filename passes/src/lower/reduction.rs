@@ -5,7 +5,7 @@ use lossc_dialect::{Op, ValueId};
 
 use super::LowerError;
 use super::call::Call;
-use super::emit::{Emitter, F32, F64, I32, I64, Scalar, Value, ValueType};
+use super::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
 use super::group::GroupValues;
 use crate::schedule::Schedule;
 
@@ -47,27 +47,49 @@ pub(super) fn of_valid(emitter: &mut Emitter, value: Value, valid: Option<Value>
     }
 }
 
-/// How many lanes of a mask hold, on a processor: its bits are one integer.
-pub(super) fn count_bits(emitter: &mut Emitter, mask: Value) -> Value {
+/// The bits of a mask as one integer, on a processor.
+pub(super) fn mask_bits(emitter: &mut Emitter, mask: Value) -> Value {
     let ty = ValueType::one(Scalar::Int(mask.ty.lanes as u32));
     let vector = format!("vector<1x{ty}>");
     let bits = emitter.pure("bits", ty, format!("vector.bitcast {mask} : {} to {vector}", mask.ty));
-    let bits = emitter.pure("bits", ty, format!("vector.extract {bits}[0] : {ty} from {vector}"));
-    let bits = emitter.convert("arith.extui", bits, I32.scalar);
-    emitter.apply("math.ctpop", &[bits])
+    emitter.pure("bits", ty, format!("vector.extract {bits}[0] : {ty} from {vector}"))
 }
 
-/// Adds the lanes of a chunk as `numbers::chunk_tree` does.
-pub(super) fn chunk_tree(emitter: &mut Emitter, lanes: Value) -> Value {
-    assert_eq!(lanes.ty, F32.times(LANES));
-    let pairs = add_neighbours(emitter, lanes);
-    let mut sums = add_neighbours(emitter, pairs);
-    while sums.ty.lanes > 1 {
-        let half = sums.ty.lanes / 2;
-        let [lower, upper] = [0, half].map(|from| lanes_from(emitter, sums, from, half));
-        sums = emitter.apply("arith.addf", &[lower, upper]);
+/// The mask whose bits are the low `lanes` ones of an integer.
+pub(super) fn mask_of_bits(emitter: &mut Emitter, bits: Value, lanes: usize) -> Value {
+    let ty = ValueType::one(Scalar::Int(lanes as u32));
+    let bits = emitter.convert("arith.trunci", bits, ty.scalar);
+    let vector = emitter.pure("bits", ty, format!("vector.broadcast {bits} : {ty} to vector<1x{ty}>"));
+    let mask = ValueType { scalar: Scalar::Int(1), lanes };
+    emitter.pure("mask", mask, format!("vector.bitcast {vector} : vector<1x{ty}> to {mask}"))
+}
+
+/// How many bits are set in so many bytes of memory, a multiple of eight.
+pub(super) fn count_bits(emitter: &mut Emitter, memory: Value, bytes: usize) -> Value {
+    let words = emitter.load_vector(memory, I64.times(bytes / I64.scalar.bytes()), I64.scalar.bytes());
+    let counts = emitter.apply("math.ctpop", &[words]);
+    let count =
+        emitter.pure("count", I64, format!("vector.reduction <add>, {counts} : {} into i64", counts.ty));
+    emitter.convert("arith.trunci", count, I32.scalar)
+}
+
+/// Adds the lanes of a chunk, dealt to vectors in order, as `numbers::chunk_tree` does.
+pub(super) fn chunk_tree(emitter: &mut Emitter, vectors: &[Value]) -> Value {
+    assert_eq!(vectors.iter().map(|vector| vector.ty.lanes).sum::<usize>(), LANES);
+    let mut sums = add_neighbours(emitter, vectors);
+    sums = add_neighbours(emitter, &sums);
+    while sums.len() > 1 {
+        let (lower, upper) = sums.split_at(sums.len() / 2);
+        let add = |(&lower, &upper)| emitter.apply("arith.addf", &[lower, upper]);
+        sums = lower.iter().zip(upper).map(add).collect();
     }
-    sums
+    let mut sum = sums[0];
+    while sum.ty.lanes > 1 {
+        let half = sum.ty.lanes / 2;
+        let [lower, upper] = [0, half].map(|from| lanes_from(emitter, sum, from, half));
+        sum = emitter.apply("arith.addf", &[lower, upper]);
+    }
+    sum
 }
 
 /// `count` lanes from lane `from` on; one lane is a scalar.
@@ -79,12 +101,16 @@ fn lanes_from(emitter: &mut Emitter, vector: Value, from: usize, count: usize) -
     emitter.shuffle(vector, vector, &lanes)
 }
 
-fn add_neighbours(emitter: &mut Emitter, lanes: Value) -> Value {
-    let [even, odd] = [0, 1].map(|from| {
-        let chosen: Vec<_> = (from..lanes.ty.lanes).step_by(2).collect();
-        emitter.shuffle(lanes, lanes, &chosen)
-    });
-    emitter.apply("arith.addf", &[even, odd])
+/// Adds each lane with an even number to the next; half as many vectors are left.
+fn add_neighbours(emitter: &mut Emitter, vectors: &[Value]) -> Vec<Value> {
+    let add = |pair: &[Value]| {
+        let [even, odd] = [0, 1].map(|from| {
+            let chosen: Vec<_> = (from..2 * pair[0].ty.lanes).step_by(2).collect();
+            emitter.shuffle(pair[0], pair[1], &chosen)
+        });
+        emitter.apply("arith.addf", &[even, odd])
+    };
+    vectors.chunks_exact(2).map(add).collect()
 }
 
 /// `loss.sum_groups` and `loss.mean_groups`: adds the groups in ascending order

@@ -1,56 +1,161 @@
 //! What each op costs on a target.
+//!
+//! An element-wise op needs no price of its own: it is that of the operations its
+//! exact meaning takes, since these are what every target runs. The tables say
+//! what one operation costs, and what the other ops do.
 
-use lossc_dialect::{Level, Op};
+use lossc_dialect::Level;
+use lossc_dialect::machine::Operations;
+use lossc_dialect::ops::{Op, OpDefinition};
 
-/// The prices of a target, in tenths of the time of one addition a pixel.
+/// The prices of a target, in tenths of the time of one fused multiply-add a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriceList {
-    /// A CPU with fused multiply-add: reciprocal throughput of 512- and 256-bit
-    /// instructions on Intel and AMD cores, divisions about eight additions
-    /// (Fog, "Instruction tables", 2024).
+    /// A CPU with AVX2 or AVX-512.
     Host,
-    /// An NVIDIA GPU: a correctly rounded division is about ten instructions of
-    /// straight-line code after `ptxas`.
+    /// An NVIDIA GPU from sm_80 on.
     Nvidia,
 }
 
+/// What one operation costs, and what ops that are not element-wise do.
+struct Table {
+    operations: Operations,
+    /// A random number: its part of a Philox block, and the conversion.
+    uniform: u64,
+    /// A stored label or logit as f32.
+    cast: u64,
+    /// A group's value at its pixels: a register filled before the loop.
+    broadcast: u64,
+    /// An f32 written in one pass and read in another.
+    kept_float: u64,
+    /// The same for a bit, and making a mask of it.
+    kept_mask: u64,
+    /// A pixel's part of a sum.
+    sum: u64,
+    /// A pixel's part of a count.
+    count: u64,
+    /// An operation on a group's or the call's values, done once for thousands of
+    /// pixels.
+    group: u64,
+}
+
+/// Reciprocal throughputs for vectors of 32-bit lanes over that of `vfmadd`, in the
+/// middle of what LLVM 22's scheduling models have for skylake, icelake-server,
+/// znver3 and znver4 (`llvm-mca -mcpu=…`), which follow Fog's "Instruction tables"
+/// and uops.info: a quotient takes 6 (AMD) to 10 (Intel) times an fma, bitwise and
+/// integer operations 0.5 to 0.7 of one, all others one.
+///
+/// Philox, for two vectors of pixels: in each of ten rounds two products and two
+/// shifts of 64-bit lanes, and four exclusive ors.
+///
+/// What is kept is eight bytes a pixel to a memory that moves about a byte in the
+/// time of five fmas.
+const HOST: Table = Table {
+    operations: Operations {
+        arithmetic: 10,
+        division: 90,
+        sign: 6,
+        comparison: 10,
+        selection: 10,
+        logic: 6,
+        integer: 6,
+        shift: 10,
+        conversion: 10,
+    },
+    uniform: 10 * (2 * 10 + 2 * 10 + 4 * 6) / 2 + 40,
+    cast: 20,
+    broadcast: 1,
+    kept_float: 400,
+    kept_mask: 20,
+    sum: 10,
+    count: 10,
+    group: 1,
+};
+
+/// Results a clock and multiprocessor in NVIDIA's "CUDA C++ Programming Guide",
+/// section "Arithmetic instructions", for compute capability 9.0: 128 of an fma, 64
+/// of a comparison, an integer operation or a shift, 16 of a reciprocal. A
+/// conversion counts as an integer operation. A change of a sign is part of the
+/// instruction after it. A correctly rounded quotient is a reciprocal, six fmas and
+/// a branch on a check.
+///
+/// Philox, for four pixels: in each of ten rounds two wide products and two
+/// three-way exclusive ors.
+///
+/// What is kept is eight bytes a pixel to a memory that moves a byte in the time of
+/// ten fmas (H100: 3 TB/s, and 29 T fmas a second).
+const NVIDIA: Table = Table {
+    operations: Operations {
+        arithmetic: 10,
+        division: 80 + 6 * 10 + 2 * 20,
+        sign: 1,
+        comparison: 20,
+        selection: 20,
+        logic: 20,
+        integer: 20,
+        shift: 20,
+        conversion: 20,
+    },
+    uniform: 10 * (2 * 40 + 2 * 20) / 4 + 70,
+    cast: 20,
+    broadcast: 1,
+    kept_float: 800,
+    kept_mask: 40,
+    sum: 10,
+    count: 20,
+    group: 1,
+};
+
 impl PriceList {
-    /// The price of one `op`. Above zero for whatever has operands, so that the
-    /// cheapest program is acyclic. A group's or the call's value is computed once
-    /// for thousands of pixels.
-    pub fn price(self, op: Op, level: Level) -> u64 {
-        match (op, level) {
-            (Op::Argument(_) | Op::Constant(_), _) => 0,
-            (_, Level::Pixel) => self.pixel_price(op),
-            // What a reduction costs, it costs at each pixel.
-            (Op::Sum | Op::Count, _) => 20,
-            _ => 1,
+    fn table(self) -> &'static Table {
+        match self {
+            Self::Host => &HOST,
+            Self::Nvidia => &NVIDIA,
         }
     }
 
-    fn pixel_price(self, op: Op) -> u64 {
-        let division = match self {
-            Self::Host => 80,
-            Self::Nvidia => 100,
-        };
-        match op {
-            // Broadcasts are registers filled before the loop; a mask negated is
-            // another mask operand.
-            Op::Broadcast | Op::Neg | Op::Abs | Op::Not | Op::And | Op::Or => 4,
-            Op::Cast => 20,
-            Op::Uniform => 300,
-            Op::Min | Op::Max => 40,
-            Op::Weight => 50,
-            Op::Div => division,
-            Op::RatioOrZero => division + 20,
-            Op::Exp => 150,
-            Op::Log | Op::Log1p => 200,
-            Op::Expm1 => 220,
-            Op::Pow => 600,
-            // Above the price of their definitions, which may share parts.
-            Op::Sigmoid => 270 + division,
-            Op::Softplus => 440,
-            _ => 10,
+    /// The price of writing a pixel's f32 in one pass and reading it in another.
+    pub fn keeping_float(self) -> u64 {
+        self.table().kept_float
+    }
+
+    /// The same for a bit, and for making a mask of it.
+    pub fn keeping_mask(self) -> u64 {
+        self.table().kept_mask
+    }
+
+    /// The price of one `op`.
+    pub fn price(self, op: Op, level: Level) -> u64 {
+        let table = self.table();
+        match (op, level) {
+            (Op::Argument(_) | Op::Constant(_), _) => 0,
+            // What a reduction costs, it costs at each pixel.
+            (Op::Sum, _) => table.sum,
+            (Op::Count, _) => table.count,
+            (_, Level::Group | Level::Scalar) => table.group,
+            (Op::Uniform, _) => table.uniform,
+            (Op::Cast, _) => table.cast,
+            (Op::Broadcast, _) => table.broadcast,
+            _ => table.operations_of(op),
         }
     }
 }
+
+impl Table {
+    fn operations_of(&self, op: Op) -> u64 {
+        let Some(taken) = op.definition().and_then(OpDefinition::operations) else { return self.group };
+        let prices = &self.operations;
+        taken.arithmetic * prices.arithmetic
+            + taken.division * prices.division
+            + taken.sign * prices.sign
+            + taken.comparison * prices.comparison
+            + taken.selection * prices.selection
+            + taken.logic * prices.logic
+            + taken.integer * prices.integer
+            + taken.shift * prices.shift
+            + taken.conversion * prices.conversion
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod arithmetic;
 pub mod random;
+pub mod range;
 pub mod reduction;
 pub mod select;
 pub mod sigmoid;
@@ -10,5 +11,5 @@ use crate::egraph::Rule;
 
 /// Every rule of the phase.
 pub fn all() -> Vec<Rule> {
-    [arithmetic::RULES, sigmoid::RULES, select::RULES, reduction::RULES, random::RULES].concat()
+    [arithmetic::RULES, range::RULES, sigmoid::RULES, select::RULES, reduction::RULES, random::RULES].concat()
 }

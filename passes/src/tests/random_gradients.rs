@@ -37,16 +37,18 @@ fn slope(program: &Program, sample: &Sample, index: usize) -> Option<Bounded> {
     smooth.then_some(Bounded { value: central, error: 2.0 * (central - wide).abs() + rounding + 1e-9 })
 }
 
-/// A value, and where the chain rule fails on the way to it; not where a select or a
-/// ratio over 0 passes the place by.
+/// A value, and where the chain rule fails on the way from the logits to it; not
+/// where a select or a ratio over 0 passes the place by.
 #[derive(Clone, Copy)]
 struct Traced {
     value: f64,
+    /// It depends on the logits.
+    varies: bool,
     /// An infinite value takes part: the slope of `1 / exp(x)` at infinity is 0, its
     /// factors are 0 and infinity.
     infinite: bool,
-    /// `abs`, `min` or `max` at its kink: the two kinks of `max(x, 0) - abs(x) / 2`
-    /// cancel, each one's choice of a slope does not.
+    /// `abs`, `min`, `max` or a comparison at its kink, or a power of 0: the two kinks
+    /// of `max(x, 0) - abs(x) / 2` cancel, each one's choice of a slope does not.
     kink: bool,
 }
 
@@ -56,7 +58,7 @@ impl Arithmetic for Traces {
     type Value = Traced;
 
     fn number(&self, value: f64) -> Traced {
-        Traced { value, infinite: value.is_infinite(), kink: false }
+        Traced { value, varies: false, infinite: value.is_infinite(), kink: false }
     }
 
     fn element(&self, op: Op, operands: &[Traced], types: &[Type]) -> Traced {
@@ -64,14 +66,16 @@ impl Arithmetic for Traces {
         let value = Bounds::F64.element(op, &numbers, types).value;
         let at = |index: usize| operands[index].value;
         let (taken, kink) = match op {
-            Op::Select if at(0) == 0.0 => (&operands[2..], false),
-            Op::Select => (&operands[1..2], false),
+            Op::Select if at(0) == 0.0 => (&operands[2..], operands[0].kink),
+            Op::Select => (&operands[1..2], operands[0].kink),
             Op::RatioOrZero if at(1) == 0.0 => (&operands[..0], false),
-            Op::Abs => (operands, at(0) == 0.0),
-            Op::Min | Op::Max => (operands, at(0) == at(1)),
+            Op::Abs | Op::PositivePart => (operands, at(0) == 0.0),
+            Op::Min | Op::Max | Op::Less | Op::LessEqual | Op::Equal => (operands, at(0) == at(1)),
+            // The slope by the exponent is the logarithm of the base.
+            Op::Pow => (operands, at(0).is_nan() || at(0) <= 0.0),
             _ => (operands, false),
         };
-        self.of(value, taken, kink)
+        self.of(value, taken, kink && operands.iter().any(|operand| operand.varies))
     }
 
     fn sum(&self, _: Option<usize>, terms: &[Traced]) -> Traced {
@@ -81,8 +85,19 @@ impl Arithmetic for Traces {
 
 impl Traces {
     fn of(&self, value: f64, from: &[Traced], kink: bool) -> Traced {
-        let infinite = value.is_infinite() || from.iter().any(|it| it.infinite);
-        Traced { value, infinite, kink: kink || from.iter().any(|it| it.kink) }
+        let any = |holds: fn(&Traced) -> bool| from.iter().any(holds);
+        Traced {
+            value,
+            varies: any(|it| it.varies),
+            infinite: value.is_infinite() || any(|it| it.infinite),
+            kink: kink || any(|it| it.kink),
+        }
+    }
+
+    fn loss(&self, program: &Program, sample: &Sample) -> Traced {
+        let mut arguments = sample.arguments(self);
+        arguments[0].iter_mut().for_each(|logit| logit.varies = true);
+        evaluate(self, program, sample, &arguments)[0][0]
     }
 }
 
@@ -100,7 +115,7 @@ fn check_gradient(
     let arguments = with_upstream.arguments(&Bounds::F64);
     let bounds = evaluate(&Bounds::F64, gradient, &with_upstream, &arguments).pop().unwrap_or_default();
     let values = interpret(gradient, &with_upstream.inputs(), Meaning::Real).pop().unwrap_or_default();
-    let loss = evaluate(&Traces, program, sample, &sample.arguments(&Traces))[0][0];
+    let loss = Traces.loss(program, sample);
     if loss.kink {
         return Ok(());
     }

@@ -18,16 +18,43 @@ const SERIAL_PIXELS: usize = 16 * 1024;
 /// The pixels a thread takes at a time, at least.
 const TASK_PIXELS: usize = 8 * CHUNK;
 
+/// What temporaries are aligned to.
+const CACHE_LINE: usize = 64;
+
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct CacheLine(#[expect(dead_code, reason = "kernels write it")] [u8; CACHE_LINE]);
+
 /// The memory and threads of an executor.
 #[derive(Debug)]
 pub(super) struct Workspace {
     partials: Vec<u32>,
+    temporaries: Vec<Vec<CacheLine>>,
     pool: Option<Arc<ThreadPool>>,
 }
 
 impl Workspace {
     pub(super) fn new(pool: Option<Arc<ThreadPool>>) -> Self {
-        Self { partials: Vec::new(), pool }
+        Self { partials: Vec::new(), temporaries: Vec::new(), pool }
+    }
+
+    /// Memory for the temporaries of so many chunks, where `chunk_bytes` says what
+    /// a chunk takes of each.
+    pub(super) fn temporaries(
+        &mut self,
+        chunk_bytes: &[usize],
+        chunks: usize,
+    ) -> Result<impl Iterator<Item = *mut u8> + use<>, RuntimeError> {
+        self.temporaries.resize_with(chunk_bytes.len(), Vec::new);
+        let too_large = || RuntimeError::Workspace(chunks);
+        for (temporary, bytes) in self.temporaries.iter_mut().zip(chunk_bytes) {
+            let bytes = bytes.checked_mul(chunks).ok_or_else(too_large)?;
+            let missing = bytes.div_ceil(CACHE_LINE).saturating_sub(temporary.len());
+            temporary.try_reserve(missing).map_err(|_| too_large())?;
+            temporary.resize(temporary.len() + missing, CacheLine([0; CACHE_LINE]));
+        }
+        let pointers: Vec<_> = self.temporaries.iter_mut().map(|it| it.as_mut_ptr().cast()).collect();
+        Ok(pointers.into_iter())
     }
 
     /// Runs the chunks of a kernel and combines its partials into cells.

@@ -36,6 +36,7 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
         scalars: vec![scalar("upstream", 1.0), scalar("shift", 0.0)],
         scalar_slots: 3,
         cells: if passes == 1 { 2 } else { 3 },
+        temporaries: vec![],
         kernels: all[..passes].to_vec(),
         forward: (0..passes.min(2)).collect(),
         backward: (2..passes).collect(),
@@ -44,11 +45,15 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
     }
 }
 
-pub(crate) fn kernels(passes: usize) -> NativeKernels {
+/// The variance loss, compiled.
+pub(crate) fn object() -> &'static [u8] {
     static OBJECT: OnceLock<Vec<u8>> = OnceLock::new();
-    let object = OBJECT.get_or_init(|| compile_c(include_str!("tests/variance.c"), &[]));
+    OBJECT.get_or_init(|| compile_c(include_str!("tests/variance.c"), &[]))
+}
+
+pub(crate) fn kernels(passes: usize) -> NativeKernels {
     // SAFETY: the C source follows the interface for this manifest.
-    unsafe { NativeKernels::from_object(object, manifest(passes)).unwrap() }
+    unsafe { NativeKernels::from_object(object(), manifest(passes)).unwrap() }
 }
 
 fn executor(threads: usize) -> CpuExecutor {

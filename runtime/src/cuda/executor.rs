@@ -7,12 +7,13 @@ use super::device::Stream;
 use super::error::CudaError;
 use super::kernels::CudaKernels;
 use super::memory::DeviceBuffer;
+use super::plan::{self, Arrays};
+use super::pointers::pixel_pointers;
 use super::residuals::{DeviceResiduals, bytes};
-use super::staging::Staged;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
 use crate::executor::{
-    Random, Residuals, check_gradients, check_pixels, forward_kernel, layout_of, upstream_slot,
+    Random, Residuals, check_gradients, check_pixels, direction, forward_kernel, layout_of, upstream_slot,
 };
 use crate::layout::{Balance, Layout};
 use crate::manifest::{Manifest, UPSTREAM};
@@ -53,10 +54,10 @@ pub enum Upstream<'a> {
 pub struct CudaExecutor {
     pub(super) kernels: CudaKernels,
     pub(super) own_stream: Stream,
-    partials: DeviceBuffer,
-    row_group: DeviceBuffer,
-    /// What `row_group` was made from.
-    layout: Option<Layout>,
+    workspace: DeviceBuffer,
+    rows: DeviceBuffer,
+    /// The layout that `rows` is of, and its source, which a transfer may still read.
+    layout: Option<(Layout, Vec<i64>)>,
 }
 
 impl CudaExecutor {
@@ -68,8 +69,8 @@ impl CudaExecutor {
         kernels.device().bind()?;
         let own_stream = kernels.device().new_stream()?;
         Ok(Self {
-            partials: DeviceBuffer::new(&own_stream, 0)?,
-            row_group: DeviceBuffer::new(&own_stream, 0)?,
+            workspace: DeviceBuffer::new(&own_stream, 0)?,
+            rows: DeviceBuffer::new(&own_stream, 0)?,
             layout: None,
             kernels,
             own_stream,
@@ -93,7 +94,13 @@ impl CudaExecutor {
     ) -> Result<DeviceResiduals, RuntimeError> {
         let mut residuals = self.begin_on_device(call, stream)?;
         let manifest = self.manifest_handle();
-        self.run(stream, call.pixels, &[], &mut residuals, &manifest.forward)?;
+        self.run(
+            stream,
+            call.pixels,
+            &[],
+            &mut residuals,
+            direction(&manifest, "forward", &manifest.forward)?,
+        )?;
         Ok(residuals)
     }
 
@@ -111,7 +118,13 @@ impl CudaExecutor {
         let mut residuals = self.begin_on_device(call, stream)?;
         let manifest = self.manifest_handle();
         check_gradients(&manifest, gradients, call.pixels[0].shape())?;
-        self.run(stream, call.pixels, gradients, &mut residuals, &manifest.forward_backward)?;
+        self.run(
+            stream,
+            call.pixels,
+            gradients,
+            &mut residuals,
+            direction(&manifest, "forward_backward", &manifest.forward_backward)?,
+        )?;
         Ok(residuals)
     }
 
@@ -133,7 +146,7 @@ impl CudaExecutor {
         check_gradients(&manifest, gradients, pixels[0].shape())?;
         residuals.move_to(stream)?;
         store_upstream(&manifest, residuals, upstream)?;
-        self.run(stream, pixels, gradients, residuals, &manifest.backward)
+        self.run(stream, pixels, gradients, residuals, direction(&manifest, "backward", &manifest.backward)?)
     }
 
     /// Zero sums for `call`; see [`Residuals::new`].
@@ -168,9 +181,10 @@ impl CudaExecutor {
         let kernel = forward_kernel(self.kernels.manifest(), pass)?;
         self.check_call(pixels, residuals, stream)?;
         residuals.move_to(stream)?;
-        let staged = Staged::new(self.kernels.manifest(), pixels, &[], stream)?;
-        let arguments = self.prepare(stream, residuals, &staged.pointers, &[kernel])?;
-        self.queue_reduction(stream, kernel, &arguments)
+        let pixels = pixel_pointers(self.kernels.manifest(), pixels, &[])?;
+        let arguments = self.prepare(stream, residuals, &pixels, &[kernel])?;
+        let launch = plan::totals(residuals.host().layout(), kernel);
+        Ok(arguments.launch(stream, &self.kernels, launch)?)
     }
 
     /// Queues what follows from the totals of a forward pass; see
@@ -189,10 +203,10 @@ impl CudaExecutor {
         self.check_residuals(residuals)?;
         residuals.move_to(stream)?;
         let arguments = self.prepare(stream, residuals, &[], &[])?;
-        Ok(arguments.launch_finish(stream, self.kernels.set(kernel).finish)?)
+        Ok(arguments.launch(stream, &self.kernels, [plan::finish(kernel)])?)
     }
 
-    /// Queues kernels, each with its combination and finish step.
+    /// Queues passes.
     fn run(
         &mut self,
         stream: &Stream,
@@ -201,28 +215,10 @@ impl CudaExecutor {
         residuals: &mut DeviceResiduals,
         kernels: &[usize],
     ) -> Result<(), RuntimeError> {
-        let staged = Staged::new(self.kernels.manifest(), pixels, gradients, stream)?;
-        let arguments = self.prepare(stream, residuals, &staged.pointers, kernels)?;
-        for &kernel in kernels {
-            self.queue_reduction(stream, kernel, &arguments)?;
-            arguments.launch_finish(stream, self.kernels.set(kernel).finish)?;
-        }
-        Ok(staged.copy_back(stream)?)
-    }
-
-    fn queue_reduction(
-        &self,
-        stream: &Stream,
-        kernel: usize,
-        arguments: &Arguments,
-    ) -> Result<(), RuntimeError> {
-        let kernels = self.kernels.set(kernel);
-        let reductions = self.kernels.manifest().kernels[kernel].reductions.len();
-        arguments.launch_pass(stream, kernels.run)?;
-        if let Some(combine) = kernels.combine {
-            arguments.launch_combine(stream, combine, reductions)?;
-        }
-        Ok(())
+        let pixels = pixel_pointers(self.kernels.manifest(), pixels, gradients)?;
+        let arguments = self.prepare(stream, residuals, &pixels, kernels)?;
+        let launches = kernels.iter().map(|&kernel| plan::pass(residuals.host().layout(), kernel));
+        Ok(arguments.launch(stream, &self.kernels, launches)?)
     }
 
     /// Brings the workspace to this stream and layout.
@@ -233,23 +229,29 @@ impl CudaExecutor {
         pixels: &[u64],
         kernels: &[usize],
     ) -> Result<Arguments, RuntimeError> {
-        self.partials.move_to(stream)?;
-        self.row_group.move_to(stream)?;
+        self.workspace.move_to(stream)?;
+        self.rows.move_to(stream)?;
         let layout = residuals.host().layout();
         let manifest = self.kernels.manifest();
-        let most = kernels.iter().map(|&kernel| manifest.kernels[kernel].reductions.len()).max();
-        let length = most.unwrap_or(0).checked_mul(layout.chunks() * size_of::<u32>());
-        let length = length.ok_or(RuntimeError::Workspace(layout.chunks()))?;
-        if length > self.partials.length() {
-            self.partials = DeviceBuffer::new(stream, length)?;
+        let lengths = kernels.iter().map(|&kernel| plan::workspace_bytes(manifest, layout, kernel));
+        let lengths: Option<Vec<_>> = lengths.collect();
+        let lengths = lengths.ok_or(RuntimeError::Workspace(layout.chunks()))?;
+        let length = lengths.into_iter().max().unwrap_or(0);
+        if length > self.workspace.length() {
+            self.workspace = DeviceBuffer::new(stream, length)?;
         }
-        if self.layout.as_ref() != Some(layout) {
-            // The copy is kept so that the source outlives the transfer.
-            let layout = self.layout.insert(layout.clone());
-            self.row_group = DeviceBuffer::upload(stream, bytes(layout.row_group()))?;
+        if self.layout.as_ref().is_none_or(|(known, _)| known != layout) {
+            let (_, source) = self.layout.insert((layout.clone(), plan::rows(layout)));
+            self.rows = DeviceBuffer::upload(stream, bytes(source))?;
         }
-        let (row_group, partials) = (self.row_group.pointer(), self.partials.pointer());
-        Ok(Arguments::new(residuals, row_group, partials, pixels))
+        let arrays = Arrays {
+            rows: self.rows.pointer(),
+            scalars: residuals.scalars_pointer(),
+            cells: residuals.cells_pointer(),
+            workspace: self.workspace.pointer(),
+            results: residuals.results_pointer(),
+        };
+        Ok(Arguments(plan::parameters(layout, residuals.host().random(), &arrays, pixels)))
     }
 
     fn check_call(
@@ -289,7 +291,7 @@ impl Drop for CudaExecutor {
     /// Waits for the last call, whose kernels may be unloaded next. A failure
     /// has nowhere to go; the memory's owner meets it again.
     fn drop(&mut self) {
-        if let Err(error) = self.partials.stream().synchronize() {
+        if let Err(error) = self.workspace.stream().synchronize() {
             tracing::warn!("a CUDA executor was dropped with failed work: {error}");
         }
     }

@@ -1,5 +1,6 @@
 //! PTX loaded on a device.
 
+use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use cudarc::driver::{DriverError, result, sys};
 
 use super::device::CudaDevice;
 use super::error::{CudaError, checked, error_name};
+use super::plan::{self, Entry};
 use crate::error::RuntimeError;
 use crate::executor::validated;
 use crate::manifest::Manifest;
@@ -19,24 +21,19 @@ const LOG_LENGTH: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct CudaKernels {
     manifest: Arc<Manifest>,
-    sets: Arc<[KernelSet]>,
+    functions: Arc<HashMap<(usize, Entry), Function>>,
     module: Arc<Module>,
 }
 
-/// The kernels of one pass.
+/// A kernel function of the module.
 #[derive(Clone, Copy)]
-pub(super) struct KernelSet {
-    pub run: sys::CUfunction,
-    /// None if the pass reduces nothing.
-    pub combine: Option<sys::CUfunction>,
-    pub finish: sys::CUfunction,
-}
+struct Function(sys::CUfunction);
 
 // SAFETY: a CUfunction is a handle into its module, which any thread may use
 // while the module's context is current there.
-unsafe impl Send for KernelSet {}
+unsafe impl Send for Function {}
 // SAFETY: as above; nothing in the handle changes.
-unsafe impl Sync for KernelSet {}
+unsafe impl Sync for Function {}
 
 impl CudaKernels {
     /// Compiles PTX in the driver and finds the kernels of every pass.
@@ -51,11 +48,12 @@ impl CudaKernels {
     pub unsafe fn from_ptx(device: &CudaDevice, ptx: &str, manifest: Manifest) -> Result<Self, RuntimeError> {
         let manifest = validated(manifest)?;
         let module = Module::load(device, ptx, &manifest.name)?;
-        let kernels = manifest.kernels.iter().enumerate();
-        let sets = kernels
-            .map(|(index, kernel)| module.kernels(&manifest.name, index, kernel.reductions.is_empty()))
-            .collect::<Result<_, CudaError>>()?;
-        Ok(Self { manifest: Arc::new(manifest), sets, module: Arc::new(module) })
+        let mut functions = HashMap::new();
+        for (kernel, entry) in plan::entries(&manifest) {
+            let function = module.function(&manifest.name, &entry.function(kernel))?;
+            functions.insert((kernel, entry), Function(function));
+        }
+        Ok(Self { manifest: Arc::new(manifest), functions: Arc::new(functions), module: Arc::new(module) })
     }
 
     /// The manifest of the loss.
@@ -68,8 +66,8 @@ impl CudaKernels {
         &self.module.device
     }
 
-    pub(super) fn set(&self, kernel: usize) -> KernelSet {
-        self.sets[kernel]
+    pub(super) fn function(&self, kernel: usize, entry: Entry) -> sys::CUfunction {
+        self.functions[&(kernel, entry)].0
     }
 }
 
@@ -78,7 +76,7 @@ impl fmt::Debug for CudaKernels {
         formatter
             .debug_struct("CudaKernels")
             .field("loss", &self.manifest.name)
-            .field("kernels", &self.sets.len())
+            .field("kernels", &self.manifest.kernels.len())
             .finish_non_exhaustive()
     }
 }
@@ -108,18 +106,6 @@ impl Module {
                 log: text_of_log(&log),
             }),
         }
-    }
-
-    fn kernels(&self, loss: &str, index: usize, no_reductions: bool) -> Result<KernelSet, CudaError> {
-        let combine = match no_reductions {
-            true => None,
-            false => Some(self.function(loss, &format!("combine_{index}"))?),
-        };
-        Ok(KernelSet {
-            run: self.function(loss, &format!("kernel_{index}"))?,
-            combine,
-            finish: self.function(loss, &format!("finish_{index}"))?,
-        })
     }
 
     fn function(&self, loss: &str, kernel: &str) -> Result<sys::CUfunction, CudaError> {

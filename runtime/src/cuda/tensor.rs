@@ -51,12 +51,6 @@ impl DeviceTensor {
         self.length
     }
 
-    /// Four elements, which is what a thread loads at a time, or 16 bytes,
-    /// which is the most that one instruction loads.
-    pub(super) fn vector_alignment(&self) -> usize {
-        (4 * self.element.size()).min(16)
-    }
-
     pub(super) fn is_aligned_to(&self, alignment: usize) -> bool {
         self.length == 0 || self.pointer.is_multiple_of(alignment as u64)
     }
@@ -96,8 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn alignment_is_that_of_four_elements() {
-        assert_eq!(tensor(0, 4).vector_alignment(), 8);
+    fn an_empty_tensor_is_aligned() {
         assert!(tensor(16, 4).is_aligned_to(8));
         assert!(!tensor(18, 4).is_aligned_to(8));
         assert!(tensor(18, 0).is_aligned_to(8));

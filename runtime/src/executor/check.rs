@@ -116,3 +116,15 @@ fn check_each<T: Described>(
     }
     Ok(())
 }
+
+/// The kernels of a direction, if the code has them.
+pub(crate) fn direction<'m>(
+    manifest: &Manifest,
+    direction: &'static str,
+    kernels: &'m [usize],
+) -> Result<&'m [usize], RuntimeError> {
+    if kernels.is_empty() {
+        return Err(RuntimeError::NoDirection { loss: manifest.name.clone(), direction });
+    }
+    Ok(kernels)
+}

@@ -9,6 +9,7 @@ fn manifest() -> Manifest {
         scalars: vec![ScalarArgument { name: UPSTREAM.into(), default: 1.0 }],
         scalar_slots: 2,
         cells: 2,
+        temporaries: vec![],
         kernels: vec![
             KernelManifest {
                 reductions: vec![reduction(1, ReductionKind::Sum), reduction(0, ReductionKind::Count)],

@@ -1,17 +1,19 @@
 //! `lossc compile`
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
-use lossc::Target;
-use lossc::pipeline::{self, Stage};
+use lossc::pipeline::Stage;
+use lossc::{Compiler, ElementType, Target};
 
 use crate::failure::Failure;
 use crate::output::PendingFile;
 use crate::print;
 use crate::source::{Source, target};
+use crate::specialise::Specialise;
 
-/// Shows a loss at any stage of its compilation
+/// Compiles a loss into a bundle, or shows it at any stage on the way
 #[derive(Args)]
 pub struct Compile {
     #[command(flatten)]
@@ -19,12 +21,38 @@ pub struct Compile {
     /// cpu, sm_80, sm_90, …, or cuda for this machine's GPU
     #[arg(long, default_value = "cpu")]
     target: String,
-    /// loss, stable, gradient, optimised, schedule, mlir, llvm, asm or ptx; code by default
+    /// loss, stable, gradient, optimised, schedule, mlir, llvm, asm, ptx or bundle; code by default
     #[arg(long, value_name = "STAGE")]
-    emit: Option<Stage>,
+    emit: Option<Emit>,
+    /// The types of logits and labels, e.g. f16,u8; those in the loss's text by default
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    types: Vec<ElementType>,
+    /// Pixel weights follow the labels, an f32 tensor
+    #[arg(long)]
+    weights: bool,
+    #[command(flatten)]
+    specialise: Specialise,
     /// Write to a file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+/// What to make of a loss.
+#[derive(Clone, Copy)]
+enum Emit {
+    Text(Stage),
+    Bundle,
+}
+
+impl FromStr for Emit {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "bundle" => Ok(Self::Bundle),
+            name => name.parse().map(Self::Text).map_err(|error: String| error + ", bundle"),
+        }
+    }
 }
 
 impl Compile {
@@ -32,25 +60,45 @@ impl Compile {
     pub fn execute(&self) -> Result<(), Failure> {
         let loss = self.source.loss()?;
         let target = target(&self.target)?;
-        let stage = self.stage(&target)?;
+        let emit = self.emit(&target)?;
         let file = self.output.as_deref().map(PendingFile::create).transpose()?;
-        let text = pipeline::emit(loss.program(), &Default::default(), &target, stage)?;
-        match file {
-            Some(file) => file.finish(|writer| writer.write_all(text.as_bytes())),
-            None => print(&text),
+        let compiler = self.compiler(target);
+        match (emit, file) {
+            (Emit::Bundle, None) => Err(Failure::message("a bundle is no text: name a file for it with -o")),
+            (Emit::Bundle, Some(file)) => {
+                let bytes = compiler.bundle(&loss)?.to_bytes().map_err(lossc::Error::from)?;
+                file.finish(|writer| writer.write_all(&bytes))
+            }
+            (Emit::Text(stage), file) => {
+                // Without the counts of invalid input, which are in the way of reading.
+                let text = compiler.check_labels(false).emit(&loss, stage)?;
+                match file {
+                    Some(file) => file.finish(|writer| writer.write_all(text.as_bytes())),
+                    None => print(&text),
+                }
+            }
         }
     }
 
-    /// The stage asked for, which must be one of the target's.
-    fn stage(&self, target: &Target) -> Result<Stage, Failure> {
+    fn compiler(&self, target: Target) -> Compiler {
+        let compiler = self.specialise.apply(Compiler::new(target)).weight_map(self.weights);
+        match self.types.as_slice() {
+            [] => compiler,
+            types => compiler.element_types(types),
+        }
+    }
+
+    /// What was asked for, which must be one of the target's.
+    fn emit(&self, target: &Target) -> Result<Emit, Failure> {
         let code = match target {
             Target::Cpu(_) => Stage::Assembly,
             Target::Nvidia(_) => Stage::Ptx,
         };
-        let stage = self.emit.unwrap_or(code);
-        if matches!(stage, Stage::Assembly | Stage::Ptx) && stage != code {
-            return Err(Failure::message(format!("{target} has no stage `{stage}`, but `{code}`")));
+        match self.emit.unwrap_or(Emit::Text(code)) {
+            Emit::Text(stage @ (Stage::Assembly | Stage::Ptx)) if stage != code => {
+                Err(Failure::message(format!("{target} has no stage `{stage}`, but `{code}`")))
+            }
+            emit => Ok(emit),
         }
-        Ok(stage)
     }
 }

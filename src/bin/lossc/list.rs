@@ -36,29 +36,29 @@ impl List {
     pub fn execute(&self) -> Result<(), Failure> {
         let names = lossc_dialect::library::names();
         let entries: Vec<_> =
-            names.map(|name| Ok(entry(&Loss::library(&name)?))).collect::<Result<_, Failure>>()?;
+            names.map(|name| entry(&Loss::library(&name)?)).collect::<Result<_, Failure>>()?;
         if self.json { print_json(&entries) } else { print(&entries.iter().map(line).collect::<String>()) }
     }
 }
 
-fn entry(loss: &Loss) -> Entry {
-    let file = loss.file();
+fn entry(loss: &Loss) -> Result<Entry, Failure> {
+    let (file, program) = (loss.file()?, loss.program()?);
     let choice = file.choice.iter().map(|choice| LossOption {
         name: choice.name.clone(),
         default: choice.default.clone(),
         values: file.choice_values().map(str::to_owned).collect(),
     });
-    let numbers = loss.program().scalar_arguments().map(|(_, number)| LossOption {
+    let numbers = program.scalar_arguments().map(|(_, number)| LossOption {
         name: number.name.clone(),
         default: number.default.unwrap_or_default().to_string(),
         values: vec![],
     });
-    Entry {
-        name: loss.name().into(),
+    Ok(Entry {
+        name: file.name.clone(),
         summary: file.summary.clone().unwrap_or_default(),
         options: choice.chain(numbers).collect(),
-        results: loss.program().results().iter().skip(1).map(|result| result.name.clone()).collect(),
-    }
+        results: program.results().iter().skip(1).map(|result| result.name.clone()).collect(),
+    })
 }
 
 fn line(entry: &Entry) -> String {

@@ -1,5 +1,6 @@
 //! The `lossc` command.
 
+mod bundle;
 mod compile;
 mod explain;
 mod failure;
@@ -8,6 +9,7 @@ mod npy;
 mod output;
 mod run;
 mod source;
+mod specialise;
 mod verify_certificate;
 
 use std::process::ExitCode;

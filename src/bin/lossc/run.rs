@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
-use lossc::{Balance, Compiler, GroupResult, GroupValues, Options, Reduction, Seed, Tensor, TensorView};
+use clap::Args;
+use lossc::{Balance, Compiled, Compiler, GroupResult, GroupValues, Options, Seed, Tensor, TensorView};
 use lossc_runtime::rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::PendingFile;
 use crate::source::{Source, target};
+use crate::specialise::Specialise;
 use crate::{npy, print, print_json};
 
 /// Computes a loss, and its gradient, of tensors in .npy files
@@ -37,30 +38,20 @@ pub struct Run {
     /// Tells calls under one seed apart: a step or rank number
     #[arg(long, default_value_t = 0)]
     stream: u64,
-    /// Where to run: cpu or cuda
-    #[arg(long, default_value = "cpu")]
-    target: String,
+    /// Where to run: cpu (the default) or cuda; a bundle runs where it was compiled for
+    #[arg(long)]
+    target: Option<String>,
     /// Which pixels are balanced against each other: image, sample, channel or batch
     #[arg(long, default_value = "image")]
     balance: Balance,
-    /// Pixels with this label are as if they were not there
-    #[arg(long, value_name = "LABEL", allow_negative_numbers = true)]
-    ignore_index: Option<i64>,
-    /// Divide the loss by the number of pixels, or leave it as it is
-    #[arg(long, value_enum, default_value = "sum")]
-    reduction: ReductionName,
+    #[command(flatten)]
+    specialise: Specialise,
     /// Threads; all by default. The result does not depend on them
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ReductionName {
-    Sum,
-    Mean,
 }
 
 #[derive(Serialize)]
@@ -103,6 +94,14 @@ impl From<f32> for JsonNumber {
     }
 }
 
+/// A loss that is ready to run.
+struct Ready {
+    compiled: Compiled,
+    /// Numbers of the calls.
+    scalars: Vec<(String, f32)>,
+    target: String,
+}
+
 /// What either entry point gives.
 struct Measured {
     loss: f32,
@@ -113,54 +112,70 @@ struct Measured {
 impl Run {
     /// Runs the command.
     pub fn execute(&self) -> Result<(), Failure> {
-        let loss = self.source.loss()?;
-        let compiler = self.compiler()?;
         let gradient = self.grad.as_deref().map(PendingFile::create).transpose()?;
         let tensors = self.tensors()?;
-        let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
-        let compiled = compiler.compile(&loss)?;
-        let result = match gradient {
-            None => {
-                let forward = compiled.forward_of(&views, &self.options())?;
-                Measured { loss: forward.loss, groups: forward.groups, nan_logits: forward.nan_logits }
-            }
-            Some(file) => {
-                let step = compiled.forward_backward_of(&views, &self.options())?;
-                file.finish(|writer| npy::write(&step.gradient, writer))?;
-                Measured { loss: step.loss, groups: step.groups, nan_logits: step.nan_logits }
-            }
-        };
+        let Ready { compiled, scalars, target } = self.ready(&tensors)?;
+        let result = self.measure(&compiled, &tensors, scalars, gradient)?;
         if result.nan_logits > 0 {
             eprintln!("warning: {} logits are NaN", result.nan_logits);
         }
+        let description = compiled.description();
         self.report(&Report {
             loss: result.loss.into(),
             groups: result.groups.into_iter().map(|group| (group.name, values(group.values))).collect(),
             seed: self.seed,
-            target: compiler.target().to_string(),
-            name: loss.name().into(),
-            schedule: loss.choice().map(str::to_owned),
+            target,
+            name: description.loss.clone(),
+            schedule: description.choice.as_ref().map(|choice| choice.value.clone()),
             balance: self.balance.to_string(),
-            shape: views[0].shape().to_vec(),
+            shape: tensors[0].shape().to_vec(),
             nan_logits: result.nan_logits,
             gradient: self.grad.clone(),
         })
     }
 
-    fn compiler(&self) -> Result<Compiler, Failure> {
-        let reduction = match self.reduction {
-            ReductionName::Sum => Reduction::Sum,
-            ReductionName::Mean => Reduction::Mean,
-        };
-        let mut compiler = Compiler::new(target(&self.target)?).reduction(reduction);
+    /// The loss or bundle, for these tensors.
+    fn ready(&self, tensors: &[Tensor]) -> Result<Ready, Failure> {
+        let threads = self.threads.map(pool).transpose()?;
+        if let Some(bundle) = self.source.bundle()? {
+            let compiled = bundle.load(threads)?;
+            let description = compiled.description();
+            bundle.check(description, &self.specialise, self.target.as_deref())?;
+            let scalars = bundle.numbers(description, &self.source.set)?;
+            return Ok(Ready { compiled, scalars, target: bundle.target() });
+        }
+        let loss = self.source.loss()?;
+        let target = target(self.target.as_deref().unwrap_or("cpu"))?;
+        let name = target.to_string();
+        let types: Vec<_> = tensors.iter().map(Tensor::element_type).collect();
+        let mut compiler = self.specialise.apply(Compiler::new(target).element_types(types));
         compiler = compiler.weight_map(self.weights.is_some());
-        if let Some(index) = self.ignore_index {
-            compiler = compiler.ignore_index(index);
+        if let Some(threads) = threads {
+            compiler = compiler.threads(threads);
         }
-        if let Some(threads) = self.threads {
-            compiler = compiler.threads(pool(threads)?);
-        }
-        Ok(compiler)
+        Ok(Ready { compiled: compiler.compile(&loss)?, scalars: vec![], target: name })
+    }
+
+    fn measure(
+        &self,
+        compiled: &Compiled,
+        tensors: &[Tensor],
+        scalars: Vec<(String, f32)>,
+        gradient: Option<PendingFile<'_>>,
+    ) -> Result<Measured, Failure> {
+        let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
+        let options = self.options(scalars);
+        let Some(file) = gradient else {
+            let forward = compiled.forward_of(&views, &options)?;
+            return Ok(Measured {
+                loss: forward.loss,
+                groups: forward.groups,
+                nan_logits: forward.nan_logits,
+            });
+        };
+        let step = compiled.forward_backward_of(&views, &options)?;
+        file.finish(|writer| npy::write(&step.gradient, writer))?;
+        Ok(Measured { loss: step.loss, groups: step.groups, nan_logits: step.nan_logits })
     }
 
     fn tensors(&self) -> Result<Vec<Tensor>, Failure> {
@@ -171,9 +186,9 @@ impl Run {
         Ok(tensors)
     }
 
-    fn options(&self) -> Options {
+    fn options(&self, scalars: Vec<(String, f32)>) -> Options {
         let (seed, stream) = (Seed(self.seed), self.stream);
-        Options { seed, stream, balance: self.balance, scalars: vec![] }
+        Options { seed, stream, balance: self.balance, scalars }
     }
 
     fn report(&self, report: &Report) -> Result<(), Failure> {

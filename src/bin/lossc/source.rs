@@ -7,41 +7,56 @@ use clap::Args;
 use lossc::{Loss, Target};
 use lossc_runtime::CudaDevice;
 
+use crate::bundle::BundleFile;
 use crate::failure::Failure;
 
 /// Which loss, with which options.
 #[derive(Args)]
 pub struct Source {
-    /// A library loss (see `lossc list`) or an .mlir file
+    /// A library loss (see `lossc list`), an .mlir file, or for `run` a bundle (.lossc)
     #[arg(value_name = "LOSS")]
     loss: String,
     /// Set an option of the loss, e.g. schedule=log
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
-    set: Vec<(String, String)>,
+    pub set: Vec<Assignment>,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+/// NAME=VALUE.
+pub type Assignment = (String, String);
+
+fn assignment(text: &str) -> Result<Assignment, String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 impl Source {
-    /// The loss, its options set.
+    /// The loss, its options set. What is wrong with it shows when it is compiled.
     pub fn loss(&self) -> Result<Loss, Failure> {
-        let mut loss = self.open()?;
-        for (name, value) in &self.set {
-            loss = loss.with(name, value)?;
-        }
-        Ok(loss)
+        Ok(self.set.iter().fold(self.open()?, |loss, (name, value)| loss.set(name, value)))
+    }
+
+    /// The bundle, if a bundle was named.
+    pub fn bundle(&self) -> Result<Option<BundleFile>, Failure> {
+        self.is_file_of("lossc").then(|| BundleFile::read(&self.loss)).transpose()
+    }
+
+    fn is_file_of(&self, extension: &str) -> bool {
+        Path::new(&self.loss).extension().is_some_and(|it| it == extension)
     }
 
     fn open(&self) -> Result<Loss, Failure> {
-        if Path::new(&self.loss).extension().is_none_or(|extension| extension != "mlir") {
+        if self.is_file_of("lossc") {
+            return Err(Failure::message(format!(
+                "{} is a bundle: it is compiled, and can be run",
+                self.loss
+            )));
+        }
+        if !self.is_file_of("mlir") {
             return Ok(Loss::library(&self.loss)?);
         }
         let text = fs::read_to_string(&self.loss);
         let text = text.map_err(|error| Failure::message(format!("cannot read {}: {error}", self.loss)))?;
-        Ok(Loss::parse(&self.loss, &text)?)
+        Ok(Loss::unread(&self.loss, &text))
     }
 }
 

@@ -23,7 +23,9 @@ const AXIOMS: &[&str] = &[
     "sigmoid-by-exp",
     "softplus-by-exp",
     "softplus-relu",
-    "div-by-reciprocal",
+    "exp-nonpositive",
+    "log1p-unit",
+    "max-zero",
     "less-sigmoid-squared",
     "select-same",
     "select-not",
@@ -41,6 +43,7 @@ const AXIOMS: &[&str] = &[
 const LAWS: &[Rule] = &[
     real("add-commutes",         "(add ?a ?b)",                      "(add ?b ?a)"),
     real("mul-commutes",         "(mul ?a ?b)",                      "(mul ?b ?a)"),
+    real("max-commutes",         "(max ?a ?b)",                      "(max ?b ?a)"),
     real("and-commutes",         "(and ?m ?k)",                      "(and ?k ?m)"),
     real("and-associates",       "(and ?m (and ?k ?n))",             "(and (and ?m ?k) ?n)"),
     real("sub-as-add",           "(sub ?a ?b)",                      "(add ?a (neg ?b))"),
@@ -55,7 +58,6 @@ const LAWS: &[Rule] = &[
     real("select-add",           "(add (select ?m ?a ?b) ?c)",       "(select ?m (add ?a ?c) (add ?b ?c))"),
     real("select-mul",           "(mul ?c (select ?m ?a ?b))",       "(select ?m (mul ?c ?a) (mul ?c ?b))"),
     real("select-weight",        "(weight ?c (select ?m ?a ?b))",    "(select ?m (weight ?c ?a) (weight ?c ?b))"),
-    real("select-div",           "(select ?m (div ?a ?c) (div ?b ?c))", "(div (select ?m ?a ?b) ?c)"),
     real("select-commutes",      "(select ?k (select ?m ?a ?b) ?c)", "(select ?m (select ?k ?a ?c) (select ?k ?b ?c))"),
     // In a branch the mask is known.
     real("select-known",         "(select ?m (select ?m ?a ?b) ?c)", "(select ?m ?a ?c)"),
@@ -71,9 +73,12 @@ const LAWS: &[Rule] = &[
     real("mul-zero",             "(mul ?w 0.0)",                     "0.0").when(&[Finite("?w")]),
     real("weight-zero",          "(weight ?w 0.0)",                  "0.0").when(&[Finite("?w")]),
     real("broadcast-by-groups",  "(broadcast ?s)",                   "(broadcast (broadcast_groups ?s))").when(&[PerCall("?s")]),
+    // What sigmoid computes is one quotient.
+    real("sigmoid-quotient",     "(sigmoid ?x)",
+                                 "(div (select (less ?x 0.0) (exp_nonpositive (neg (abs ?x))) 1.0) (add 1.0 (exp_nonpositive (neg (abs ?x)))))"),
     // A quotient is compared without a division: its denominator is positive.
-    real("less-quotient",        "(less ?u (div ?n (add 1.0 (exp (neg (abs ?x))))))",
-                                 "(less (mul ?u (add 1.0 (exp (neg (abs ?x))))) ?n)"),
+    real("less-quotient",        "(less ?u (div ?n (add 1.0 (exp_nonpositive (neg (abs ?x))))))",
+                                 "(less (mul ?u (add 1.0 (exp_nonpositive (neg (abs ?x))))) ?n)"),
 ];
 
 /// The rules of the phase, the axioms among them first.

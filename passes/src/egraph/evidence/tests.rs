@@ -44,6 +44,14 @@ pub(crate) const WRONG: &[Rule] = &[
     real("softplus-naive",       "(softplus ?x)",                    "(log (add 1.0 (exp ?x)))"),
     // Only for one sign.
     real("exp-abs",              "(exp (neg (abs ?x)))",             "(exp (neg ?x))"),
+    // Adds up what is ignored.
+    real("split-all",            "(sum (select ?v (select ?m ?a ?b) 0.0))",
+         "(add (sum (select (and ?v ?m) ?a 0.0)) (sum (select (not ?m) ?b 0.0)))"),
+    // Out of the shorter functions' range.
+    exact("exp-anywhere",        "(exp ?x)",                         "(exp_nonpositive ?x)"),
+    exact("log1p-anywhere",      "(log1p ?x)",                       "(log1p_unit ?x)"),
+    // Drops a NaN.
+    exact("max-by-select",       "(max ?x 0.0)",                     "(select (less 0.0 ?x) ?x 0.0)"),
     // Cancels: not the same float.
     exact("sigmoid-complement",  "(sigmoid (neg ?x))",               "(sub 1.0 (sigmoid ?x))"),
     // Rounds once less: not the same float.

@@ -108,3 +108,9 @@ impl fmt::Display for ValueType {
         }
     }
 }
+
+impl From<Scalar> for ValueType {
+    fn from(scalar: Scalar) -> Self {
+        Self::one(scalar)
+    }
+}

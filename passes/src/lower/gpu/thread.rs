@@ -1,12 +1,10 @@
 //! What a GPU's threads know of each other.
 
-use super::{BLOCK, WARP};
-use crate::lower::emit::{BIT, Emitter, I32, I64, Scalar, Value};
+use super::{WARP, WARPS};
+use crate::lower::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
 
-/// All threads of a warp take part.
-fn whole_warp(emitter: &mut Emitter) -> Value {
-    emitter.integer(I32, -1)
-}
+/// A place in the block's shared memory.
+pub(super) const SHARED_POINTER: ValueType = ValueType::one(Scalar::Pointer(3));
 
 /// The number of this thread in its block.
 pub(super) fn thread_of_block(emitter: &mut Emitter) -> Value {
@@ -26,39 +24,66 @@ pub(super) fn thread_of_warp(emitter: &mut Emitter) -> Value {
     emitter.apply("arith.andi", &[thread, mask])
 }
 
-/// The number of this warp among those of all blocks.
-pub(super) fn warp(emitter: &mut Emitter) -> Value {
-    let (block, warps) = (block(emitter), emitter.index(BLOCK / WARP));
-    let first = emitter.mul(block, warps);
-    let (thread, size) = (thread_of_block(emitter), emitter.index(WARP));
-    let warp = emitter.apply("arith.divui", &[thread, size]);
-    emitter.add(first, warp)
+/// The number of this warp in its block.
+pub(super) fn warp_of_block(emitter: &mut Emitter) -> Value {
+    let (thread, bits) = (thread_of_block(emitter), emitter.index(WARP.ilog2() as usize));
+    emitter.apply("arith.shrui", &[thread, bits])
 }
 
-/// Adds the values of a warp's threads by halves; the first thread's result is
-/// that of `numbers::chunk_tree`.
+/// Blocks that a row's chunks take, a warp a chunk.
+pub(super) fn blocks_per_row(emitter: &mut Emitter, chunks_per_row: Value) -> Value {
+    let (most, bits) = (emitter.index(WARPS - 1), emitter.index(WARPS.ilog2() as usize));
+    let rounded = emitter.add(chunks_per_row, most);
+    emitter.apply("arith.shrui", &[rounded, bits])
+}
+
+/// Adds the values of a warp's threads by halves, of 32 or 64 bits. All threads of
+/// the warp take part; the first one's result is that of halving a list.
 pub(super) fn warp_sum(emitter: &mut Emitter, addition: &str, mut value: Value) -> Value {
-    let (all, last) = (whole_warp(emitter), emitter.integer(I32, WARP as i64 - 1));
     let mut distance = WARP / 2;
     while distance > 0 {
-        let offset = emitter.integer(I32, distance as i64);
-        let ty = value.ty;
-        let shuffle = format!("nvvm.shfl.sync bfly {all}, {value}, {offset}, {last} : {ty} -> {ty}");
-        let other = emitter.define("other", ty, shuffle);
+        let other = other_thread(emitter, value, distance);
         value = emitter.apply(addition, &[value, other]);
         distance /= 2;
     }
     value
 }
 
-/// A bit for each thread of the warp: whether its condition holds.
-pub(super) fn ballot(emitter: &mut Emitter, condition: Value) -> Value {
-    debug_assert_eq!(condition.ty, BIT);
-    let all = whole_warp(emitter);
-    emitter.define("ballot", I32, format!("nvvm.vote.sync ballot {all}, {condition} -> {}", Scalar::Int(32)))
+/// The value of the thread whose number differs in one bit.
+fn other_thread(emitter: &mut Emitter, value: Value, distance: usize) -> Value {
+    if value.ty == F64 {
+        let bits = emitter.convert("arith.bitcast", value, I64.scalar);
+        let other = other_thread(emitter, bits, distance);
+        return emitter.convert("arith.bitcast", other, Scalar::F64);
+    }
+    if value.ty == I64 {
+        let half = emitter.index(32);
+        let high = emitter.apply("arith.shrui", &[value, half]);
+        let [low, high] = [value, high].map(|word| {
+            let word = emitter.convert("arith.trunci", word, I32.scalar);
+            let other = other_thread(emitter, word, distance);
+            emitter.convert("arith.extui", other, I64.scalar)
+        });
+        let high = emitter.apply("arith.shli", &[high, half]);
+        return emitter.apply("arith.ori", &[low, high]);
+    }
+    let (all, last) = (emitter.integer(I32, -1), emitter.integer(I32, WARP as i64 - 1));
+    let offset = emitter.integer(I32, distance as i64);
+    let ty = value.ty;
+    emitter.define(
+        "other",
+        ty,
+        format!("nvvm.shfl.sync bfly {all}, {value}, {offset}, {last} : {ty} -> {ty}"),
+    )
 }
 
-/// Waits for all threads of the block.
+/// Waits for all threads of the block, and lets each see what the others wrote.
 pub(super) fn barrier(emitter: &mut Emitter) {
     emitter.statement("nvvm.barrier0");
+}
+
+/// Orders the memory accesses of the thread, and those that it has seen, for all
+/// threads of the device.
+pub(super) fn fence(emitter: &mut Emitter) {
+    emitter.statement("llvm.fence syncscope(\"device\") acq_rel");
 }

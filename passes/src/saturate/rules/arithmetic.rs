@@ -9,6 +9,7 @@ pub const RULES: &[Rule] = &[
     exact("abs-neg",              "(abs (neg ?x))",                 "(abs ?x)"),
     exact("sub-neg",              "(sub ?a (neg ?b))",              "(add ?a ?b)"),
     exact("add-neg",              "(add ?a (neg ?b))",              "(sub ?a ?b)"),
+    exact("neg-add",              "(add (neg ?a) ?b)",              "(sub ?b ?a)"),
     exact("neg-sub",              "(neg (sub ?a ?b))",              "(sub ?b ?a)"),
     exact("mul-neg",              "(mul ?a (neg ?b))",              "(neg (mul ?a ?b))"),
     exact("neg-mul",              "(mul (neg ?a) ?b)",              "(neg (mul ?a ?b))"),

@@ -8,9 +8,9 @@ use crate::egraph::{Rule, real};
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
     real("less-sigmoid",          "(less ?u (sigmoid ?x))",
-         "(less (mul ?u (add 1.0 (exp (neg (abs ?x))))) (select (less ?x 0.0) (exp (neg (abs ?x))) 1.0))"),
+         "(less (mul ?u (add 1.0 (exp_nonpositive (neg (abs ?x))))) (select (less ?x 0.0) (exp_nonpositive (neg (abs ?x))) 1.0))"),
     // Squared: sigmoid(x)^2.
     real("less-sigmoid-squared",  "(less ?u (mul (sigmoid ?x) (sigmoid ?x)))",
-         "(less (mul ?u (mul (add 1.0 (exp (neg (abs ?x)))) (add 1.0 (exp (neg (abs ?x))))))
-                (mul (select (less ?x 0.0) (exp (neg (abs ?x))) 1.0) (select (less ?x 0.0) (exp (neg (abs ?x))) 1.0)))"),
+         "(less (mul ?u (mul (add 1.0 (exp_nonpositive (neg (abs ?x)))) (add 1.0 (exp_nonpositive (neg (abs ?x))))))
+                (mul (select (less ?x 0.0) (exp_nonpositive (neg (abs ?x))) 1.0) (select (less ?x 0.0) (exp_nonpositive (neg (abs ?x))) 1.0)))"),
 ];

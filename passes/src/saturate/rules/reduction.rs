@@ -10,6 +10,10 @@ pub const RULES: &[Rule] = &[
     // Each class of pixels in a sum of its own.
     real("sum-select-split",      "(sum (select ?m ?a ?b))",
          "(add (sum (select ?m ?a 0.0)) (sum (select (not ?m) ?b 0.0)))").when(&[NotZero("?a"), NotZero("?b")]),
+    // The same among the pixels that are not ignored.
+    real("sum-valid-split",       "(sum (select ?v (select ?m ?a ?b) 0.0))",
+         "(add (sum (select (and ?v ?m) ?a 0.0)) (sum (select (and ?v (not ?m)) ?b 0.0)))")
+        .when(&[NotZero("?a"), NotZero("?b")]),
     // The guard: a weight that is finite also for an empty class. With terms of
     // one sign the sum is infinite only if a term is.
     real("sum-weight",            "(sum (select ?m (weight (broadcast ?w) ?f) 0.0))",
@@ -25,6 +29,7 @@ pub const RULES: &[Rule] = &[
     // A group's arithmetic is done once a group.
     exact("broadcast-groups",     "(broadcast (broadcast_groups ?s))",                  "(broadcast ?s)"),
     exact("broadcast-neg",        "(neg (broadcast ?a))",                               "(broadcast (neg ?a))"),
+    exact("neg-mul-broadcast",    "(neg (mul (broadcast ?w) ?f))",                    "(mul (broadcast (neg ?w)) ?f)"),
     exact("broadcast-mul",        "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a ?b))")
         .when(&[PerGroup("?a"), PerGroup("?b")]),
     exact("broadcast-weight",     "(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a ?b))")

@@ -134,75 +134,98 @@ result_t cuGetErrorString(result_t error, const char **text) { (void)error; *tex
 // The parameters of a kernel in their order; pixels follow.
 enum { ROW_LENGTH, ROWS, GROUPS, CHUNKS_PER_ROW, SEED, STREAM, ROW_GROUP, SCALARS, CELLS, PARTIALS, RESULTS, PIXELS };
 
-static frame_t frame_of(void **parameters) {
+// The workspace begins with the totals of rows, 8 bytes a reduction and row.
+static frame_t frame_of(void **parameters, int reductions) {
   uint64_t value[PIXELS];
   for (int i = 0; i < PIXELS; i++) value[i] = *(uint64_t *)parameters[i];
+  uint64_t partials = value[PARTIALS] + 8 * reductions * value[ROWS];
   return (frame_t){
       value[ROW_LENGTH], value[ROWS], value[GROUPS], value[CHUNKS_PER_ROW], value[SEED], value[STREAM], 0,
       (const int64_t *)value[ROW_GROUP], (float *)value[SCALARS], (uint64_t *)value[CELLS],
-      (uint32_t *)value[PARTIALS], (uint64_t *)value[RESULTS]};
+      (uint32_t *)partials, (uint64_t *)value[RESULTS]};
 }
 
-static void pass(void (*run)(const frame_t *, int64_t, int64_t), int outputs, void **parameters, unsigned block) {
-  frame_t f = frame_of(parameters);
+static double total_of_row(const uint32_t *partials, int64_t chunks, uint64_t *count) {
+  double lanes[256] = {0};
+  for (int64_t c = 0; c < chunks; c++) {
+    float value;
+    memcpy(&value, &partials[c], 4);
+    lanes[c % 256] += value;
+    *count += partials[c];
+  }
+  for (int half = 128; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+static void combine(const frame_t *f, int reduction, int cell, int is_count) {
+  const int64_t *first = f->row_group + f->rows, *members = first + f->groups + 1;
+  check(first[0] == 0 && first[f->groups] == f->rows, "rows by group");
+  for (int64_t group = 0; group < f->groups; group++) {
+    double total = 0;
+    uint64_t count = 0;
+    for (int64_t i = first[group]; i < first[group + 1]; i++) {
+      check(f->row_group[members[i]] == group && (i == first[group] || members[i - 1] < members[i]), "a group's rows");
+      int64_t row = reduction * f->rows + members[i];
+      total += total_of_row(f->partials + row * f->chunks_per_row, f->chunks_per_row, &count);
+    }
+    if (!is_count) memcpy(&count, &total, 8);
+    f->cells[cell * f->groups + group] = count;
+  }
+}
+
+// Whether the block is the last of `count` at a ticket, which is then 0 again.
+static int is_last(const frame_t *f, int64_t number, int64_t count) {
+  int64_t *ticket = (int64_t *)f->row_group + 2 * f->rows + f->groups + 1 + number;
+  check(*ticket >= 0 && *ticket < count, "a ticket");
+  *ticket = (*ticket + 1) % count;
+  return *ticket == 0;
+}
+
+// A block of a pass; whether it was the last.
+static int pass(frame_t *f, void (*run)(const frame_t *, int64_t, int64_t), int outputs, void **parameters,
+                unsigned block, unsigned threads) {
+  check(threads == 256, "block");
   uint8_t *pixels[3];
   for (int i = 0; i < 3; i++) pixels[i] = *(uint8_t **)parameters[PIXELS + i];
-  check((uint64_t)pixels[0] % 16 == 0 && (uint64_t)pixels[1] % 4 == 0, "misaligned input");
-  check(!outputs || (pixels[2] && (uint64_t)pixels[2] % 16 == 0), "missing or misaligned output");
-  f.pixels = pixels;
-  for (int64_t i = block * 8; i < block * 8 + 8 && i < f.rows * f.chunks_per_row; i++)
-    run(&f, i / f.chunks_per_row, i % f.chunks_per_row);
+  check((uint64_t)pixels[0] % 4 == 0, "misaligned input");
+  check(!outputs || (pixels[2] && (uint64_t)pixels[2] % 4 == 0), "missing or misaligned output");
+  f->pixels = pixels;
+  int64_t per_row = (f->chunks_per_row + 7) / 8, row = block / per_row, first = block % per_row * 8;
+  check(row < f->rows, "grid");
+  for (int64_t c = first; c < first + 8 && c < f->chunks_per_row; c++) run(f, row, c);
+  return is_last(f, row, per_row) && is_last(f, f->rows, f->rows);
 }
 
-static void combine(const frame_t *f, int reduction, int cell, int is_count, unsigned group) {
-  const uint32_t *partials = f->partials + reduction * f->rows * f->chunks_per_row;
-  double total = 0;
-  uint64_t count = 0;
-  for (int64_t row = 0; row < f->rows; row++) {
-    if (f->row_group[row] != group) continue;
-    double lanes[256] = {0};
-    for (int64_t c = 0; c < f->chunks_per_row; c++) {
-      uint32_t bits = partials[row * f->chunks_per_row + c];
-      float value;
-      memcpy(&value, &bits, 4);
-      lanes[c % 256] += value;
-      count += bits;
-    }
-    for (int half = 128; half > 0; half /= 2)
-      for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-    total += lanes[0];
-  }
-  if (!is_count) memcpy(&count, &total, 8);
-  f->cells[cell * f->groups + group] = count;
+static void queue_kernel_0(void **p, unsigned b, unsigned t) {
+  frame_t f = frame_of(p, 2);
+  if (!pass(&f, kernel_0, 0, p, b, t)) return;
+  combine(&f, 0, 1, 1);
+  combine(&f, 1, 0, 0);
+  finish_0(&f);
 }
-
-static void queue_kernel_0(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(kernel_0, 0, p, b); }
-static void queue_kernel_1(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(kernel_1, 0, p, b); }
-static void queue_kernel_2(void **p, unsigned b, unsigned t) { check(t == 256, "block"); pass(kernel_2, 1, p, b); }
-static void kernel_combine_0(void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p);
-  check(t == 256 && b < 2 * f.groups, "grid of combine_0");
-  int reduction = b / f.groups;
-  combine(&f, reduction, reduction == 0 ? 1 : 0, reduction == 0, b % f.groups);
+static void queue_kernel_1(void **p, unsigned b, unsigned t) {
+  frame_t f = frame_of(p, 1);
+  if (!pass(&f, kernel_1, 0, p, b, t)) return;
+  combine(&f, 0, 2, 0);
+  finish_1(&f);
 }
-static void kernel_combine_1(void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p);
-  check(t == 256 && b < f.groups, "grid of combine_1");
-  combine(&f, 0, 2, 0, b);
+static void queue_kernel_2(void **p, unsigned b, unsigned t) {
+  frame_t f = frame_of(p, 0);
+  if (pass(&f, kernel_2, 1, p, b, t)) finish_2(&f);
 }
 static void finish(void (*run)(const frame_t *), void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p);
+  frame_t f = frame_of(p, 0);
   check(t == 1 && b == 0, "grid of finish");
   run(&f);
 }
-static void kernel_finish_0(void **p, unsigned b, unsigned t) { finish(finish_0, p, b, t); }
-static void kernel_finish_1(void **p, unsigned b, unsigned t) { finish(finish_1, p, b, t); }
-static void kernel_finish_2(void **p, unsigned b, unsigned t) { finish(finish_2, p, b, t); }
+static void queue_finish_0(void **p, unsigned b, unsigned t) { finish(finish_0, p, b, t); }
+static void queue_finish_1(void **p, unsigned b, unsigned t) { finish(finish_1, p, b, t); }
+static void queue_finish_2(void **p, unsigned b, unsigned t) { finish(finish_2, p, b, t); }
 
 static const struct { const char *name; kernel_t kernel; } kernels[] = {
-    {"kernel_0", queue_kernel_0},       {"kernel_1", queue_kernel_1},     {"kernel_2", queue_kernel_2},
-    {"combine_0", kernel_combine_0}, {"combine_1", kernel_combine_1}, {"finish_0", kernel_finish_0},
-    {"finish_1", kernel_finish_1},   {"finish_2", kernel_finish_2}};
+    {"kernel_0", queue_kernel_0}, {"kernel_1", queue_kernel_1}, {"kernel_2", queue_kernel_2},
+    {"finish_0", queue_finish_0}, {"finish_1", queue_finish_1}, {"finish_2", queue_finish_2}};
 
 result_t cuModuleLoadDataEx(void **module, const char *text, unsigned count, int *options, void **values) {
   if (strcmp(text, "variance") == 0) return create(module);

@@ -1,0 +1,170 @@
+//! Branch and bound over the classes that have a choice.
+
+use super::choices::Choices;
+use super::fallback;
+use super::kernels::Kernels;
+use super::needs::{self, Needs};
+
+/// Choices made before the search is given up; a library loss needs a few hundred.
+pub(super) const STEPS: usize = 20_000;
+
+/// Classes up to which what they need is worked out, which takes their square.
+pub(super) const CLASSES: usize = 1_000;
+
+/// The choice of each class.
+pub(super) struct Found {
+    /// The choices that were left.
+    pub(super) choices: Choices,
+    /// The candidate of each class.
+    pub(super) chosen: Vec<usize>,
+    /// What the program costs.
+    pub(super) price: u64,
+    /// The limit that was hit, if it may not be the cheapest.
+    pub(super) limit: Option<String>,
+}
+
+/// The cheapest program of `choices`, or the cheapest found in so many steps.
+pub(super) fn cheapest(mut choices: Choices, steps: usize) -> Found {
+    if choices.classes.len() > CLASSES {
+        return without_search(choices, format!("{CLASSES} classes in the extraction"));
+    }
+    let needs = choices.reduce();
+    let mut search = Search::new(&choices, &needs, steps);
+    search.visit(&search.demands_of_root());
+    let limit = search.is_over().then(|| format!("{steps} steps of the extraction"));
+    match search.best {
+        Some((price, chosen)) => Found { choices, chosen, price, limit },
+        None => without_search(choices, limit.unwrap_or_default()),
+    }
+}
+
+fn without_search(choices: Choices, limit: String) -> Found {
+    let chosen = fallback::cheapest_trees(&choices);
+    let price = choices.price(&chosen);
+    Found { choices, chosen, price, limit: Some(limit) }
+}
+
+struct Search<'a> {
+    choices: &'a Choices,
+    needs: &'a Needs,
+    /// What each candidate needs.
+    rows: Vec<Vec<Vec<Kernels>>>,
+    /// The classes with a choice, users first where that is possible.
+    order: Vec<usize>,
+    /// The candidate of each class that is decided.
+    chosen: Vec<Option<usize>>,
+    best: Option<(u64, Vec<usize>)>,
+    steps: usize,
+    most_steps: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(choices: &'a Choices, needs: &'a Needs, most_steps: usize) -> Self {
+        let rows = |class: &Vec<_>| class.iter().map(|candidate| needs.of_candidate(candidate)).collect();
+        let mut order = choices.operands_first();
+        order.retain(|&class| choices.classes[class].len() > 1);
+        order.reverse();
+        Self {
+            choices,
+            needs,
+            rows: choices.classes.iter().map(rows).collect(),
+            order,
+            chosen: choices.classes.iter().map(|class| (class.len() == 1).then_some(0)).collect(),
+            best: None,
+            steps: 0,
+            most_steps,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.steps > self.most_steps
+    }
+
+    fn demands_of_root(&self) -> Vec<Kernels> {
+        let mut demands = vec![Kernels::NONE; self.choices.classes.len()];
+        needs::add(&mut demands, self.needs.of_class(self.choices.root), Kernels::ONCE);
+        demands
+    }
+
+    /// Decides all that is open where `demands` says what is needed so far.
+    fn visit(&mut self, demands: &[Kernels]) {
+        self.steps += 1;
+        let Some(&class) =
+            self.order.iter().find(|&&it| self.chosen[it].is_none() && !demands[it].is_empty())
+        else {
+            return self.keep(demands);
+        };
+        let mut branches = vec![];
+        for candidate in 0..self.choices.classes[class].len() {
+            if !self.closes_a_cycle(class, candidate) {
+                self.chosen[class] = Some(candidate);
+                branches.push((self.price(&self.demands_with(class, demands)), candidate));
+            }
+            self.chosen[class] = None;
+        }
+        branches.sort_unstable();
+        for (bound, candidate) in branches {
+            let is_better = self.best.as_ref().is_none_or(|(price, _)| bound < *price);
+            if is_better && !self.is_over() {
+                self.chosen[class] = Some(candidate);
+                self.visit(&self.demands_with(class, demands));
+                self.chosen[class] = None;
+            }
+        }
+    }
+
+    /// Keeps the program that is now decided, if it is the cheapest so far.
+    fn keep(&mut self, demands: &[Kernels]) {
+        let price = self.price(demands);
+        if self.best.as_ref().is_none_or(|(best, _)| price < *best) {
+            let chosen = self.chosen.iter().map(|chosen| chosen.unwrap_or(0)).collect();
+            self.best = Some((price, chosen));
+        }
+    }
+
+    /// `demands` with what `class` needs, just decided. Classes decided before may
+    /// thereby be needed in further kernels.
+    fn demands_with(&self, class: usize, demands: &[Kernels]) -> Vec<Kernels> {
+        let mut met = demands.to_vec();
+        met[class] = Kernels::NONE;
+        let mut demands = demands.to_vec();
+        loop {
+            let open = |it: &&usize| self.chosen[**it].is_some() && met[**it] != demands[**it];
+            let Some(&class) = self.order.iter().find(open) else { return demands };
+            met[class] = demands[class];
+            let candidate = self.chosen[class].unwrap_or(0);
+            needs::add(&mut demands, &self.rows[class][candidate], met[class]);
+        }
+    }
+
+    /// Whether `class`, taking `candidate`, would need itself.
+    fn closes_a_cycle(&self, class: usize, candidate: usize) -> bool {
+        let mut needed = self.rows[class][candidate].clone();
+        let mut open: Vec<_> = self.order.clone();
+        loop {
+            if !needed[class].is_empty() {
+                return true;
+            }
+            let next = open.iter().position(|&it| self.chosen[it].is_some() && !needed[it].is_empty());
+            let Some(next) = next else { return false };
+            let class = open.swap_remove(next);
+            let candidate = self.chosen[class].unwrap_or(0);
+            needs::add(&mut needed, &self.rows[class][candidate], Kernels::ONCE);
+        }
+    }
+
+    /// What is demanded, at the least price of each class: no program with the
+    /// choices so far is cheaper.
+    fn price(&self, demands: &[Kernels]) -> u64 {
+        let needed = demands.iter().enumerate().filter(|(_, demand)| !demand.is_empty());
+        needed.map(|(class, demand)| self.least_price(class) * demand.runs()).sum()
+    }
+
+    fn least_price(&self, class: usize) -> u64 {
+        let candidates = &self.choices.classes[class];
+        match self.chosen[class] {
+            Some(candidate) => candidates[candidate].price,
+            None => candidates.iter().map(|candidate| candidate.price).min().unwrap_or(0),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Where the blocks of a pass leave things for each other.
+//!
+//! What is called `row_group` holds i64: the group of each row; for each group the
+//! number of rows before it, and the number of all; the rows by group, ascending;
+//! and a ticket for each row and one for all. What is called `partials` holds the
+//! totals of rows, 8 bytes by reduction and row, then the partials of chunks,
+//! 4 bytes by row, chunk and reduction.
+
+use super::combine::Kind;
+use crate::lower::call::Call;
+use crate::lower::emit::{Emitter, I32, I64, Value};
+
+/// The arrays of a pass with so many reductions.
+#[derive(Clone, Copy)]
+pub(super) struct Workspace<'a> {
+    call: &'a Call,
+    reductions: usize,
+}
+
+impl<'a> Workspace<'a> {
+    pub(super) fn new(call: &'a Call, reductions: usize) -> Self {
+        Self { call, reductions }
+    }
+
+    /// The number of rows in groups before `group`.
+    pub(super) fn rows_before(self, emitter: &mut Emitter, group: Value) -> Value {
+        let index = emitter.add(self.call.rows, group);
+        emitter.load_element("rows", self.call.row_group, index, I64)
+    }
+
+    /// The row with this number among all rows by group.
+    pub(super) fn member(self, emitter: &mut Emitter, number: Value) -> Value {
+        let (groups, one) = (emitter.add(self.call.rows, self.call.groups), emitter.index(1));
+        let first = emitter.add(groups, one);
+        let index = emitter.add(first, number);
+        emitter.load_element("row", self.call.row_group, index, I64)
+    }
+
+    /// The address of the ticket with this number: a row's, or that of all rows.
+    pub(super) fn ticket(self, emitter: &mut Emitter, number: Value) -> Value {
+        let lists = emitter.add(self.call.rows, self.call.rows);
+        let groups = emitter.add(lists, self.call.groups);
+        let one = emitter.index(1);
+        let first = emitter.add(groups, one);
+        let index = emitter.add(first, number);
+        emitter.element(self.call.row_group, index, I64.scalar)
+    }
+
+    /// The address of a row's total of a reduction.
+    pub(super) fn total(self, emitter: &mut Emitter, reduction: Value, row: Value) -> Value {
+        let first = emitter.mul(reduction, self.call.rows);
+        let index = emitter.add(first, row);
+        emitter.element(self.call.partials, index, I64.scalar)
+    }
+
+    /// The number of a chunk's first partial among words of four bytes.
+    fn first_partial(self, emitter: &mut Emitter, row: Value, chunk: Value) -> Value {
+        // A total takes as much as two partials.
+        let (words, reductions) = (emitter.index(2 * self.reductions), emitter.index(self.reductions));
+        let totals = emitter.mul(words, self.call.rows);
+        let chunks = emitter.mul(row, self.call.chunks_per_row);
+        let chunk = emitter.add(chunks, chunk);
+        let partials = emitter.mul(chunk, reductions);
+        emitter.add(totals, partials)
+    }
+
+    /// Writes a chunk's partials.
+    pub(super) fn store_partials(self, emitter: &mut Emitter, row: Value, chunk: Value, partials: &[Value]) {
+        let first = self.first_partial(emitter, row, chunk);
+        for (reduction, &partial) in partials.iter().enumerate() {
+            let reduction = emitter.index(reduction);
+            let index = emitter.add(first, reduction);
+            emitter.store_element(partial, self.call.partials, index);
+        }
+    }
+
+    /// A chunk's partials, in the order in which they were written.
+    pub(super) fn load_partials(
+        self,
+        emitter: &mut Emitter,
+        row: Value,
+        chunk: Value,
+        kinds: &[Kind],
+    ) -> Vec<Value> {
+        debug_assert_eq!(kinds.len(), self.reductions);
+        let first = self.first_partial(emitter, row, chunk);
+        let load = |(reduction, kind): (usize, &Kind)| {
+            let reduction = emitter.index(reduction);
+            let index = emitter.add(first, reduction);
+            emitter.load_element("partial", self.call.partials, index, kind.partial)
+        };
+        kinds.iter().enumerate().map(load).collect()
+    }
+}
+
+/// A number of blocks or rows less one, as tickets count.
+pub(super) fn last_of(emitter: &mut Emitter, count: Value) -> Value {
+    let one = emitter.index(1);
+    let last = emitter.apply("arith.subi", &[count, one]);
+    emitter.convert("arith.trunci", last, I32.scalar)
+}

@@ -1,0 +1,208 @@
+//! Leading the code of a pixel along a chunk in whole vectors.
+//!
+//! At a row's ends a vector has positions that are no pixels, and nobody may
+//! read or write there. So what the code reads and writes at a position is a
+//! [`Stream`], and a chunk is walked in three segments: the first vector if it
+//! is incomplete, the whole ones, and the last if it is incomplete. Those at
+//! the edges stream through a vector on the stack, to and from which only the
+//! row's pixels are copied.
+
+use super::stack::{self, ALIGNMENT};
+use crate::lower::LowerError;
+use crate::lower::chunk::Chunk;
+use crate::lower::emit::{Emitter, Scalar, Value};
+use lossc_dialect::numbers::LANES;
+
+/// Elements of which the code of a pixel touches the one at its position.
+pub(super) struct Stream {
+    /// The element of position 0.
+    origin: Value,
+    scalar: Scalar,
+    /// Whether positions [`LANES`] apart share an element.
+    wraps: bool,
+    is_read: bool,
+    is_written: bool,
+    /// A vector on the stack that stands for it at an edge.
+    edge: Value,
+}
+
+impl Stream {
+    /// A tensor that is read.
+    pub(super) fn input(emitter: &mut Emitter, origin: Value, scalar: Scalar, lanes: usize) -> Self {
+        let edge = stack::array(emitter, "edge", scalar, lanes);
+        Self { origin, scalar, wraps: false, is_read: true, is_written: false, edge }
+    }
+
+    /// A tensor that is written.
+    pub(super) fn output(emitter: &mut Emitter, origin: Value, scalar: Scalar, lanes: usize) -> Self {
+        Self { is_read: false, is_written: true, ..Self::input(emitter, origin, scalar, lanes) }
+    }
+
+    /// The accumulators of a sum.
+    pub(super) fn accumulators(emitter: &mut Emitter, origin: Value, lanes: usize) -> Self {
+        Self { wraps: true, is_written: true, ..Self::input(emitter, origin, Scalar::F32, lanes) }
+    }
+
+    fn index(&self, emitter: &mut Emitter, position: Value) -> Value {
+        if !self.wraps {
+            return position;
+        }
+        let mask = emitter.index(LANES - 1);
+        emitter.apply("arith.andi", &[position, mask])
+    }
+
+    /// The element at a position, where `origin` is that of position 0.
+    pub(super) fn at(&self, emitter: &mut Emitter, origin: Value, position: Value) -> Value {
+        let index = self.index(emitter, position);
+        emitter.element(origin, index, self.scalar)
+    }
+
+    /// Where position 0 would be if the edge began at position `start`.
+    fn edge_origin(&self, emitter: &mut Emitter, start: Value) -> Value {
+        let index = self.index(emitter, start);
+        let zero = emitter.index(0);
+        let back = emitter.apply("arith.subi", &[zero, index]);
+        emitter.element(self.edge, back, self.scalar)
+    }
+
+    fn copy(&self, emitter: &mut Emitter, from: Value, to: Value, position: Value) {
+        let [from, to] = [from, to].map(|origin| self.at(emitter, origin, position));
+        let element = emitter.load("element", from, self.scalar.stored().into());
+        emitter.store(element, to);
+    }
+}
+
+/// A part of a chunk that is walked with one set of origins.
+struct Segment {
+    is_edge: Value,
+    start: Value,
+    stop: Value,
+    /// The positions of the segment that are pixels of the row.
+    pixels: [Value; 2],
+}
+
+/// What [`walk`] goes along.
+pub(super) struct Path<'a> {
+    pub(super) chunk: &'a Chunk,
+    pub(super) lanes: usize,
+    pub(super) streams: &'a [Stream],
+}
+
+impl Path<'_> {
+    /// Runs `body` for each vector of the chunk with its position and the origins
+    /// of the streams, and `at_edge` for each vector that is incomplete with its
+    /// position and the range of its lanes that are pixels, once `body` has seen it.
+    pub(super) fn walk(
+        &self,
+        emitter: &mut Emitter,
+        body: impl FnOnce(&mut Emitter, Value, &[Value]) -> Result<(), LowerError>,
+        at_edge: impl FnOnce(&mut Emitter, Value, [Value; 2]),
+    ) -> Result<(), LowerError> {
+        let bounds = [0, 3, 1].map(|bound| emitter.index(bound));
+        emitter.repeat(bounds, &[], |emitter, number, _| {
+            let segment = self.segment(emitter, number);
+            let origins = self.origins(emitter, &segment);
+            emitter.when(segment.is_edge, |emitter| self.enter_edge(emitter, &segment, &origins))?;
+            let step = emitter.index(self.lanes);
+            emitter.repeat([segment.start, segment.stop, step], &[], |emitter, position, _| {
+                body(emitter, position, &origins).map(|()| vec![])
+            })?;
+            emitter.when(segment.is_edge, |emitter| self.leave_edge(emitter, &segment, &origins, at_edge))?;
+            Ok(vec![])
+        })?;
+        Ok(())
+    }
+
+    /// Segment 0, 1 or 2; it may be empty.
+    fn segment(&self, emitter: &mut Emitter, number: Value) -> Segment {
+        let [zero, one] = [0, 1].map(|index| emitter.index(index));
+        let Chunk { begin, end, .. } = *self.chunk;
+        let first_whole = self.round_up(emitter, begin);
+        let last_whole = self.round_down(emitter, end);
+        let after_whole = emitter.apply("arith.maxsi", &[first_whole, last_whole]);
+        let rounded_end = self.round_up(emitter, end);
+        let is_first = emitter.compare("eq", number, zero);
+        let is_middle = emitter.compare("eq", number, one);
+        let start = emitter.select(is_middle, first_whole, after_whole);
+        let start = emitter.select(is_first, zero, start);
+        let stop = emitter.select(is_middle, after_whole, rounded_end);
+        let stop = emitter.select(is_first, first_whole, stop);
+        let is_some = emitter.compare("slt", start, stop);
+        let is_other = emitter.compare("ne", number, one);
+        let is_edge = emitter.apply("arith.andi", &[is_some, is_other]);
+        let from = emitter.apply("arith.maxsi", &[begin, start]);
+        let to = emitter.apply("arith.minsi", &[end, stop]);
+        Segment { is_edge, start, stop, pixels: [from, to] }
+    }
+
+    fn round_down(&self, emitter: &mut Emitter, position: Value) -> Value {
+        let mask = emitter.integer(position.ty, -(self.lanes as i64));
+        emitter.apply("arith.andi", &[position, mask])
+    }
+
+    fn round_up(&self, emitter: &mut Emitter, position: Value) -> Value {
+        let rest = emitter.index(self.lanes - 1);
+        let position = emitter.add(position, rest);
+        self.round_down(emitter, position)
+    }
+
+    /// Where the streams begin in a segment.
+    fn origins(&self, emitter: &mut Emitter, segment: &Segment) -> Vec<Value> {
+        let origin = |stream: &Stream| {
+            let edge = stream.edge_origin(emitter, segment.start);
+            emitter.choose_pointer(segment.is_edge, edge, stream.origin)
+        };
+        self.streams.iter().map(origin).collect()
+    }
+
+    fn enter_edge(
+        &self,
+        emitter: &mut Emitter,
+        segment: &Segment,
+        origins: &[Value],
+    ) -> Result<(), LowerError> {
+        for stream in self.streams {
+            stack::clear(emitter, stream.edge, stream.scalar, self.lanes, self.lanes);
+        }
+        self.for_pixels(emitter, segment, |emitter, position| {
+            for (stream, &origin) in self.streams.iter().zip(origins).filter(|(stream, _)| stream.is_read) {
+                stream.copy(emitter, stream.origin, origin, position);
+            }
+        })
+    }
+
+    fn leave_edge(
+        &self,
+        emitter: &mut Emitter,
+        segment: &Segment,
+        origins: &[Value],
+        at_edge: impl FnOnce(&mut Emitter, Value, [Value; 2]),
+    ) -> Result<(), LowerError> {
+        let lanes = segment.pixels.map(|bound| emitter.apply("arith.subi", &[bound, segment.start]));
+        at_edge(emitter, segment.start, lanes);
+        self.for_pixels(emitter, segment, |emitter, position| {
+            for (stream, &origin) in self.streams.iter().zip(origins).filter(|(stream, _)| stream.is_written)
+            {
+                stream.copy(emitter, origin, stream.origin, position);
+            }
+        })
+    }
+
+    fn for_pixels(
+        &self,
+        emitter: &mut Emitter,
+        segment: &Segment,
+        body: impl FnOnce(&mut Emitter, Value),
+    ) -> Result<(), LowerError> {
+        let [from, to] = segment.pixels;
+        let one = emitter.index(1);
+        emitter.repeat([from, to, one], &[], |emitter, position, _| {
+            body(emitter, position);
+            Ok(vec![])
+        })?;
+        Ok(())
+    }
+}
+
+/// A vector of the widest elements fits the stack's alignment twice over.
+const _: () = assert!(LANES * 4 % ALIGNMENT == 0);

@@ -1,0 +1,35 @@
+use lossc_dialect::ops::table;
+
+use super::*;
+
+const LISTS: [PriceList; 2] = [PriceList::Host, PriceList::Nvidia];
+
+#[test]
+fn whatever_has_operands_has_a_price_at_every_level() {
+    for definition in table().filter(|it| it.op.constant_value().is_none()) {
+        for level in [Level::Pixel, Level::Group, Level::Scalar] {
+            for list in LISTS {
+                assert!(list.price(definition.op, level) > 0, "{list:?} {}", definition.mnemonic);
+            }
+        }
+    }
+}
+
+/// 12 floats, a comparison, a select and a shift.
+#[test]
+fn an_element_wise_op_costs_what_its_meaning_takes() {
+    assert_eq!(PriceList::Host.price(Op::ExpNonpositive, Level::Pixel), 15 * 10);
+    assert_eq!(PriceList::Nvidia.price(Op::ExpNonpositive, Level::Pixel), 12 * 10 + 3 * 20);
+}
+
+#[test]
+fn shorter_functions_and_shared_parts_are_cheaper() {
+    for list in LISTS {
+        let price = |op| list.price(op, Level::Pixel);
+        assert!(price(Op::ExpNonpositive) < price(Op::Exp));
+        assert!(price(Op::Log1pUnit) < price(Op::Log1p));
+        assert!(price(Op::PositivePart) < price(Op::Max));
+        assert!(price(Op::Add) + price(Op::Mul) < price(Op::Div));
+        assert!(price(Op::ExpNonpositive) + price(Op::Div) < price(Op::Sigmoid));
+    }
+}

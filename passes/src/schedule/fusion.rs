@@ -1,0 +1,101 @@
+//! One kernel an op, and temporaries that are used again.
+
+use std::collections::HashMap;
+
+use lossc_dialect::{Op, ValueId};
+
+use super::{Kernel, Schedule, Temporary};
+
+/// Splits the kernels of an entry point: each op is a kernel of its own, and its
+/// value is kept for those that need it.
+pub(super) fn split(schedule: &mut Schedule, kernels: &[Kernel]) -> Vec<Kernel> {
+    let mut ops = vec![];
+    for kernel in kernels {
+        let before = ops.len();
+        for value in schedule.pixel_values(kernel) {
+            if !is_leaf(schedule, value) && !is_computed(schedule, &ops, value) {
+                ops.push(op_kernel(schedule, kernel, value));
+            }
+        }
+        for &cell in &kernel.reductions {
+            let operand = schedule.program.node(schedule.cells[cell].value).operands[0];
+            let loads = loads(schedule, [operand]);
+            ops.push(Kernel { loads, reductions: vec![cell], ..Kernel::default() });
+        }
+        if ops.len() == before {
+            ops.push(Kernel::default());
+        }
+        if let Some(last) = ops.last_mut() {
+            last.group_reductions.clone_from(&kernel.group_reductions);
+            last.results.clone_from(&kernel.results);
+        }
+    }
+    ops
+}
+
+/// Whether each kernel has the value without reading it from memory, or reads it
+/// from a tensor of the caller.
+fn is_leaf(schedule: &Schedule, value: ValueId) -> bool {
+    matches!(schedule.program.node(value).op, Op::Argument(_) | Op::Constant(_) | Op::Broadcast)
+}
+
+fn is_computed(schedule: &Schedule, kernels: &[Kernel], value: ValueId) -> bool {
+    kernels
+        .iter()
+        .any(|kernel| schedule.targets(kernel).any(|target| target == value) && kernel.reductions.is_empty())
+}
+
+fn op_kernel(schedule: &mut Schedule, pass: &Kernel, value: ValueId) -> Kernel {
+    let operands = schedule.program.node(value).operands.clone();
+    let is_output = pass.outputs.contains(&value);
+    let is_used = !is_output || schedule.program.values().any(|(_, node)| node.operands.contains(&value));
+    let stores = if is_used { vec![schedule.store(value)] } else { vec![] };
+    let outputs = if is_output { vec![value] } else { vec![] };
+    Kernel { loads: loads(schedule, operands), outputs, stores, ..Kernel::default() }
+}
+
+fn loads(schedule: &mut Schedule, values: impl IntoIterator<Item = ValueId>) -> Vec<usize> {
+    let mut loads = vec![];
+    for value in values {
+        let is_pixel = schedule.program.ty(value).level == lossc_dialect::Level::Pixel;
+        if is_pixel && !is_leaf(schedule, value) {
+            loads.push(schedule.store(value));
+        }
+    }
+    loads.sort_unstable();
+    loads.dedup();
+    loads
+}
+
+/// Lets stored values share a temporary where none is needed while another is.
+pub(super) fn share_temporaries(schedule: &mut Schedule) {
+    let lists = [&schedule.forward, &schedule.backward, &schedule.forward_backward];
+    let order: Vec<_> = lists.into_iter().flatten().copied().collect();
+    let uses = |stored: usize| {
+        let touches = |kernel: usize| {
+            let kernel = &schedule.kernels[kernel];
+            kernel.loads.contains(&stored) || kernel.stores.contains(&stored)
+        };
+        let at: Vec<_> = (0..order.len()).filter(|&place| touches(order[place])).collect();
+        (at.first().copied().unwrap_or(0), at.last().copied().unwrap_or(0))
+    };
+    let ranges: Vec<_> = (0..schedule.stored.len()).map(uses).collect();
+    let mut free_from: Vec<(Temporary, usize)> = vec![];
+    let mut chosen = HashMap::new();
+    let mut by_start: Vec<_> = (0..ranges.len()).collect();
+    by_start.sort_by_key(|&stored| ranges[stored]);
+    for stored in by_start {
+        let (first, last) = ranges[stored];
+        let kind = schedule.temporary_of(stored);
+        let free = free_from.iter().position(|&(held, until)| held == kind && until < first);
+        let temporary = free.unwrap_or_else(|| {
+            free_from.push((kind, last));
+            free_from.len() - 1
+        });
+        free_from[temporary].1 = last;
+        chosen.insert(stored, temporary);
+    }
+    for (index, stored) in schedule.stored.iter_mut().enumerate() {
+        stored.temporary = chosen[&index];
+    }
+}

@@ -1,0 +1,36 @@
+//! What kernels move between the processor and its memory.
+
+use lossc_dialect::{Element, Op, ValueId};
+
+use super::{Kernel, Schedule, Temporary};
+
+impl Schedule {
+    /// The bits a kernel reads and writes for each pixel; sums and counts are
+    /// nothing beside them.
+    pub fn bits_per_pixel(&self, kernel: &Kernel) -> usize {
+        let values = self.pixel_values(kernel);
+        let is_input = |value: &&ValueId| matches!(self.program.node(**value).op, Op::Argument(_));
+        let tensors = values.iter().filter(is_input).chain(&kernel.outputs);
+        let of_tensors: usize = tensors.map(|&value| element_bits(self.program.ty(value).element)).sum();
+        let kept = kernel.loads.iter().chain(&kernel.stores);
+        let of_kept: usize = kept.map(|&stored| temporary_bits(self.temporary_of(stored))).sum();
+        of_tensors + of_kept
+    }
+}
+
+/// How many bits an element has in a tensor of pixels.
+fn element_bits(element: Element) -> usize {
+    match element {
+        Element::U8 | Element::Mask => 8,
+        Element::F16 | Element::Bf16 => 16,
+        Element::F32 | Element::I32 => 32,
+        Element::I64 => 64,
+    }
+}
+
+fn temporary_bits(temporary: Temporary) -> usize {
+    match temporary {
+        Temporary::Float => 32,
+        Temporary::Mask => 1,
+    }
+}

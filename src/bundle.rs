@@ -1,0 +1,43 @@
+//! Compiled losses as bundles: what the passes made, in the runtime's words.
+
+use lossc_passes::codegen::{Artifact, Target};
+use lossc_runtime::Bundle;
+use lossc_runtime::bundle::{Code, Processor};
+
+use crate::description::Description;
+use crate::error::Error;
+use crate::manifest::manifest;
+use crate::pipeline;
+
+/// The bundle of `code`, which was compiled for `target`.
+pub(crate) fn bundle(
+    code: pipeline::Code,
+    target: &Target,
+    description: &Description,
+) -> Result<Bundle, Error> {
+    Ok(Bundle {
+        producer: concat!("lossc ", env!("CARGO_PKG_VERSION")).into(),
+        manifest: manifest(&code.schedule, target),
+        details: serde_json::to_value(description).map_err(|error| Error::Details(error.to_string()))?,
+        code: machine_code(code.artifact, target),
+    })
+}
+
+/// What a bundle that lossc made says of its loss.
+pub(crate) fn description(bundle: &Bundle) -> Result<Description, Error> {
+    serde_json::from_value(bundle.details.clone()).map_err(|error| Error::Details(error.to_string()))
+}
+
+fn machine_code(artifact: Artifact, target: &Target) -> Code {
+    match (artifact, target) {
+        (Artifact::Object(object), Target::Cpu(cpu)) => {
+            let features = target.needed_features().into_iter().map(str::to_owned).collect();
+            let architecture = std::env::consts::ARCH.into();
+            Code::Native { processor: Processor { architecture, name: cpu.name().into(), features }, object }
+        }
+        (Artifact::Text(ptx), Target::Nvidia(gpu)) => {
+            Code::Nvidia { compute_capability: gpu.compute_capability(), ptx }
+        }
+        _ => unreachable!("a processor's code is an object, a GPU's is PTX"),
+    }
+}

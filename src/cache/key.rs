@@ -1,0 +1,58 @@
+//! What names an entry.
+
+use std::fmt;
+
+use lossc_passes::codegen::Target;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::build;
+use crate::loss::Loss;
+use crate::pipeline;
+
+/// The hash of all that code follows from, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(String);
+
+/// What is hashed, as JSON, so that no two requests run together.
+#[derive(Serialize)]
+struct Request<'a> {
+    build: Option<&'a str>,
+    source: &'a str,
+    settings: Vec<(&'a str, &'a str)>,
+    options: String,
+    target: String,
+}
+
+impl Key {
+    /// The key of `loss` specialised by `options` for `target`.
+    pub(crate) fn new(loss: &Loss, options: &pipeline::Options, target: &Target) -> Self {
+        let request = Request {
+            build: build::fingerprint(),
+            source: loss.source(),
+            settings: loss
+                .settings()
+                .iter()
+                .map(|(name, value)| (name.as_str(), without_number(value)))
+                .collect(),
+            // All fields, those that are still to come too.
+            options: format!("{options:?}"),
+            target: target.fingerprint(),
+        };
+        // Strings alone: this cannot fail.
+        let text = serde_json::to_vec(&request).unwrap_or_default();
+        Self(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A number's value is not part of the key. If a choice has values that read as
+/// numbers they share a key, and the entry says which one it is of.
+fn without_number(value: &str) -> &str {
+    if value.parse::<f32>().is_ok() { "#" } else { value }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}

@@ -1,0 +1,64 @@
+//! One compilation: found among what was kept, or made.
+
+use std::sync::Arc;
+
+use lossc_passes::codegen::Target;
+use lossc_runtime::Bundle;
+use lossc_runtime::manifest::UPSTREAM;
+
+use crate::bundle::{bundle, description};
+use crate::cache::{Cache, Key};
+use crate::description::Description;
+use crate::dump::Dump;
+use crate::error::Error;
+use crate::loss::Loss;
+use crate::pipeline;
+
+/// A loss to compile, specialised, for a target.
+pub(crate) struct Request<'a> {
+    cache: &'a Cache,
+    key: Key,
+    loss: &'a Loss,
+    options: pipeline::Options,
+    target: &'a Target,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(
+        cache: &'a Cache,
+        loss: &'a Loss,
+        options: pipeline::Options,
+        target: &'a Target,
+    ) -> Self {
+        Self { cache, key: Key::new(loss, &options, target), loss, options, target }
+    }
+
+    /// What an earlier compile made. Neither reads nor compiles anything.
+    pub(crate) fn find(&self) -> Option<Arc<Bundle>> {
+        if Dump::is_asked_for() {
+            return None;
+        }
+        self.cache.get(&self.key, |bundle| answers(bundle, self.loss))
+    }
+
+    /// Compiles, and keeps what comes out.
+    pub(crate) fn compile(&self) -> Result<Arc<Bundle>, Error> {
+        let description =
+            Description::new(self.loss.name()?, self.loss.chosen_value()?, &self.options.specialise);
+        let code = pipeline::compile(self.loss.program()?, &self.options, self.target)?;
+        let bundle = Arc::new(bundle(code, self.target, &description)?);
+        self.cache.put(&self.key, &bundle);
+        Ok(bundle)
+    }
+}
+
+/// Whether each setting of `loss` is one that the bundle's loss has: then the
+/// settings are right, for they were when the bundle was made.
+fn answers(bundle: &Bundle, loss: &Loss) -> bool {
+    let Ok(description) = description(bundle) else { return false };
+    let is_number = |name: &str| bundle.manifest.scalar_slot(name).is_some() && name != UPSTREAM;
+    loss.settings().iter().all(|(name, value)| match &description.choice {
+        Some(choice) if choice.name == *name => choice.value == *value,
+        _ => is_number(name) && value.parse::<f32>().is_ok(),
+    })
+}

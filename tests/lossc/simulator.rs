@@ -1,0 +1,154 @@
+//! The GPU's kernels on a simulated GPU: the processor's bits in every order of
+//! threads and blocks. This is no GPU result.
+
+mod faults;
+mod machine;
+
+use std::sync::Arc;
+
+use lossc::manifest::manifest;
+use lossc::pipeline::optimise;
+use lossc::{Balance, Loss, Target};
+use lossc_dialect::Element;
+use lossc_passes::codegen::{self, Artifact, Output};
+use lossc_passes::lower::lower;
+use lossc_passes::schedule::schedule;
+use lossc_passes::specialise;
+use lossc_runtime::{
+    Call, CpuExecutor, Executor as _, Manifest, NativeKernels, Random, Residuals, TensorView,
+};
+use lossc_simulator::{Code, Device, Order, Step, Tensors};
+
+use crate::data::{self, host, sample};
+use crate::targets::library_losses;
+
+/// One schedule's code for both targets.
+pub struct Both {
+    pub ir: String,
+    pub manifest: Manifest,
+    pub cpu: CpuExecutor,
+}
+
+impl Both {
+    pub fn new(loss: &Loss, options: &specialise::Options) -> Self {
+        let gpu: Target = "sm_90".parse().expect("a known target");
+        let program = optimise(data::program(loss), &options.clone().into(), &gpu, false)
+            .expect("the passes run")
+            .program;
+        let schedule = schedule(&program, lossc_passes::schedule::Options::default());
+        let code = |target: &Target, output| {
+            let module = lower(&schedule, target).expect("lowers");
+            codegen::compile(&module, target, output, None).expect("the loss compiles")
+        };
+        let Artifact::Text(ir) = code(&gpu, Output::LlvmIr) else { panic!("IR is text") };
+        let Artifact::Object(object) = code(&host(), Output::Code) else { panic!("code is an object") };
+        // SAFETY: code and manifest are made from one schedule, for this processor.
+        let kernels = unsafe { NativeKernels::from_object(&object, manifest(&schedule, &host())) };
+        let cpu = CpuExecutor::new(kernels.expect("the code loads"));
+        Self { ir, manifest: manifest(&schedule, &gpu), cpu }
+    }
+
+    pub fn code(&self) -> Code {
+        Code::new(&self.ir).expect("the IR can be simulated")
+    }
+}
+
+pub const SEED: u64 = 0x1_2345_6789;
+
+/// The processor's results for tensors, as a step of the simulator.
+pub fn on_processor(cpu: &mut CpuExecutor, call: &Call<'_>) -> (Step, Step) {
+    let step = |residuals: &Residuals, gradients: Vec<Vec<u8>>| Step {
+        cells: residuals.cells().to_vec(),
+        scalars: residuals.scalars().to_vec(),
+        results: residuals.results().to_vec(),
+        gradients,
+    };
+    let forward = cpu.forward(call).expect("the call runs");
+    let (both, gradients) = cpu.forward_backward(call).expect("the call runs");
+    let gradients = gradients.iter().map(|gradient| gradient.bytes().to_vec()).collect();
+    (step(&forward.residuals, vec![]), step(&both.residuals, gradients))
+}
+
+/// A call's shape and how its rows are grouped.
+const CASES: [(&[usize], Balance); 10] = [
+    (&[1, 1], Balance::Image),
+    (&[1, 31], Balance::Image),
+    (&[3, 11], Balance::Image),
+    (&[1, 1000], Balance::Image),
+    (&[1, 70_001], Balance::Image),
+    (&[3, 1, 31], Balance::Image),
+    (&[5, 1, 2051], Balance::Batch),
+    (&[2, 3, 25, 83], Balance::Channel),
+    (&[2, 2, 31, 33], Balance::Sample),
+    (&[12, 1, 1, 7], Balance::Image),
+];
+
+/// Forward, backward and both, in every order, against the processor.
+fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: Balance, misalignment: usize) {
+    let random = Random { seed: SEED, stream: 5 };
+    let scalars =
+        if both.manifest.scalar_slot("upstream").is_some() { &[("upstream", -0.75)][..] } else { &[] };
+    let call = Call { pixels, balance, random, scalars };
+    let (forward, step) = on_processor(&mut both.cpu, &call);
+    let manifest = Arc::new(both.manifest.clone());
+    let zeros = Residuals::new(&manifest, &call).expect("the arguments fit");
+    let known = both.cpu.forward(&call).expect("the call runs").residuals;
+    let loss = lossc_simulator::Loss { code, manifest: &both.manifest };
+    for order in Order::ALL {
+        let mut device = Device::new(order);
+        let mut run = |residuals, passes: &[usize]| {
+            let tensors = Tensors { pixels, misalignment, residuals, upstream: None };
+            loss.run(&mut device, &tensors, passes).unwrap_or_else(|fault| {
+                panic!("{} {:?} {order:?}: {fault}", manifest.name, pixels[0].shape())
+            })
+        };
+        let what = format!("{} {:?} {balance:?} {order:?}", manifest.name, pixels[0].shape());
+        assert!(run(&zeros, &manifest.forward) == forward, "forward of {what}");
+        assert!(run(&zeros, &manifest.forward_backward) == step, "forward and backward of {what}");
+        let backward = run(&known, &manifest.backward);
+        assert!(backward.gradients == step.gradients, "backward of {what}");
+    }
+}
+
+#[test]
+fn every_loss_has_the_bits_of_the_processor_in_every_order() {
+    for loss in library_losses() {
+        let options = specialise::Options { checks: true, ..Default::default() };
+        let mut both = Both::new(&loss, &options);
+        let code = both.code();
+        for (index, (shape, balance)) in CASES.into_iter().enumerate() {
+            let sample = sample(shape, 0.05, 31 + index as u64);
+            let pixels = [
+                TensorView::from_array(sample.logits.view()).expect("standard layout"),
+                TensorView::from_array(sample.labels.view()).expect("standard layout"),
+            ];
+            same_bits(&mut both, &code, &pixels, balance, 0);
+        }
+    }
+}
+
+/// 16-bit logits, wide labels, and tensors that start where no vector may.
+#[test]
+fn stored_types_and_unaligned_tensors_have_the_bits_of_the_processor() {
+    let loss = Loss::library("random-drop").expect("a library loss");
+    let sample = sample(&[3, 1, 2053], 0.2, 41);
+    let halves: Vec<_> = sample.logits.iter().map(|&x| half::f16::from_f32(x)).collect();
+    let brains: Vec<_> = sample.logits.iter().map(|&x| half::bf16::from_f32(x)).collect();
+    let wide: Vec<_> = sample.labels.iter().map(|&label| i64::from(label)).collect();
+    let masks: Vec<_> = sample.labels.iter().map(|&label| label == 1).collect();
+    let shape = sample.logits.shape();
+    let inputs = [
+        [TensorView::from_slice(shape, &halves), TensorView::from_slice(shape, &wide)],
+        [TensorView::from_slice(shape, &brains), TensorView::from_slice(shape, &masks)],
+    ];
+    let types = [[Element::F16, Element::I64], [Element::Bf16, Element::Mask]];
+    for (pixels, storage) in inputs.into_iter().zip(types) {
+        let options = specialise::Options { checks: true, storage: storage.to_vec(), ..Default::default() };
+        let mut both = Both::new(&loss, &options);
+        let code = both.code();
+        let pixels = pixels.map(|view| view.expect("it fits"));
+        for misalignment in [0, 1, 3] {
+            same_bits(&mut both, &code, &pixels, Balance::Image, misalignment);
+        }
+    }
+}

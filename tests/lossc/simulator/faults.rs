@@ -1,0 +1,187 @@
+//! Kernels with a fault put in: the simulator must find each.
+
+use std::sync::Arc;
+
+use lossc::{Balance, Loss};
+use lossc_runtime::{Call, Random, Residuals, TensorView};
+use lossc_simulator::{Code, Device, Fault, Order, Problem, Step, Tensors};
+
+use super::{Both, SEED, on_processor};
+use crate::data::{Sample, sample};
+
+/// How a fault was noticed.
+#[derive(Debug)]
+enum Caught {
+    Fault(Fault),
+    Bits(#[expect(dead_code, reason = "for the message of a failing test")] Order),
+}
+
+/// A loss whose kernels have barriers, shuffles and tails.
+struct Subject {
+    both: Both,
+    sample: Sample,
+    balance: Balance,
+}
+
+impl Subject {
+    fn new(shape: &[usize], balance: Balance) -> Self {
+        let loss = Loss::library("random-drop").expect("a library loss");
+        Self { both: Both::new(&loss, &Default::default()), sample: sample(shape, 0.3, 17), balance }
+    }
+
+    /// Runs `ir` in place of the loss's own; says how that was noticed.
+    fn run(&mut self, ir: &str) -> Option<Caught> {
+        let pixels = [
+            TensorView::from_array(self.sample.logits.view()).expect("standard layout"),
+            TensorView::from_array(self.sample.labels.view()).expect("standard layout"),
+        ];
+        let random = Random { seed: SEED, stream: 0 };
+        let call = Call { pixels: &pixels, balance: self.balance, random, scalars: &[] };
+        let (expected, _) = on_processor(&mut self.both.cpu, &call);
+        let manifest = Arc::new(self.both.manifest.clone());
+        let zeros = Residuals::new(&manifest, &call).expect("the arguments fit");
+        let code = Code::new(ir).unwrap_or_else(|error| panic!("{error}\n{ir}"));
+        let loss = lossc_simulator::Loss { code: &code, manifest: &manifest };
+        let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &zeros, upstream: None };
+        Order::ALL.into_iter().find_map(|order| {
+            let result: Result<Step, Fault> = loss.run(&mut Device::new(order), &tensors, &manifest.forward);
+            match result {
+                Err(fault) => Some(Caught::Fault(fault)),
+                Ok(step) if step != expected => Some(Caught::Bits(order)),
+                Ok(_) => None,
+            }
+        })
+    }
+}
+
+/// The numbers of the lines that contain `text`.
+fn lines_with(ir: &str, text: &str) -> Vec<usize> {
+    let is_call = |line: &&(usize, &str)| line.1.contains(text) && !line.1.starts_with("declare");
+    ir.lines().enumerate().filter(|line| is_call(&line)).map(|(number, _)| number).collect()
+}
+
+/// The text with line `number` changed.
+fn with_line(ir: &str, number: usize, change: impl Fn(&str) -> String) -> String {
+    let lines = ir.lines().enumerate();
+    let lines = lines.map(|(index, line)| if index == number { change(line) } else { line.to_owned() });
+    let changed = lines.collect::<Vec<_>>().join("\n");
+    assert_ne!(changed.trim_end(), ir.trim_end(), "nothing was changed in line {number}");
+    changed
+}
+
+const BARRIER: &str = "@llvm.nvvm.barrier.cta.sync.aligned.all(";
+
+#[test]
+fn nothing_is_caught_without_a_fault() {
+    let mut subject = Subject::new(&[3, 1, 2051], Balance::Batch);
+    let ir = subject.both.ir.clone();
+    assert!(subject.run(&ir).is_none());
+}
+
+/// Each line with `text` is needed: without it there is a race, or something is read
+/// that nobody has written yet.
+fn each_is_missed(text: &str, least: usize) {
+    // Two rows of ten chunks: two blocks a row, several warps a block.
+    let mut subject = Subject::new(&[2, 1, 18_500], Balance::Image);
+    let ir = subject.both.ir.clone();
+    let lines = lines_with(&ir, text);
+    assert!(lines.len() >= least, "{ir}");
+    for line in lines {
+        let caught = subject.run(&with_line(&ir, line, |_| String::new()));
+        let Some(Caught::Fault(Fault { problem, .. })) = &caught else { panic!("line {line}: {caught:?}") };
+        let is_about_order = matches!(problem, Problem::Race { .. } | Problem::Uninitialised { .. });
+        assert!(is_about_order, "without line {line}: {caught:?}");
+    }
+}
+
+#[test]
+fn every_barrier_is_missed_when_it_is_removed() {
+    each_is_missed(BARRIER, 6);
+}
+
+#[test]
+fn every_fence_is_missed_when_it_is_removed() {
+    each_is_missed("fence syncscope(\"device\")", 4);
+}
+
+/// Only some of the threads reach one of the barriers.
+#[test]
+fn a_barrier_in_a_divergent_branch_is_caught() {
+    let mut subject = Subject::new(&[1, 31], Balance::Image);
+    let ir = subject.both.ir.clone();
+    // After the last one there is nothing that a thread could read too early.
+    let barrier = *lines_with(&ir, BARRIER).last().expect("a barrier");
+    let before: Vec<_> = ir.lines().take(barrier).collect();
+    let label =
+        before.iter().rev().find_map(|line| line.split_once(':').filter(|(name, _)| !name.contains(' ')));
+    let (label, _) = label.expect("the barrier's block has a label");
+    let diverged = with_line(&ir, barrier, |line| {
+        format!(
+            "  %own = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()\n  %is_some = icmp ult i32 %own, 100\n  \
+             br i1 %is_some, label %some, label %all\nsome:\n{line}\n  br label %all\nall:"
+        )
+    });
+    // What comes after the block now comes after its second half.
+    let put_in = diverged.find("\nall:").expect("put in above");
+    let start = diverged[..put_in].rfind("\ndefine").expect("a function begins");
+    let end = put_in + diverged[put_in..].find("\n}").expect("a function ends");
+    let function = diverged[start..end].replace(&format!(", %{label} ]"), ", %all ]");
+    let caught = subject.run(&format!("{}{function}{}", &diverged[..start], &diverged[end..]));
+    let Some(Caught::Fault(Fault { problem: Problem::Deadlock(who), .. })) = caught else {
+        panic!("{caught:?}")
+    };
+    assert!(who.contains("100 threads from 0 wait at barrier"), "{who}");
+    assert!(who.contains("156 threads from 100 wait no more"), "{who}");
+}
+
+#[test]
+fn every_shuffle_distance_matters() {
+    // 32 chunks, so that each thread of a warp has something to add for the row.
+    let mut subject = Subject::new(&[1, 65_500], Balance::Image);
+    let ir = subject.both.ir.clone();
+    let shuffles = lines_with(&ir, "@llvm.nvvm.shfl.sync.bfly.");
+    assert!(shuffles.len() >= 10, "{ir}");
+    // Every third one: all distances, each three times or more.
+    let unnoticed = shuffles.iter().step_by(3).filter(|&&shuffle| {
+        let wrong = with_line(&ir, shuffle, |line| {
+            let (call, rest) = line.rsplit_once(", i32 ").expect("the clamp");
+            let (call, distance) = call.rsplit_once(", i32 ").expect("the distance");
+            let distance: u32 = distance.parse().expect("a number");
+            format!("{call}, i32 {}, i32 {rest}", if distance == 1 { 2 } else { distance / 2 })
+        });
+        subject.run(&wrong).is_none()
+    });
+    // Of ten, every third: the upper halves of two counts are 0 in every thread.
+    assert!((3..=4).contains(&unnoticed.count()));
+}
+
+#[test]
+fn a_tail_that_is_off_by_one_is_caught() {
+    for pixels in [1, 31, 33] {
+        let mut subject = Subject::new(&[1, pixels], Balance::Image);
+        let ir = subject.both.ir.clone();
+        let tail = lines_with(&ir, "icmp slt <4 x i32>")[0];
+        let caught = subject.run(&with_line(&ir, tail, |line| line.replace("icmp slt", "icmp sle")));
+        let Some(Caught::Fault(Fault { problem: Problem::OutOfBounds { nearest, .. }, .. })) = &caught else {
+            panic!("{pixels} pixels: {caught:?}")
+        };
+        let expected = ("logit".to_owned(), 4 * pixels as i64);
+        assert_eq!(nearest.as_ref(), Some(&expected), "{pixels} pixels");
+    }
+}
+
+#[test]
+fn a_missing_guard_on_the_last_row_is_caught() {
+    let mut subject = Subject::new(&[2, 1, 5], Balance::Image);
+    let ir = subject.both.ir.clone();
+    let guard = lines_with(&ir, "icmp ult i64")[0];
+    let unguarded = with_line(&ir, guard, |line| {
+        let (result, _) = line.split_once(" = ").expect("a comparison");
+        format!("{result} = icmp eq i64 0, 0")
+    });
+    let caught = subject.run(&unguarded);
+    let Some(Caught::Fault(Fault { problem: Problem::OutOfBounds { .. }, place, .. })) = &caught else {
+        panic!("{caught:?}")
+    };
+    assert!(place.starts_with("kernel_0: "), "{place}");
+}

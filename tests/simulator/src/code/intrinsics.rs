@@ -1,0 +1,54 @@
+//! What LLVM's NVVM intrinsics are to the simulator.
+
+use crate::warp::Mode;
+
+/// An intrinsic that is a matter of the simulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intrinsic {
+    Thread,
+    Block,
+    Threads,
+    Blocks,
+    Barrier,
+    Shuffle(Mode),
+    Ballot,
+    WarpBarrier,
+    Fence,
+    MaskedLoad,
+    MaskedStore,
+}
+
+const TABLE: [(&str, Intrinsic); 15] = [
+    ("llvm.nvvm.read.ptx.sreg.tid.x", Intrinsic::Thread),
+    ("llvm.nvvm.read.ptx.sreg.ctaid.x", Intrinsic::Block),
+    ("llvm.nvvm.read.ptx.sreg.ntid.x", Intrinsic::Threads),
+    ("llvm.nvvm.read.ptx.sreg.nctaid.x", Intrinsic::Blocks),
+    ("llvm.nvvm.barrier.cta.sync.aligned.all", Intrinsic::Barrier),
+    ("llvm.nvvm.shfl.sync.bfly.", Intrinsic::Shuffle(Mode::Butterfly)),
+    ("llvm.nvvm.shfl.sync.down.", Intrinsic::Shuffle(Mode::Down)),
+    ("llvm.nvvm.shfl.sync.up.", Intrinsic::Shuffle(Mode::Up)),
+    ("llvm.nvvm.shfl.sync.idx.", Intrinsic::Shuffle(Mode::Index)),
+    ("llvm.nvvm.vote.ballot.sync", Intrinsic::Ballot),
+    ("llvm.nvvm.bar.warp.sync", Intrinsic::WarpBarrier),
+    ("llvm.nvvm.membar.gl", Intrinsic::Fence),
+    ("llvm.nvvm.membar.sys", Intrinsic::Fence),
+    ("llvm.masked.load.", Intrinsic::MaskedLoad),
+    ("llvm.masked.store.", Intrinsic::MaskedStore),
+];
+
+/// Intrinsics that touch no memory and mean the same on every processor.
+const PURE: [&str; 20] = [
+    "abs", "assume", "bswap", "copysign", "ctlz", "ctpop", "cttz", "fabs", "fma", "fshl", "fshr", "maximum",
+    "minimum", "sadd", "smax", "smin", "uadd", "umax", "umin", "vector",
+];
+
+/// The intrinsic called `name`.
+pub(super) fn find(name: &str) -> Option<Intrinsic> {
+    TABLE.iter().find(|(known, _)| name.starts_with(known)).map(|&(_, intrinsic)| intrinsic)
+}
+
+/// Whether the function `name` may stay as it is.
+pub(super) fn is_pure(name: &str) -> bool {
+    let stem = name.strip_prefix("llvm.").and_then(|rest| rest.split('.').next());
+    stem.is_some_and(|stem| PURE.contains(&stem))
+}

@@ -1,0 +1,277 @@
+//! A device that runs grids.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use corosensei::stack::DefaultStack;
+
+use crate::block::{Block, Turn};
+use crate::code::Code;
+use crate::fault::{Fault, Problem, ThreadId};
+use crate::fibre::{Atomic, Fibre, STACK_BYTES};
+use crate::memory::{Memory, POISON};
+use crate::order::{Order as TurnOrder, Turns};
+use crate::race::{Order, Shadow};
+
+/// Blocks that a device without a grid barrier has at the same time: more than
+/// one, so that they interleave, and few, so that most wait for others to end.
+const RESIDENT_BLOCKS: usize = 3;
+
+/// Turns without anything but atomic operations after which a grid hangs.
+const PATIENCE: u32 = 10_000;
+
+/// What one element of shared memory is for the record of accesses.
+const SHARED_ELEMENT: usize = 4;
+
+/// The size of a launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// Blocks.
+    pub blocks: u32,
+    /// Threads in a block.
+    pub threads: u32,
+    /// Bytes of shared memory beyond those that the module declares.
+    pub dynamic_shared_bytes: usize,
+    /// Whether all blocks are on the device at the same time.
+    pub cooperative: bool,
+}
+
+/// What accesses are checked against.
+#[derive(Default)]
+pub(crate) struct Checker {
+    pub(crate) memory: Memory,
+    /// The shared memory of each block.
+    shared: Vec<Shared>,
+    shared_address: usize,
+    pub(crate) order: Order,
+}
+
+/// What is known of a block's shared memory.
+struct Shared {
+    written: Vec<bool>,
+    shadow: Shadow,
+}
+
+impl Checker {
+    pub(crate) fn access(
+        &mut self,
+        thread: ThreadId,
+        address: usize,
+        bytes: usize,
+        alignment: usize,
+        is_write: bool,
+    ) -> Result<(), Problem> {
+        let (name, offset) = self.touch(thread, address, bytes, is_write)?;
+        if !address.is_multiple_of(alignment) {
+            return Err(Problem::Misaligned { buffer: name.to_owned(), offset, alignment });
+        }
+        let what = if is_write { "a write" } else { "a read" };
+        let order = &self.order;
+        let shadow = match self.shared_offset(thread, address, bytes) {
+            Some(_) => Some(&mut self.shared[thread.block as usize].shadow),
+            None => {
+                let place = self.memory.find(address, bytes)?;
+                self.memory.shadow(place)
+            }
+        };
+        let conflict = shadow.and_then(|shadow| shadow.access(offset, bytes, is_write, order, thread));
+        conflict.map_or(Ok(()), |conflict| {
+            let (buffer, offset) = (self.name(thread, address, bytes), offset + conflict.offset);
+            Err(Problem::Race { what, buffer, offset, before: conflict.before, other: conflict.thread })
+        })
+    }
+
+    pub(crate) fn atomic(
+        &mut self,
+        thread: ThreadId,
+        address: usize,
+        bytes: usize,
+        access: u64,
+    ) -> Result<(), Problem> {
+        let has = |flag| access & flag != 0;
+        if has(Atomic::LOAD) {
+            self.touch(thread, address, bytes, false)?;
+        }
+        if has(Atomic::STORE) {
+            self.touch(thread, address, bytes, true)?;
+        }
+        if has(Atomic::FENCE_BEFORE) {
+            self.order.fence(thread);
+        }
+        self.order.atomic(thread, address, has(Atomic::LOAD), has(Atomic::STORE));
+        if has(Atomic::FENCE_AFTER) {
+            self.order.fence(thread);
+        }
+        Ok(())
+    }
+
+    fn shared_offset(&self, thread: ThreadId, address: usize, bytes: usize) -> Option<usize> {
+        let length = self.shared[thread.block as usize].written.len();
+        let offset = address.checked_sub(self.shared_address)?;
+        (offset + bytes <= length).then_some(offset)
+    }
+
+    fn name(&self, thread: ThreadId, address: usize, bytes: usize) -> String {
+        match self.shared_offset(thread, address, bytes) {
+            Some(_) => SHARED_MEMORY.to_owned(),
+            None => {
+                self.memory.find(address, bytes).map_or(String::new(), |it| self.memory.name(it).to_owned())
+            }
+        }
+    }
+
+    /// The buffer and the offset of an access that bounds and contents allow.
+    fn touch(
+        &mut self,
+        thread: ThreadId,
+        address: usize,
+        bytes: usize,
+        is_write: bool,
+    ) -> Result<(&str, usize), Problem> {
+        let Some(offset) = self.shared_offset(thread, address, bytes) else {
+            let place = self.memory.find(address, bytes)?;
+            self.memory.touch(place, is_write)?;
+            return Ok((self.memory.name(place), place.offset));
+        };
+        let written = &mut self.shared[thread.block as usize].written[offset..offset + bytes];
+        if is_write {
+            written.fill(true);
+        } else if written.contains(&false) {
+            return Err(Problem::Uninitialised { buffer: SHARED_MEMORY.to_owned(), offset });
+        }
+        Ok((SHARED_MEMORY, offset))
+    }
+}
+
+const SHARED_MEMORY: &str = "shared memory";
+
+/// Runs grids one after the other.
+pub struct Device {
+    checker: Rc<RefCell<Checker>>,
+    stacks: Vec<DefaultStack>,
+    turns: Turns,
+}
+
+impl Device {
+    /// A device whose threads take turns in this order.
+    pub fn new(order: TurnOrder) -> Self {
+        Self { checker: Rc::default(), stacks: vec![], turns: order.turns() }
+    }
+
+    /// Runs a kernel to its end, on these buffers.
+    ///
+    /// # Errors
+    /// The first thing that a thread does wrong.
+    ///
+    /// # Panics
+    /// If the code has no such kernel, or it takes other parameters.
+    pub fn launch(
+        &mut self,
+        code: &Code,
+        kernel: &str,
+        grid: Grid,
+        parameters: &[u64],
+        memory: &mut Memory,
+    ) -> Result<(), Fault> {
+        assert_eq!(code.parameters(kernel), Some(parameters.len()), "parameters of {kernel}");
+        let function = code.caller(kernel).expect("the code has the kernel");
+        {
+            let mut checker = self.checker.borrow_mut();
+            checker.memory = std::mem::take(memory);
+            checker.shared_address = code.shared_address();
+            checker.order.begin(grid.blocks);
+            let bytes = code.shared_bytes() + grid.dynamic_shared_bytes;
+            let shared =
+                || Shared { written: vec![false; bytes], shadow: Shadow::new(bytes, SHARED_ELEMENT) };
+            checker.shared = (0..grid.blocks).map(|_| shared()).collect();
+        }
+        let launch = Launch { code, grid, function, parameters: parameters.into() };
+        let result = self.run(&launch);
+        *memory = std::mem::take(&mut self.checker.borrow_mut().memory);
+        result
+    }
+
+    fn run(&mut self, launch: &Launch<'_>) -> Result<(), Fault> {
+        let mut queue: Vec<_> = (0..launch.grid.blocks).collect();
+        self.turns.arrange(&mut queue);
+        queue.reverse();
+        let most = if launch.grid.cooperative { queue.len() } else { RESIDENT_BLOCKS };
+        let mut resident: Vec<Block> = vec![];
+        let (mut idle, mut result) = (0, Ok(()));
+        while result.is_ok() {
+            while resident.len() < most
+                && let Some(number) = queue.pop()
+            {
+                resident.push(self.start(launch, number));
+            }
+            if resident.is_empty() {
+                break;
+            }
+            let turned = self.turn(launch, &mut resident);
+            idle = if turned == Ok(false) { idle + 1 } else { 0 };
+            result = turned.map(|_| ());
+            if idle > PATIENCE {
+                let thread = ThreadId { block: resident[0].number, thread: 0 };
+                result = Err(Fault { problem: Problem::Livelock(idle), thread, place: "?".to_owned() });
+            }
+        }
+        resident.into_iter().for_each(|block| self.stacks.extend(block.into_fibres().map(Fibre::into_stack)));
+        result
+    }
+
+    /// A turn of all resident blocks. Whether anything but atomic operations was done.
+    fn turn(&mut self, launch: &Launch<'_>, resident: &mut Vec<Block>) -> Result<bool, Fault> {
+        let mut order: Vec<_> = (0..resident.len()).collect();
+        self.turns.arrange(&mut order);
+        let (mut is_busy, mut ended) = (false, vec![]);
+        for index in order {
+            let block = &mut resident[index];
+            let number = block.number;
+            launch.code.swap_shared(&mut block.shared);
+            let turn = block.turn(&mut self.turns);
+            launch.code.swap_shared(&mut block.shared);
+            match turn {
+                Turn::Progress { passed_barrier, only_atomics } => {
+                    is_busy |= !only_atomics;
+                    if passed_barrier {
+                        self.checker.borrow_mut().order.barrier(number);
+                    }
+                }
+                Turn::Ended => ended.push(index),
+                Turn::Fault { thread, site, problem } => {
+                    let place = launch.code.site(site).to_owned();
+                    return Err(Fault { problem, thread: ThreadId { block: number, thread }, place });
+                }
+            }
+        }
+        ended.sort_unstable();
+        for index in ended.into_iter().rev() {
+            is_busy = true;
+            self.stacks.extend(resident.remove(index).into_fibres().map(Fibre::into_stack));
+        }
+        Ok(is_busy)
+    }
+
+    fn start(&mut self, launch: &Launch<'_>, number: u32) -> Block {
+        let fibres = (0..launch.grid.threads).map(|thread| {
+            let stack = self
+                .stacks
+                .pop()
+                .unwrap_or_else(|| DefaultStack::new(STACK_BYTES).expect("memory for a stack"));
+            let (thread, checker) = (ThreadId { block: number, thread }, Rc::clone(&self.checker));
+            let parameters = Rc::clone(&launch.parameters);
+            Fibre::new(stack, thread, launch.grid, checker, launch.function, parameters)
+        });
+        let fibres: Vec<_> = fibres.collect();
+        let bytes = launch.code.shared_bytes() + launch.grid.dynamic_shared_bytes;
+        Block::new(number, fibres.into_iter(), vec![POISON; bytes])
+    }
+}
+
+/// What all blocks of a launch share.
+struct Launch<'a> {
+    code: &'a Code,
+    grid: Grid,
+    function: extern "C" fn(*const u64),
+    parameters: Rc<[u64]>,
+}

@@ -1,0 +1,213 @@
+//! Which accesses are ordered.
+//!
+//! Of two accesses of one place by different threads, one of them a write, one
+//! must *happen before* the other:
+//!
+//! - in a block, a barrier must lie between them;
+//! - between blocks, the first thread's block must reach a barrier, or the thread
+//!   itself go on, to a fence followed by an atomic operation whose result an
+//!   atomic operation of the second block sees, which a fence follows, and after
+//!   it a barrier or the same thread.
+//!
+//! That is PTX's causality order, less what lossc's kernels do not use. Warp
+//! operations order nothing. Atomic operations never race with each other.
+//! Launches follow each other.
+
+use std::collections::BTreeMap;
+
+use crate::fault::ThreadId;
+
+/// When an access was made: its thread, the barriers that the block had passed,
+/// and the fences that the thread had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    launch: u32,
+    thread: ThreadId,
+    epoch: u32,
+    fences: u32,
+}
+
+/// The last accesses of a place: who wrote, and who has read since.
+#[derive(Debug, Clone, Copy, Default)]
+struct Record {
+    write: Option<Moment>,
+    read: Option<Moment>,
+    /// A second reader, of another thread than `read`.
+    other_read: Option<Moment>,
+}
+
+/// The records of a buffer, one for each element.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    element: usize,
+    records: Vec<Record>,
+}
+
+/// An earlier access that conflicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) before: &'static str,
+    pub(crate) thread: ThreadId,
+    /// Bytes from the start of the access.
+    pub(crate) offset: usize,
+}
+
+impl Shadow {
+    pub(crate) fn new(bytes: usize, element: usize) -> Self {
+        Self { element, records: vec![Record::default(); bytes.div_ceil(element)] }
+    }
+
+    /// Notes an access, and says which earlier one it races with.
+    pub(crate) fn access(
+        &mut self,
+        offset: usize,
+        bytes: usize,
+        is_write: bool,
+        order: &Order,
+        thread: ThreadId,
+    ) -> Option<Conflict> {
+        let now = order.now(thread);
+        let last = (offset + bytes - 1) / self.element;
+        for index in offset / self.element..=last {
+            let record = &mut self.records[index];
+            let before = |moment: Option<Moment>, what| {
+                let moment = moment.filter(|&moment| !order.is_before(moment, thread))?;
+                let offset = (index * self.element).saturating_sub(offset);
+                Some(Conflict { before: what, thread: moment.thread, offset })
+            };
+            let written = before(record.write, "a write");
+            let read = || before(record.read, "a read").or_else(|| before(record.other_read, "a read"));
+            if let Some(conflict) = written.or_else(|| if is_write { read() } else { None }) {
+                return Some(conflict);
+            }
+            record.note(now, is_write);
+        }
+        None
+    }
+}
+
+impl Record {
+    fn note(&mut self, now: Moment, is_write: bool) {
+        if is_write {
+            *self = Self { write: Some(now), read: None, other_read: None };
+        } else if self.read.is_none_or(|read| read.thread == now.thread || read.launch != now.launch) {
+            self.read = Some(now);
+        } else {
+            self.other_read = Some(now);
+        }
+    }
+}
+
+/// What is known of the other blocks' past: all accesses of a block before its
+/// barrier `epoch`, and those of `thread` before its fence number `fences`.
+type View = BTreeMap<u32, Moment>;
+
+fn join(view: &mut View, other: &View) {
+    for (&block, &moment) in other {
+        let known = view.entry(block).or_insert(moment);
+        if (known.epoch, known.fences) < (moment.epoch, moment.fences) {
+            *known = moment;
+        }
+    }
+}
+
+/// What a thread knows beyond its block.
+#[derive(Debug, Clone, Default)]
+struct ThreadOrder {
+    fences: u32,
+    view: View,
+    /// Published by its next atomic operation.
+    released: Option<View>,
+    /// Seen by atomic operations, not yet by a fence.
+    pending: View,
+}
+
+#[derive(Debug, Clone, Default)]
+struct BlockOrder {
+    epoch: u32,
+    view: View,
+    threads: BTreeMap<u32, ThreadOrder>,
+}
+
+/// The order of a launch so far.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    launch: u32,
+    blocks: Vec<BlockOrder>,
+    /// What each atomic place publishes.
+    places: BTreeMap<usize, View>,
+}
+
+impl Order {
+    pub(crate) fn begin(&mut self, blocks: u32) {
+        let launch = self.launch + 1;
+        *self = Self { launch, blocks: vec![BlockOrder::default(); blocks as usize], ..Self::default() };
+    }
+
+    fn block(&mut self, thread: ThreadId) -> &mut BlockOrder {
+        &mut self.blocks[thread.block as usize]
+    }
+
+    fn thread(&mut self, thread: ThreadId) -> &mut ThreadOrder {
+        self.block(thread).threads.entry(thread.thread).or_default()
+    }
+
+    fn now(&self, thread: ThreadId) -> Moment {
+        let block = &self.blocks[thread.block as usize];
+        let fences = block.threads.get(&thread.thread).map_or(0, |thread| thread.fences);
+        Moment { launch: self.launch, thread, epoch: block.epoch, fences }
+    }
+
+    fn is_before(&self, earlier: Moment, thread: ThreadId) -> bool {
+        if earlier.launch != self.launch || earlier.thread == thread {
+            return true;
+        }
+        let block = &self.blocks[thread.block as usize];
+        if earlier.thread.block == thread.block {
+            return earlier.epoch < block.epoch;
+        }
+        let own = block.threads.get(&thread.thread).map(|thread| &thread.view);
+        [Some(&block.view), own].into_iter().flatten().any(|view| {
+            view.get(&earlier.thread.block).is_some_and(|known| {
+                earlier.epoch < known.epoch
+                    || earlier.thread == known.thread
+                        && (earlier.epoch, earlier.fences) < (known.epoch, known.fences)
+            })
+        })
+    }
+
+    /// All threads of a block have met.
+    pub(crate) fn barrier(&mut self, block: u32) {
+        let block = &mut self.blocks[block as usize];
+        for thread in block.threads.values_mut() {
+            join(&mut block.view, &std::mem::take(&mut thread.view));
+        }
+        block.epoch += 1;
+    }
+
+    /// A fence that orders the thread's accesses for the whole device.
+    pub(crate) fn fence(&mut self, thread: ThreadId) {
+        let state = self.thread(thread);
+        state.fences += 1;
+        let pending = std::mem::take(&mut state.pending);
+        join(&mut state.view, &pending);
+        let mut released = state.view.clone();
+        join(&mut released, &self.blocks[thread.block as usize].view.clone());
+        released.insert(thread.block, self.now(thread));
+        self.thread(thread).released = Some(released);
+    }
+
+    /// An atomic operation at an address.
+    pub(crate) fn atomic(&mut self, thread: ThreadId, address: usize, reads: bool, writes: bool) {
+        let published = self.places.entry(address).or_default();
+        let seen = if reads { published.clone() } else { View::new() };
+        let state = self.blocks[thread.block as usize].threads.entry(thread.thread).or_default();
+        join(&mut state.pending, &seen);
+        if writes {
+            if !reads {
+                published.clear();
+            }
+            join(published, &state.released.clone().unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A loss on a simulated device, launch by launch as the CUDA executor has it.
+
+use lossc_runtime::cuda::plan::{self, Arrays, Entry, Launch};
+use lossc_runtime::manifest::UPSTREAM;
+use lossc_runtime::{Manifest, Residuals, TensorView};
+
+use crate::code::Code;
+use crate::device::{Device, Grid};
+use crate::fault::Fault;
+use crate::memory::{Access, Buffer, Memory};
+
+/// A compiled loss.
+#[derive(Clone, Copy)]
+pub struct Loss<'a> {
+    /// Its kernels.
+    pub code: &'a Code,
+    /// What they are called with.
+    pub manifest: &'a Manifest,
+}
+
+/// What a call is given.
+#[derive(Clone, Copy)]
+pub struct Tensors<'a> {
+    /// The pixel inputs.
+    pub pixels: &'a [TensorView<'a>],
+    /// Elements from an aligned address to the first of each tensor of pixels.
+    pub misalignment: usize,
+    /// What is known before the call: zeros, or what the forward direction left.
+    pub residuals: &'a Residuals,
+    /// The scale of the gradient, if it is not the residuals'.
+    pub upstream: Option<f32>,
+}
+
+/// What a call leaves in device memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// As [`Residuals::cells`].
+    pub cells: Vec<u64>,
+    /// As [`Residuals::scalars`].
+    pub scalars: Vec<f32>,
+    /// As [`Residuals::results`].
+    pub results: Vec<u64>,
+    /// The bytes of the pixel outputs; none for those that no kernel writes.
+    pub gradients: Vec<Vec<u8>>,
+}
+
+impl Loss<'_> {
+    /// Runs passes one after the other.
+    ///
+    /// # Errors
+    /// The first fault.
+    ///
+    /// # Panics
+    /// If a launch leaves behind what the next one cannot start from, or does not
+    /// write all of a gradient.
+    pub fn run(self, device: &mut Device, tensors: &Tensors<'_>, passes: &[usize]) -> Result<Step, Fault> {
+        let layout = tensors.residuals.layout();
+        let launches = passes.iter().map(|&pass| plan::pass(layout, pass));
+        self.launch(device, tensors, &launches.collect::<Vec<_>>())
+    }
+
+    fn launch(self, device: &mut Device, tensors: &Tensors<'_>, launches: &[Launch]) -> Result<Step, Fault> {
+        let mut memory = Memory::default();
+        let buffers = Buffers::new(&mut memory, self.manifest, tensors, launches);
+        let residuals = tensors.residuals;
+        let (arrays, pixels) = buffers.pointers(&memory);
+        let parameters = plan::parameters(residuals.layout(), residuals.random(), &arrays, &pixels);
+        for launch in launches {
+            let grid = Grid {
+                blocks: launch.blocks as u32,
+                threads: launch.threads,
+                dynamic_shared_bytes: 0,
+                cooperative: false,
+            };
+            let function = launch.entry.function(launch.kernel);
+            device.launch(self.code, &function, grid, launch.parameters(&parameters), &mut memory)?;
+        }
+        let writes =
+            |launch: &Launch| launch.entry == Entry::Pass && self.manifest.kernels[launch.kernel].outputs;
+        Ok(buffers.read(&memory, launches.iter().any(writes)))
+    }
+}
+
+/// The buffers of a call.
+struct Buffers {
+    rows: Buffer,
+    scalars: Buffer,
+    cells: Buffer,
+    workspace: Buffer,
+    results: Buffer,
+    inputs: Vec<Buffer>,
+    outputs: Vec<Buffer>,
+}
+
+impl Buffers {
+    fn new(memory: &mut Memory, manifest: &Manifest, tensors: &Tensors<'_>, launches: &[Launch]) -> Self {
+        let (residuals, layout) = (tensors.residuals, tensors.residuals.layout());
+        let workspace =
+            launches.iter().filter_map(|it| plan::workspace_bytes(manifest, layout, it.kernel)).max();
+        let inputs = manifest.pixel_inputs.iter().zip(tensors.pixels).map(|(argument, view)| {
+            let size = argument.element.size();
+            memory.upload(&argument.name, view.bytes(), Access::Read, tensors.misalignment * size, size)
+        });
+        let inputs = inputs.collect();
+        let outputs = manifest.pixel_outputs.iter().map(|argument| {
+            let size = argument.element.size();
+            let bytes = layout.pixels() * size;
+            memory.allocate(&argument.name, bytes, Access::Workspace, tensors.misalignment * size, size)
+        });
+        let outputs = outputs.collect();
+        let mut scalars = residuals.scalars().to_vec();
+        if let (Some(value), Some(slot)) = (tensors.upstream, manifest.scalar_slot(UPSTREAM)) {
+            scalars[slot] = value;
+        }
+        let words = |values: &[u64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
+        let rows: Vec<_> = plan::rows(layout).iter().flat_map(|word| word.to_le_bytes()).collect();
+        let scalars: Vec<_> = scalars.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self {
+            rows: memory.upload("rows", &rows, Access::Write, 0, 8),
+            scalars: memory.upload("scalars", &scalars, Access::Write, 0, 4),
+            cells: memory.upload("cells", &words(residuals.cells()), Access::Write, 0, 8),
+            workspace: memory.allocate("workspace", workspace.unwrap_or(0), Access::Workspace, 0, 4),
+            results: memory.upload("results", &words(residuals.results()), Access::Write, 0, 8),
+            inputs,
+            outputs,
+        }
+    }
+
+    fn pointers(&self, memory: &Memory) -> (Arrays, Vec<u64>) {
+        let pointer = |buffer| memory.pointer(buffer);
+        let arrays = Arrays {
+            rows: pointer(self.rows),
+            scalars: pointer(self.scalars),
+            cells: pointer(self.cells),
+            workspace: pointer(self.workspace),
+            results: pointer(self.results),
+        };
+        (arrays, self.inputs.iter().chain(&self.outputs).map(|&buffer| pointer(buffer)).collect())
+    }
+
+    /// # Panics
+    /// If outputs should be written, and are not wholly.
+    fn read(&self, memory: &Memory, has_outputs: bool) -> Step {
+        let words = |buffer| {
+            let (words, _) = memory.bytes(buffer).as_chunks::<8>();
+            words.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
+        };
+        let (scalars, _) = memory.bytes(self.scalars).as_chunks::<4>();
+        let outputs = self.outputs.iter().filter(|_| has_outputs);
+        let gradients = outputs.map(|&output| {
+            assert!(memory.is_written(output), "a pixel output is not wholly written");
+            memory.bytes(output).to_vec()
+        });
+        Step {
+            cells: words(self.cells),
+            scalars: scalars.iter().map(|value| f32::from_le_bytes(*value)).collect(),
+            results: words(self.results),
+            gradients: gradients.collect(),
+        }
+    }
+}
