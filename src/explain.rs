@@ -53,7 +53,7 @@ pub struct Phase {
     pub nodes: usize,
     /// Rounds of all rules.
     pub iterations: usize,
-    /// The limit that was hit, if any.
+    /// The limit that kept the rules from coming to an end, if any: `16 rounds`.
     pub limit: Option<String>,
 }
 
@@ -171,6 +171,12 @@ fn write_phase(phase: &Phase, rules: &[&AppliedRule], formatter: &mut fmt::Forma
         .as_ref()
         .map_or("came to an end".to_owned(), |limit| format!("stopped at the limit of {limit}"));
     writeln!(formatter, "\n{name}: {nodes} e-nodes in {iterations} rounds, {end}; the rules of the proof:")?;
+    if limit.is_some() {
+        writeln!(
+            formatter,
+            "  (the result is the cheapest equal program so far; there may be a cheaper one)"
+        )?;
+    }
     if !formatter.alternate() {
         return write_names(rules, formatter);
     }

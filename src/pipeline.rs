@@ -126,19 +126,28 @@ pub fn optimise(
 ) -> Result<Optimised, Error> {
     let source = specialise(program, &options.specialise)?;
     let stable = stabilise(&source, explain).map_err(in_pass("stabilise"))?;
+    warn_of_limit(program, "stabilise", &stable);
     let gradient = differentiate(&stable.program)?;
     let rules = match options.optimisation {
         Optimisation::Algebra => rules::all(),
         Optimisation::None | Optimisation::Fusion => vec![],
     };
     let optimised = saturate_by(&rules, &gradient, prices(target), explain).map_err(in_pass("saturate"))?;
-    if let Some(limit) = &optimised.limit {
-        warn!(loss = program.name(), limit, "saturation stopped at a limit; the best program so far is used");
-    }
+    warn_of_limit(program, "saturate", &optimised);
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
     debug!(nodes = optimised.nodes, iterations = optimised.iterations, "saturated");
     Ok(Optimised { source, stable, gradient, optimised, program })
+}
+
+/// A limit costs speed, never correctness.
+fn warn_of_limit(program: &Program, pass: &str, rewriting: &Rewriting) {
+    if let Some(limit) = &rewriting.limit {
+        warn!(
+            loss = program.name(),
+            pass, limit, "rewriting stopped at a limit; the cheapest program so far is used"
+        );
+    }
 }
 
 fn prices(target: &Target) -> PriceList {

@@ -130,6 +130,7 @@ impl Reverse<'_> {
                 let Some(Derivative::Partials(partials)) = op.definition().map(|it| &it.derivative) else {
                     return;
                 };
+                let adjoint = self.where_it_varies(op, &operands, adjoint);
                 let partials = partials(&mut self.builder, &operands, self.copies[value.index()]);
                 for (&operand, partial) in node.operands.iter().zip(partials) {
                     if let Some(partial) = partial.filter(|_| self.active[operand.index()]) {
@@ -145,12 +146,29 @@ impl Reverse<'_> {
     fn flow_select(&mut self, node: &Node, mask: ValueId, adjoint: Adjoint) {
         let not_mask = self.builder.not(mask);
         for (&operand, taken) in node.operands[1..].iter().zip([mask, not_mask]) {
-            let guard = match adjoint.guard {
-                Some(guard) => self.builder.and(guard, taken),
-                None => taken,
-            };
-            self.contribute(operand, Adjoint { guard: Some(guard), ..adjoint });
+            let adjoint = self.guarded(adjoint, taken);
+            self.contribute(operand, adjoint);
         }
+    }
+
+    /// The adjoint of an op that selects by itself: a ratio is the constant 0 where
+    /// its denominator is 0.
+    fn where_it_varies(&mut self, op: Op, operands: &[ValueId], adjoint: Adjoint) -> Adjoint {
+        if op != Op::RatioOrZero {
+            return adjoint;
+        }
+        let zero = self.builder.constant_like(0.0, operands[1]);
+        let is_zero = self.builder.equal(operands[1], zero);
+        let varies = self.builder.not(is_zero);
+        self.guarded(adjoint, varies)
+    }
+
+    fn guarded(&mut self, adjoint: Adjoint, taken: ValueId) -> Adjoint {
+        let guard = match adjoint.guard {
+            Some(guard) => self.builder.and(guard, taken),
+            None => taken,
+        };
+        Adjoint { guard: Some(guard), ..adjoint }
     }
 
     /// The adjoint of a sum goes to each of its terms.
@@ -168,19 +186,36 @@ impl Reverse<'_> {
         self.spread(operand, Adjoint { value: share, ..adjoint }, Level::Group);
     }
 
-    /// The adjoint of a broadcast is the sum over where it went.
+    /// The adjoint of a broadcast is the sum over where it went, under the guard
+    /// that a guard held anywhere there.
     fn gather(&mut self, operand: ValueId, op: Op, adjoint: Adjoint) {
         if !self.active[operand.index()] {
             return;
         }
+        let level = self.program.ty(operand).level;
+        let guard = adjoint.guard.map(|guard| self.any(guard, op, level));
         let mut value = self.unguarded(adjoint);
         if op == Op::Broadcast {
             value = self.builder.sum(value);
         }
-        if self.program.ty(operand).level == Level::Scalar {
+        if level == Level::Scalar {
             value = self.builder.sum_groups(value);
         }
-        self.contribute(operand, Adjoint { guard: None, value });
+        self.contribute(operand, Adjoint { guard, value });
+    }
+
+    /// Whether `guard` holds anywhere the broadcast `op` from `level` went.
+    fn any(&mut self, guard: ValueId, op: Op, level: Level) -> ValueId {
+        let mut places = match op {
+            Op::Broadcast => self.builder.count(guard),
+            _ => guard,
+        };
+        places = self.builder.cast(places, Element::F32);
+        if level == Level::Scalar {
+            places = self.builder.sum_groups(places);
+        }
+        let zero = self.builder.constant(0.0, level);
+        self.builder.less(zero, places)
     }
 
     fn contribute(&mut self, operand: ValueId, adjoint: Adjoint) {

@@ -6,6 +6,7 @@ mod complex_step;
 mod evaluate;
 mod generate;
 mod judge;
+mod limits;
 mod pattern;
 mod proofs;
 mod random_gradients;

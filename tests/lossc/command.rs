@@ -231,6 +231,40 @@ fn explain_shows_passes_and_rules() {
     assert!(String::from_utf8_lossy(&text).contains("sum-weight"));
 }
 
+/// A product of more factors than there are rounds, which a sign crosses one a round.
+fn long_product() -> String {
+    let ty = "tensor<?x?xf32>";
+    let factors: String = (1..20)
+        .map(|index| {
+            let before = index - 1;
+            format!("%{index} = \"loss.mul\"(%{before}, %label) : ({ty}, {ty}) -> {ty}\n")
+        })
+        .collect();
+    format!(
+        "func.func @long(%logit: {ty}, %label: {ty}) -> tensor<f32> {{
+           %0 = \"loss.neg\"(%logit) : ({ty}) -> {ty}
+           {factors}
+           %sum = \"loss.sum\"(%19) : ({ty}) -> tensor<?xf32>
+           %loss = \"loss.sum_groups\"(%sum) : (tensor<?xf32>) -> tensor<f32>
+           return %loss : tensor<f32>
+         }}"
+    )
+}
+
+#[test]
+fn a_limit_is_named_in_the_log_and_in_the_explanation() {
+    let directory = Directory::new();
+    fs::write(directory.path().join("long.mlir"), long_product()).expect("written");
+    let output = directory.lossc("explain long.mlir");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("stopped at the limit of 16 rounds"), "{text}");
+    let log = stderr(&output);
+    assert!(log.contains("stopped at a limit") && log.contains("16 rounds"), "{log}");
+    let json = directory.json("explain long.mlir --json");
+    assert_eq!(json["phases"][0]["limit"], "16 rounds");
+}
+
 #[test]
 fn bench_measures_every_plan_in_every_phase() {
     let directory = Directory::new();

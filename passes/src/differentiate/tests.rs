@@ -173,3 +173,46 @@ fn the_unselected_branch_never_reaches_the_gradient() {
     let found = evaluate(&gradient, &[-1.0, 0.0, 2.0, f64::NAN], &[0.0; 4], 1).pop().expect("a gradient");
     assert_eq!(found, [0.0, 0.0, 0.5, 0.0]);
 }
+
+/// A sum over all logits of a group, selected at pixels where the label is 1.
+fn selected_sum() -> Program {
+    let mut b = Builder::new("selected_sum");
+    let x = b.pixel_argument("logit", Element::F32);
+    let label = b.pixel_argument("label", Element::F32);
+    let (zero, one) = (b.constant(0.0, Level::Pixel), b.constant(1.0, Level::Pixel));
+    let positive = b.equal(label, one);
+    let square = b.mul(x, x);
+    let squares = b.sum(square);
+    let squares = b.broadcast_to(squares, Level::Pixel);
+    let value = b.select(positive, squares, zero);
+    let sum = b.sum(value);
+    let loss = b.sum_groups(sum);
+    b.finish_named([("loss", loss)]).expect("well typed")
+}
+
+/// 0 · infinity from a sum that no pixel of the group selected: the guard of what a
+/// broadcast handed out holds for what it came from too.
+#[test]
+fn a_sum_that_no_pixel_selects_never_reaches_the_gradient() {
+    let gradient = differentiate(&selected_sum()).expect("smooth");
+    let (logits, labels) = ([f64::INFINITY, 2.0, 3.0, -0.5], [0.0, 0.0, 1.0, 1.0]);
+    let found = evaluate(&gradient, &logits, &labels, 2).pop().expect("a gradient");
+    assert_eq!(found, [0.0, 0.0, 12.0, -2.0]);
+}
+
+/// The same through a ratio, which is the constant 0 where its denominator is 0.
+#[test]
+fn the_numerator_over_zero_never_reaches_the_gradient() {
+    let mut b = Builder::new("ratio");
+    let x = b.pixel_argument("logit", Element::F32);
+    let label = b.pixel_argument("label", Element::F32);
+    let square = b.mul(x, x);
+    let ratio = b.ratio_or_zero(square, label);
+    let sum = b.sum(ratio);
+    let loss = b.sum_groups(sum);
+    let program = b.finish_named([("loss", loss)]).expect("well typed");
+    let gradient = differentiate(&program).expect("smooth");
+    let logits = [f64::INFINITY, f64::NAN, 3.0, -0.5];
+    let found = evaluate(&gradient, &logits, &[0.0, 0.0, 2.0, 1.0], 1).pop().expect("a gradient");
+    assert_eq!(found, [0.0, 0.0, 3.0, -1.0]);
+}

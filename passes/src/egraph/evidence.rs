@@ -3,7 +3,7 @@
 
 mod axioms;
 mod pattern;
-mod tests;
+pub(crate) mod tests;
 
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_dialect::{Element, Level, Program};

@@ -69,7 +69,8 @@ impl Range {
 /// What is known of an e-class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facts {
-    /// Its level; none for a constant, which fits any.
+    /// Its level; none if it is made of constants alone, or equal to such a value,
+    /// and fits any.
     pub level: Option<Level>,
     /// Its element type.
     pub element: Element,
@@ -182,11 +183,10 @@ fn add(a: Range, b: Range) -> Range {
 
 fn product(a: Range, b: Range, guarded: bool) -> Range {
     let nan = a.nan || b.nan || !(a.is_finite() && b.is_finite() || guarded && a.is_finite());
-    let corners = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high];
-    if corners.iter().any(|corner| corner.is_nan()) {
-        let low = if a.low >= 0.0 && b.low >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
-        return Range { nan, ..Range::between(low, f32::INFINITY) };
-    }
+    // 0 times infinity is no number; near there the products are near 0 or beyond.
+    let corner = |a: f32, b: f32| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
+    let corners =
+        [corner(a.low, b.low), corner(a.low, b.high), corner(a.high, b.low), corner(a.high, b.high)];
     let low = corners.into_iter().fold(f32::INFINITY, f32::min);
     let high = corners.into_iter().fold(f32::NEG_INFINITY, f32::max);
     Range { low, high, nan, whole: a.whole && b.whole }
@@ -212,7 +212,8 @@ impl Analysis<LossNode> for FactsAnalysis {
 
     fn merge(&mut self, known: &mut Facts, other: Facts) -> DidMerge {
         let before = *known;
-        merge_option(&mut known.level, other.level, egg::merge_max);
+        // What equals a value of any level fits any level itself.
+        known.level = known.level.and(other.level);
         merge_option(&mut known.constant, other.constant, |_, _| DidMerge(false, false));
         known.range = known.range.intersect(other.range);
         DidMerge(*known != before, *known != other)

@@ -59,8 +59,9 @@ impl Condition {
             Self::NonPositive(_) => facts.range.is_nonpositive(),
             Self::Unit(_) => facts.range.is_unit(),
             Self::NotZero(_) => facts.constant != Some(0.0),
-            Self::PerGroup(_) => facts.level == Some(Level::Group),
-            Self::PerCall(_) => facts.level == Some(Level::Scalar),
+            // What fits any level fits these: so a condition that once held goes on to.
+            Self::PerGroup(_) => facts.level.is_none_or(|level| level == Level::Group),
+            Self::PerCall(_) => facts.level.is_none_or(|level| level == Level::Scalar),
         }
     }
 }

@@ -20,18 +20,26 @@ impl Bounded {
         self.error < f64::INFINITY
     }
 
-    /// Values that may as well stand in its place. The sign of a zero is never
-    /// known: rules may change it.
+    /// With `value` as it was computed instead. Where one is a number and the other
+    /// is none, the program has no meaning there (`pow` of a base below 0) or has
+    /// lost it by rounding, and nothing is known.
+    pub(super) fn computed_as(self, value: f64) -> Self {
+        let alike = self.value.is_nan() == value.is_nan();
+        Self { value, error: if alike { self.error } else { f64::INFINITY } }
+    }
+
+    /// The value, and those that may as well stand in its place. The sign of a zero
+    /// is never known: rules may change it.
     fn alternatives(self) -> Vec<f64> {
+        let mut values = vec![self.value];
         if !self.is_known() {
-            return vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, 1.0, -1.0];
+            values.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, 1.0, -1.0]);
+            return values;
         }
-        let mut values = vec![];
         if self.value == 0.0 {
             values.push(-self.value);
         }
         if self.error > 0.0 {
-            // Twice, since the operands of an op are moved one at a time.
             values.extend([self.value - 2.0 * self.error, self.value + 2.0 * self.error]);
         }
         values
@@ -96,19 +104,15 @@ impl Arithmetic for Bounds {
     }
 
     fn element(&self, op: Op, operands: &[Bounded], types: &[Type]) -> Bounded {
-        let mut at: Vec<_> = operands.iter().map(|operand| operand.value).collect();
+        let at: Vec<_> = operands.iter().map(|operand| operand.value).collect();
         let value = self.apply(op, &at, types);
-        let mut error = if is_exact(op) { 0.0 } else { self.rounding(value.abs()) };
-        for (index, operand) in operands.iter().enumerate() {
-            let mut moved = 0.0_f64;
-            for alternative in operand.alternatives() {
-                at[index] = alternative;
-                moved = moved.max(difference(value, self.apply(op, &at, types)));
-            }
-            at[index] = operand.value;
-            error += moved;
-        }
-        let unknown = is_mask(op) && error > 0.0 || self.overflows(op, value, operands);
+        let exact = is_exact(op) || value == 0.0 && is_exact_zero(op, operands);
+        let rounding = if exact { 0.0 } else { self.rounding(value.abs()) };
+        // All operands are moved together: 0 * 0 changes only if both do.
+        let moved = corners(operands).map(|at| difference(value, self.apply(op, &at, types)));
+        let error = rounding + moved.fold(0.0, f64::max);
+        let unknown =
+            is_mask(op) && error > 0.0 || self.overflows(op, value, operands) || meets_pole(op, operands);
         Bounded { value, error: if unknown { f64::INFINITY } else { error } }
     }
 
@@ -121,8 +125,23 @@ impl Arithmetic for Bounds {
         };
         let error: f64 = terms.iter().map(|term| term.error).sum();
         let size: f64 = terms.iter().map(|term| term.value.abs()).sum();
-        Bounded { value: self.stored(value), error: error + self.rounding(size) }
+        let rounding = if size == 0.0 { 0.0 } else { self.rounding(size) };
+        Bounded { value: self.stored(value), error: error + rounding }
     }
+}
+
+/// All operands, each replaced by each of its alternatives.
+fn corners(operands: &[Bounded]) -> impl Iterator<Item = Vec<f64>> {
+    let choices: Vec<_> = operands.iter().map(|operand| operand.alternatives()).collect();
+    let count: usize = choices.iter().map(Vec::len).product();
+    (0..count).map(move |mut corner| {
+        let pick = |values: &Vec<f64>| {
+            let value = values[corner % values.len()];
+            corner /= values.len();
+            value
+        };
+        choices.iter().map(pick).collect()
+    })
 }
 
 /// How far two results lie apart; nothing is as far as a number from a NaN.
@@ -140,9 +159,27 @@ fn is_mask(op: Op) -> bool {
     matches!(op, Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not)
 }
 
+/// Whether the denominator may be 0: between its alternatives the quotient has no
+/// bound, and a ratio is 0 there.
+fn meets_pole(op: Op, operands: &[Bounded]) -> bool {
+    let divides = matches!(op, Op::Div | Op::RatioOrZero);
+    divides && operands[1].error > 0.0 && operands[1].value.abs() <= 2.0 * operands[1].error
+}
+
 /// Whether an op never rounds.
 fn is_exact(op: Op) -> bool {
     is_mask(op) || matches!(op, Op::Neg | Op::Abs | Op::Min | Op::Max | Op::Select | Op::Cast)
+}
+
+/// Whether a result of 0 is no rounded smaller number: the weight of an empty class
+/// is 0 and nothing else.
+fn is_exact_zero(op: Op, operands: &[Bounded]) -> bool {
+    match op {
+        Op::Add | Op::Sub => true,
+        Op::Mul | Op::Weight | Op::RatioOrZero => operands.iter().any(|it| it.value == 0.0),
+        Op::Div => operands[0].value == 0.0,
+        _ => false,
+    }
 }
 
 fn to_word(value: f64, ty: Type) -> Word {
@@ -151,3 +188,5 @@ fn to_word(value: f64, ty: Type) -> Word {
         _ => Word((value as f32).to_bits()),
     }
 }
+
+mod tests;

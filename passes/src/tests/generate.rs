@@ -49,6 +49,22 @@ pub(super) struct Shape {
 
 /// One shape an op, a few constants, and one shape a rule.
 pub(super) fn shapes() -> Vec<Shape> {
+    plain_shapes().chain(stabilise::RULES.iter().copied().chain(saturate::rules::all()).map(left)).collect()
+}
+
+/// The plain shapes, and the sides of one rule as often as all of them together:
+/// parts of the right side are cheaper where they are there already.
+pub(super) fn shapes_for(rule: Rule) -> Vec<Shape> {
+    let right = Rule { left: rule.right, ..rule };
+    plain_shapes().enumerate().flat_map(|(index, shape)| [shape, left([rule, right][index % 2])]).collect()
+}
+
+fn left(rule: Rule) -> Shape {
+    Shape { tree: Tree::parse(rule.left), conditions: rule.conditions }
+}
+
+/// A few constants and one shape an op.
+fn plain_shapes() -> impl Iterator<Item = Shape> {
     let constants = ["0.0", "1.0", "-1.0", "0.5", "2.0", "0.4342945"].map(String::from);
     let ops = table().filter(|definition| definition.signature != Signature::Constant);
     // Of other operands these are no function at all.
@@ -57,11 +73,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         let operands: String = (0..definition.operands.len()).map(|index| format!(" ?{index}")).collect();
         format!("({}{operands})", definition.mnemonic)
     });
-    let plain =
-        constants.into_iter().chain(ops).map(|text| Shape { tree: Tree::parse(&text), conditions: &[] });
-    let rules = stabilise::RULES.iter().copied().chain(saturate::rules::all());
-    let left = |rule: Rule| Shape { tree: Tree::parse(rule.left), conditions: rule.conditions };
-    plain.chain(rules.map(left)).collect()
+    constants.into_iter().chain(ops).map(|text| Shape { tree: Tree::parse(&text), conditions: &[] })
 }
 
 struct Growing {
@@ -74,7 +86,7 @@ const FLOAT: Element = Element::F32;
 const LABELS: Type = Type::new(Level::Pixel, Element::U8);
 
 impl Growing {
-    /// The arguments: logits, labels, a map and a number.
+    /// The arguments: logits, labels, a map and a number; and the two classes.
     fn new() -> Self {
         let mut builder = Builder::new("random");
         let logits = builder.pixel_argument("logit", FLOAT);
@@ -84,8 +96,11 @@ impl Growing {
         let label = builder.cast(labels, FLOAT);
         let one = builder.constant(1.0, Level::Pixel);
         let positive = builder.equal(label, one);
+        let negative = builder.not(positive);
         let mut growing = Self { builder, values: HashMap::new(), last: logits };
-        [label, map, labels, number, positive, logits].into_iter().for_each(|value| growing.keep(value));
+        [label, map, labels, number, negative, positive, logits]
+            .into_iter()
+            .for_each(|value| growing.keep(value));
         growing
     }
 

@@ -46,7 +46,7 @@ impl Pair<'_> {
             let bounded = evaluate(bounds, program, sample, &arguments);
             let values = interpret(program, &sample.inputs(), meaning);
             let pairs = bounded.into_iter().flatten().zip(values.into_iter().flatten());
-            pairs.map(|(bounded, value)| Bounded { value, ..bounded }).collect::<Vec<_>>()
+            pairs.map(|(bounded, value)| bounded.computed_as(value)).collect::<Vec<_>>()
         };
         let pairs = known(self.source).into_iter().zip(known(self.result));
         for (index, (source, result)) in pairs.enumerate() {

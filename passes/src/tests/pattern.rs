@@ -2,6 +2,15 @@
 
 use lossc_dialect::{Level, Op};
 
+/// The ops of the pattern that `text` spells, each once, without constants.
+pub(super) fn ops_of(text: &str) -> Vec<Op> {
+    let mut ops = vec![];
+    Tree::parse(text).collect_ops(&mut ops);
+    ops.sort();
+    ops.dedup();
+    ops
+}
+
 /// A pattern.
 pub(super) enum Tree {
     Variable(String),
@@ -28,6 +37,12 @@ impl Tree {
             name if name.starts_with('?') => Self::Variable(name.into()),
             number => Self::Node(Op::constant(number.parse().expect("a number")), vec![]),
         }
+    }
+
+    fn collect_ops(&self, ops: &mut Vec<Op>) {
+        let Self::Node(op, children) = self else { return };
+        ops.extend(op.constant_value().is_none().then_some(*op));
+        children.iter().for_each(|child| child.collect_ops(ops));
     }
 
     pub(super) fn is_variable(&self, name: &str) -> bool {

@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 
-use lossc_dialect::Program;
 use lossc_dialect::interpret::{Meaning, interpret};
+use lossc_dialect::{Op, Program, Type};
 
 use super::bounds::{Bounded, Bounds};
-use super::evaluate::{Sample, evaluate};
+use super::evaluate::{Arithmetic, Sample, evaluate};
 use super::judge::Tally;
 use super::random_programs::{check_saturation, for_random_programs, samples};
 use crate::differentiate::{DifferentiateError, differentiate};
@@ -37,8 +37,74 @@ fn slope(program: &Program, sample: &Sample, index: usize) -> Option<Bounded> {
     smooth.then_some(Bounded { value: central, error: 2.0 * (central - wide).abs() + rounding + 1e-9 })
 }
 
-/// The gradient against the slopes: a number wherever there is a slope, and that
-/// number, unless it is ill-conditioned itself.
+/// A value, and where the chain rule fails on the way from the logits to it; not
+/// where a select or a ratio over 0 passes the place by.
+#[derive(Clone, Copy)]
+struct Traced {
+    value: f64,
+    /// It depends on the logits.
+    varies: bool,
+    /// An infinite value takes part: the slope of `1 / exp(x)` at infinity is 0, its
+    /// factors are 0 and infinity.
+    infinite: bool,
+    /// `abs`, `min`, `max` or a comparison at its kink, or a power of 0: the two kinks
+    /// of `max(x, 0) - abs(x) / 2` cancel, each one's choice of a slope does not.
+    kink: bool,
+}
+
+struct Traces;
+
+impl Arithmetic for Traces {
+    type Value = Traced;
+
+    fn number(&self, value: f64) -> Traced {
+        Traced { value, varies: false, infinite: value.is_infinite(), kink: false }
+    }
+
+    fn element(&self, op: Op, operands: &[Traced], types: &[Type]) -> Traced {
+        let numbers: Vec<_> = operands.iter().map(|operand| Bounds::F64.number(operand.value)).collect();
+        let value = Bounds::F64.element(op, &numbers, types).value;
+        let at = |index: usize| operands[index].value;
+        let (taken, kink) = match op {
+            Op::Select if at(0) == 0.0 => (&operands[2..], operands[0].kink),
+            Op::Select => (&operands[1..2], operands[0].kink),
+            Op::RatioOrZero if at(1) == 0.0 => (&operands[..0], false),
+            Op::Abs | Op::PositivePart => (operands, at(0) == 0.0),
+            Op::Min | Op::Max | Op::Less | Op::LessEqual | Op::Equal => (operands, at(0) == at(1)),
+            // The slope by the exponent is the logarithm of the base.
+            Op::Pow => (operands, at(0).is_nan() || at(0) <= 0.0),
+            _ => (operands, false),
+        };
+        self.of(value, taken, kink && operands.iter().any(|operand| operand.varies))
+    }
+
+    fn sum(&self, _: Option<usize>, terms: &[Traced]) -> Traced {
+        self.of(terms.iter().map(|term| term.value).sum(), terms, false)
+    }
+}
+
+impl Traces {
+    fn of(&self, value: f64, from: &[Traced], kink: bool) -> Traced {
+        let any = |holds: fn(&Traced) -> bool| from.iter().any(holds);
+        Traced {
+            value,
+            varies: any(|it| it.varies),
+            infinite: value.is_infinite() || any(|it| it.infinite),
+            kink: kink || any(|it| it.kink),
+        }
+    }
+
+    fn loss(&self, program: &Program, sample: &Sample) -> Traced {
+        let mut arguments = sample.arguments(self);
+        arguments[0].iter_mut().for_each(|logit| logit.varies = true);
+        evaluate(self, program, sample, &arguments)[0][0]
+    }
+}
+
+/// The gradient against the slopes: a number wherever there is a slope and the
+/// chain rule holds, and that number, unless it is ill-conditioned itself.
+/// What guards and selects promise is checked: an infinity or a NaN that they pass
+/// by leaves the gradient a number.
 fn check_gradient(
     program: &Program,
     gradient: &Program,
@@ -49,8 +115,15 @@ fn check_gradient(
     let arguments = with_upstream.arguments(&Bounds::F64);
     let bounds = evaluate(&Bounds::F64, gradient, &with_upstream, &arguments).pop().unwrap_or_default();
     let values = interpret(gradient, &with_upstream.inputs(), Meaning::Real).pop().unwrap_or_default();
+    let loss = Traces.loss(program, sample);
+    if loss.kink {
+        return Ok(());
+    }
     for (index, (bound, found)) in bounds.into_iter().zip(values).enumerate() {
         let Some(slope) = slope(program, sample, index).filter(|_| bound.is_known()) else { continue };
+        if found.is_nan() && loss.infinite {
+            continue;
+        }
         let error = (found - slope.value).abs();
         // Written so that a NaN fails.
         if error.is_nan() || error > 4.0 * (slope.error + bound.error) {
@@ -61,10 +134,7 @@ fn check_gradient(
     Ok(())
 }
 
-/// Not finished: at infinite logits a product of 0 and infinity is NaN where the
-/// slope is 0, which the check does not leave out yet.
 #[test]
-#[ignore = "infinite logits are not left out yet"]
 fn random_gradients_are_the_slopes_also_when_optimised() {
     let (samples, tally, checked) = (samples(), Tally::default(), Cell::new(0));
     let with_upstream = samples.iter().map(|it| Sample { scalars: vec![it.scalars[0], 1.0], ..it.clone() });

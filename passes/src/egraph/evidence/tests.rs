@@ -26,7 +26,7 @@ fn names_are_unique_in_each_phase() {
 
 /// Rules that look right, and what is wrong with them.
 #[rustfmt::skip]
-pub(super) const WRONG: &[Rule] = &[
+pub(crate) const WRONG: &[Rule] = &[
     // A product of sums is no sum of products.
     real("sum-of-products",      "(mul (sum ?a) (sum ?b))",          "(sum (mul ?a ?b))"),
     // 0 times infinity.

@@ -4,7 +4,7 @@ use egg::FromOp as _;
 use lossc_dialect::{Builder, Element, Level, Op, Program, library};
 
 use super::ProofError;
-use crate::egraph::{Limits, LossNode, Rule, extract, real, rewrite, runner, to_expression};
+use crate::egraph::{Limits, LossNode, Rule, extract, graph, real, rewrite, saturation, to_expression};
 use crate::saturate::{self, prices::PriceList};
 
 fn price(op: Op, level: Level) -> u64 {
@@ -13,12 +13,15 @@ fn price(op: Op, level: Level) -> u64 {
 
 #[test]
 fn egg_agrees_with_the_explanations_of_the_library() {
-    let rules: Vec<_> = saturate::rules::all().iter().map(Rule::to_egg).collect();
+    let tables = saturate::rules::all();
+    let rules: Vec<_> = tables.iter().map(Rule::to_egg).collect();
     for program in library::all().expect("the library parses").iter().flat_map(|file| &file.programs) {
         let source = to_expression(program);
-        let mut runner = runner(program, Limits::default(), true).with_expr(&source).run(&rules);
-        let result = extract(&runner.egraph, runner.roots[0], &price).expression;
-        runner.explain_equivalence(&source, &result).check_proof(&rules);
+        let mut egraph = graph(program, true);
+        let root = egraph.add_expr(&source);
+        saturation::saturate(&mut egraph, &tables, Limits::default());
+        let result = extract(&egraph, root, &price).expression;
+        egraph.explain_equivalence(&source, &result).check_proof(&rules);
     }
 }
 

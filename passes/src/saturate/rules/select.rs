@@ -7,10 +7,16 @@ use crate::egraph::{Rule, exact};
 pub const RULES: &[Rule] = &[
     exact("select-same",          "(select ?m ?a ?a)",                                  "?a"),
     exact("select-not",           "(select (not ?m) ?a ?b)",                            "(select ?m ?b ?a)"),
+    // In the other branch the mask does not hold.
+    exact("select-known-not",     "(select ?m ?a (select ?m ?b ?c))",                   "(select ?m ?a ?c)"),
+    exact("select-never",         "(select (and ?m (not ?m)) ?a ?b)",                   "?b"),
+    exact("select-never-swapped", "(select (and (not ?m) ?m) ?a ?b)",                   "?b"),
     exact("not-not",              "(not (not ?m))",                                     "?m"),
     exact("and-same",             "(and ?m ?m)",                                        "?m"),
     exact("and-absorb",           "(and ?m (and ?m ?k))",                               "(and ?m ?k)"),
     exact("and-absorb-right",     "(and (and ?m ?k) ?m)",                               "(and ?m ?k)"),
+    exact("and-absorb-inner",     "(and (and ?m ?k) ?k)",                               "(and ?m ?k)"),
+    exact("and-absorb-outer",     "(and ?m (and ?k ?m))",                               "(and ?k ?m)"),
     exact("select-and",           "(select ?m (select ?k ?a 0.0) 0.0)",                 "(select (and ?m ?k) ?a 0.0)"),
     exact("select-else-select",   "(select ?m 0.0 (select ?k ?a 0.0))",                 "(select (and (not ?m) ?k) ?a 0.0)"),
     exact("neg-select-zero",      "(select ?m (neg ?a) 0.0)",                           "(neg (select ?m ?a 0.0))"),
