@@ -4,14 +4,14 @@
 //! builds either way, and lossc's own dependencies too.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lossc::pipeline::{compile, optimise};
+use lossc::pipeline::{Options, compile, optimise};
 use lossc::{Loss, Target};
 use lossc_dialect::library;
 use lossc_dialect::text::parse;
 use lossc_passes::differentiate::differentiate;
 use lossc_passes::lower::lower;
 use lossc_passes::saturate::{prices::PriceList, saturate};
-use lossc_passes::schedule::schedule;
+use lossc_passes::schedule::{EntryPoints, schedule};
 use lossc_passes::stabilise::stabilise;
 
 fn stages(criterion: &mut Criterion) {
@@ -19,7 +19,7 @@ fn stages(criterion: &mut Criterion) {
     let loss = Loss::library("random-drop").expect("in the library");
     let target = Target::host().expect("a supported processor");
     let program = loss.program().expect("it parses");
-    let options = Default::default();
+    let options = Options::default();
     let stable = stabilise(program, false).expect("stabilises").program;
     let gradient = differentiate(&stable).expect("differentiates");
     let optimised = optimise(program, &options, &target, false).expect("optimises").program;
@@ -33,9 +33,14 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("saturate", |bench| bench.iter(|| saturate(&gradient, PriceList::Host, false)));
     group.bench_function("schedule", |bench| bench.iter(|| schedule(&optimised, Default::default())));
     group.bench_function("lower", |bench| bench.iter(|| lower(&scheduled, &target)));
-    group.bench_function("all passes to object code", |bench| {
-        bench.iter(|| compile(program, &options, &target));
-    });
+    for (name, entry_points) in [
+        ("to object code: forward and backward", EntryPoints::Separate),
+        ("to object code: forward_backward", EntryPoints::Joint),
+        ("to object code: all three", EntryPoints::All),
+    ] {
+        let options = Options { entry_points, ..Options::default() };
+        group.bench_function(name, |bench| bench.iter(|| compile(program, &options, &target)));
+    }
     group.finish();
 }
 

@@ -127,7 +127,7 @@ impl Compiler {
     }
 
     /// What is made of a loss for tensors of these types.
-    fn options(&self, elements: Option<&[ElementType]>) -> pipeline::Options {
+    pub(crate) fn options(&self, elements: Option<&[ElementType]>) -> pipeline::Options {
         let storage = elements.unwrap_or_default().iter().map(|&it| element(it)).collect();
         let specialise = specialise::Options { storage, ..self.options.specialise.clone() };
         pipeline::Options { specialise, ..self.options.clone() }

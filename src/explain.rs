@@ -66,7 +66,8 @@ pub struct Explanation {
     pub target: String,
     /// Passes over the data.
     pub passes: Passes,
-    /// The price of the program, in tenths of an addition a pixel.
+    /// The price of the program, in tenths of a fused multiply-add a pixel, over one call
+    /// of each entry point.
     pub price: Change,
     /// Distinct values computed.
     pub values: Change,
@@ -125,6 +126,7 @@ fn applied(phase: &'static str, rules: &[Rule], names: &[&'static str]) -> Vec<A
     names.iter().filter_map(rule).map(describe).collect()
 }
 
+/// A page; with `{:#}` also what each rule says.
 impl fmt::Display for Explanation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { loss, target, passes, price, values, .. } = self;
@@ -175,10 +177,35 @@ fn write_phase(phase: &Phase, rules: &[&AppliedRule], formatter: &mut fmt::Forma
             "  (the result is the cheapest equal program so far; there may be a cheaper one)"
         )?;
     }
+    if !formatter.alternate() {
+        return write_names(rules, formatter);
+    }
     for rule in rules {
         writeln!(formatter, "  {:<24} [{}]", rule.name, rule.class)?;
         writeln!(formatter, "      {}", squeeze(rule.left))?;
         writeln!(formatter, "   => {}", squeeze(rule.right))?;
+    }
+    Ok(())
+}
+
+/// The columns of a page.
+const WIDTH: usize = 96;
+
+/// The names of rules, a class a paragraph, in the order of the proof.
+fn write_names(rules: &[&AppliedRule], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut classes: Vec<_> = rules.iter().map(|rule| rule.class.as_str()).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    for class in classes {
+        let mut line = format!("  {:<14}", format!("{class}:"));
+        for rule in rules.iter().filter(|rule| rule.class == class) {
+            if line.len() + rule.name.len() > WIDTH {
+                writeln!(formatter, "{}", line.trim_end())?;
+                line = " ".repeat(16);
+            }
+            line += &format!("{} ", rule.name);
+        }
+        writeln!(formatter, "{}", line.trim_end())?;
     }
     Ok(())
 }

@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 mod bundle;
 pub mod cache;
 pub mod certificate;

@@ -3,7 +3,7 @@
 use lossc_dialect::program::GRADIENT;
 use lossc_dialect::{Element, Level, Program};
 use lossc_passes::codegen::Target;
-use lossc_passes::lower::temporary_bytes;
+use lossc_passes::lower::{temporary_bytes, tile_bytes};
 use lossc_passes::schedule::{Kernel, Schedule};
 use lossc_runtime::ElementType;
 use lossc_runtime::manifest::{
@@ -30,6 +30,7 @@ pub fn manifest(schedule: &Schedule, target: &Target) -> Manifest {
         scalar_slots: schedule.scalar_slots(),
         cells: schedule.cells.len(),
         temporaries: temporary_bytes(schedule, target),
+        tile_bytes: tile_bytes(schedule, target),
         kernels: schedule.kernels.iter().map(|it| kernel(schedule, it)).collect(),
         forward: schedule.forward.clone(),
         backward: schedule.backward.clone(),

@@ -11,7 +11,7 @@ use lossc_passes::egraph::Rewriting;
 use lossc_passes::lower::lower;
 use lossc_passes::saturate::prices::PriceList;
 use lossc_passes::saturate::{rules, saturate_by};
-use lossc_passes::schedule::{self, Schedule, schedule};
+use lossc_passes::schedule::{self, EntryPoints, Schedule, schedule};
 use lossc_passes::specialise::{self, specialise};
 use lossc_passes::stabilise::stabilise;
 use tracing::{debug, warn};
@@ -107,6 +107,8 @@ pub struct Options {
     pub specialise: specialise::Options,
     /// How far to go.
     pub optimisation: Optimisation,
+    /// The entry points to make code for.
+    pub entry_points: EntryPoints,
 }
 
 impl From<specialise::Options> for Options {
@@ -167,7 +169,7 @@ impl Options {
             Target::Cpu(_) => Some(PriceList::Host),
             Target::Nvidia(_) => None,
         };
-        schedule::Options { fusion, storage, ..schedule::Options::default() }
+        schedule::Options { fusion, storage, entry_points: self.entry_points }
     }
 }
 

@@ -14,7 +14,8 @@
 //!
 //! For each it prints the kernels launched, the bytes moved and the median time of
 //! a loss with its gradient, and it draws the times. It runs on the GPU where there
-//! is one, else on the processor.
+//! is one, else on the processor; on a GPU the times have the copies from and to this
+//! machine's memory in them, and the first way is left out.
 
 mod measure;
 mod plot;
@@ -24,10 +25,11 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use lossc::bench::Pixels;
 use lossc::{Loss, Target};
 use lossc_runtime::CudaDevice;
 
-use measure::{Measurement, Pixels, Way};
+use measure::{Measurement, Way};
 
 /// Heights and widths, from a tile to a whole photograph of a fundus camera.
 const SIZES: [(usize, usize); 5] = [(256, 256), (512, 512), (960, 1440), (1424, 2144), (2848, 4288)];
@@ -82,7 +84,7 @@ fn measure_all(
     let mut measurements = vec![];
     for &(height, width) in sizes {
         progress.set_message(format!("{width} x {height}"));
-        measurements.push(measure::measure(ways, &Pixels::random(height, width), runs, &progress)?);
+        measurements.push(measure::measure(ways, &mut Pixels::random(height, width), runs, &progress)?);
     }
     progress.finish_and_clear();
     Ok(measurements)

@@ -1,15 +1,11 @@
 //! The ways to compile a loss, and how long each takes.
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::ProgressBar;
-use lossc::pipeline::{self, scheduled};
-use lossc::{Compiled, Compiler, Loss, Optimisation, Options, Seed, Target, TensorView, TensorViewMut};
-use lossc_passes::schedule::Schedule;
-use ndarray::Array2;
-use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
+use lossc::bench::{Phase, Pixels, Subject, medians};
+use lossc::{Compiler, Loss, Optimisation, Target};
 
 /// A way to compile a loss.
 pub struct Way {
@@ -20,12 +16,13 @@ pub struct Way {
     pub bytes_per_pixel: f64,
     /// Kernels that read the logits.
     pub passes: usize,
-    compiled: Compiled,
+    subject: Subject,
     one_call: bool,
 }
 
 impl Way {
-    /// The four ways, the slowest first.
+    /// The four ways, the slowest first; a GPU's kernels keep nothing for one another,
+    /// so there the first is left out.
     pub fn all(loss: &Loss, target: &Target) -> Result<Vec<Self>, Box<dyn Error>> {
         let ways = [
             ("one kernel an op", Optimisation::None, true),
@@ -33,7 +30,9 @@ impl Way {
             ("algebra", Optimisation::Algebra, false),
             ("algebra, one call", Optimisation::Algebra, true),
         ];
-        ways.into_iter().map(|(name, how, one_call)| Self::new(name, how, one_call, loss, target)).collect()
+        let has_code = |how| how != Optimisation::None || matches!(target, Target::Cpu(_));
+        let ways = ways.into_iter().filter(|&(_, how, _)| has_code(how));
+        ways.map(|(name, how, one_call)| Self::new(name, how, one_call, loss, target)).collect()
     }
 
     fn new(
@@ -44,64 +43,27 @@ impl Way {
         target: &Target,
     ) -> Result<Self, Box<dyn Error>> {
         let compiler = Compiler::new(target.clone()).check_labels(false).optimisation(optimisation);
-        let options = pipeline::Options { optimisation, ..Default::default() };
-        let schedule = scheduled(loss.program()?, &options, target)?;
-        let kernels: Vec<_> = match one_call {
-            true => schedule.forward_backward.clone(),
-            false => schedule.forward.iter().chain(&schedule.backward).copied().collect(),
-        };
-        let bits = kernels.iter().map(|&kernel| schedule.bits_per_pixel(&schedule.kernels[kernel]));
+        let subject = Subject::new(&compiler, loss)?;
+        let phases: &[_] =
+            if one_call { &[Phase::ForwardBackward] } else { &[Phase::Forward, Phase::Backward] };
+        let phases = phases.iter().copied();
         Ok(Self {
             name,
-            kernels: kernels.len(),
-            bytes_per_pixel: bits.sum::<usize>() as f64 / 8.0,
-            passes: kernels.iter().filter(|&&kernel| reads_logits(&schedule, kernel)).count(),
-            compiled: compiler.compile(loss)?,
+            kernels: phases.clone().map(|phase| subject.kernels(phase).count()).sum(),
+            bytes_per_pixel: phases.clone().map(|phase| subject.bytes_per_pixel(phase)).sum(),
+            passes: phases.map(|phase| subject.passes(phase)).sum(),
+            subject,
             one_call,
         })
     }
 
     /// A loss and its gradient.
-    fn run(&self, pixels: &mut Pixels) -> Result<(), Box<dyn Error>> {
-        let inputs =
-            [TensorView::from_array(pixels.logits.view())?, TensorView::from_array(pixels.labels.view())?];
-        let gradient = TensorViewMut::from_array(pixels.gradient.view_mut())?;
-        let options = Options::from(Seed(1));
+    fn run(&self, pixels: &mut Pixels) -> Result<(), lossc::Error> {
         if self.one_call {
-            self.compiled.forward_backward_into(&inputs, &options, gradient)?;
-        } else {
-            let forward = self.compiled.forward_of(&inputs, &options)?;
-            self.compiled.backward_into(&inputs, &forward.residuals, 1.0, gradient)?;
+            return self.subject.forward_backward(pixels);
         }
-        Ok(())
-    }
-}
-
-fn reads_logits(schedule: &Schedule, kernel: usize) -> bool {
-    let values = schedule.pixel_values(&schedule.kernels[kernel]);
-    values.iter().any(|&value| schedule.program.node(value).op == lossc_dialect::Op::Argument(0))
-}
-
-/// What a loss is measured on.
-#[derive(Clone)]
-pub struct Pixels {
-    logits: Array2<f32>,
-    labels: Array2<u8>,
-    gradient: Array2<f32>,
-}
-
-impl Pixels {
-    /// Logits around -4 with a standard deviation of 2, and a thousandth of the
-    /// pixels positive.
-    pub fn random(height: usize, width: usize) -> Self {
-        let mut random = SmallRng::seed_from_u64(1);
-        // Twelve uniform numbers have the variance 1.
-        let mut normal = || (0..12).map(|_| random.random::<f32>()).sum::<f32>() - 6.0;
-        Self {
-            logits: Array2::from_shape_simple_fn((height, width), || 2.0 * normal() - 4.0),
-            labels: Array2::from_shape_fn((height, width), |(y, x)| u8::from((y * width + x) % 1000 == 0)),
-            gradient: Array2::zeros((height, width)),
-        }
+        let residuals = self.subject.forward(pixels)?;
+        self.subject.backward(pixels, &residuals)
     }
 }
 
@@ -120,27 +82,11 @@ impl Measurement {
 /// Runs all ways in turn, so that what disturbs the machine disturbs them alike.
 pub fn measure(
     ways: &[Way],
-    pixels: &Pixels,
+    pixels: &mut Pixels,
     runs: usize,
     progress: &ProgressBar,
 ) -> Result<Vec<Measurement>, Box<dyn Error>> {
-    let mut pixels = pixels.clone();
-    let mut times = vec![vec![]; ways.len()];
-    for run in 0..=runs {
-        for (way, times) in ways.iter().zip(&mut times) {
-            let start = Instant::now();
-            way.run(&mut pixels)?;
-            times.push(start.elapsed());
-            if run == 0 {
-                // The first call touches fresh memory.
-                times.clear();
-            }
-        }
-        progress.set_position(progress.position().max(1) + u64::from(run > 0));
-    }
-    let median = |times: &mut Vec<Duration>| {
-        times.sort_unstable();
-        Measurement { pixels: pixels.logits.len(), median: times[times.len() / 2] }
-    };
-    Ok(times.iter_mut().map(median).collect())
+    let count = pixels.len();
+    let medians = medians(ways.len(), runs, |way| ways[way].run(pixels), || progress.inc(1))?;
+    Ok(medians.into_iter().map(|median| Measurement { pixels: count, median }).collect())
 }

@@ -14,6 +14,7 @@
 //! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
 //! | (the runtime) | `kernel_K`, its last blocks | the cells from the partials |
 //! | `finish_K(frame)` | `finish_K` and `kernel_K`, one thread | the reductions over groups, and the results |
+//! | (the runtime) | `both_K` | forward and backward at once, where pixels fit on the chip |
 
 mod call;
 mod chunk;
@@ -42,17 +43,32 @@ use crate::schedule::Schedule;
 use emit::{Emitter, Value};
 use machine::MlirMachine;
 
-/// An op that cannot be lowered where it stands.
+/// What has no code on a target.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("loss.{mnemonic} has no lowering at {place} level")]
-pub struct LowerError {
-    mnemonic: &'static str,
-    place: String,
+pub enum LowerError {
+    /// An op where it stands.
+    #[error("loss.{mnemonic} has no lowering at {place} level")]
+    Op {
+        /// The op.
+        mnemonic: &'static str,
+        /// The level it was met at.
+        place: String,
+    },
+    /// A pixel value kept from kernel to kernel on a GPU.
+    #[error("a GPU's kernels cannot keep loss.{mnemonic} for one another: fuse them")]
+    Kept {
+        /// The op whose value it is.
+        mnemonic: &'static str,
+    },
 }
 
 impl LowerError {
     fn new(node: &Node) -> Self {
-        Self { mnemonic: node.op.mnemonic(), place: node.ty.level.to_string() }
+        Self::Op { mnemonic: node.op.mnemonic(), place: node.ty.level.to_string() }
+    }
+
+    fn kept(node: &Node) -> Self {
+        Self::Kept { mnemonic: node.op.mnemonic() }
     }
 }
 
@@ -64,7 +80,11 @@ impl LowerError {
 pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError> {
     match target {
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
-        Target::Nvidia(_) => gpu::module(schedule),
+        Target::Nvidia(_) => match schedule.stored.first() {
+            // A GPU's kernels compute again; keeping has no code there.
+            Some(stored) => Err(LowerError::kept(schedule.program.node(stored.value))),
+            None => gpu::module(schedule),
+        },
     }
 }
 
@@ -72,6 +92,15 @@ pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError>
 pub fn temporary_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
     let bytes = |holds| host::chunk_bytes(holds, target.vector_lanes());
     schedule.temporaries().into_iter().map(bytes).collect()
+}
+
+/// The bytes of shared memory that a tile takes in the kernel that is forward and
+/// backward at once; none if `target` has no such kernel for the schedule.
+pub fn tile_bytes(schedule: &Schedule, target: &Target) -> Option<usize> {
+    match target {
+        Target::Cpu(_) => None,
+        Target::Nvidia(_) => gpu::tile_bytes(schedule),
+    }
 }
 
 /// The value of `node` from those of its operands, if it reads nothing else.

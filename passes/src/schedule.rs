@@ -5,7 +5,7 @@
 //! passes that must come before it: a pixel value that needs a sum of pixels has
 //! stage 1. All reductions over values of stage `k` share pass `k`. A pixel value
 //! that two passes need is computed in both, which is always legal since programs
-//! are pure, unless it is cheaper to keep it: [`storage`] decides that, and only
+//! are pure, unless it is cheaper to keep it: `storage` decides that, and only
 //! within one call, never between `forward` and `backward`.
 
 mod fusion;

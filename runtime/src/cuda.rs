@@ -13,6 +13,8 @@
 //! | `kernel_k` | rows · ⌈chunks a row / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and rows and go on to what `finish_k` does; a pointer a pixel input and output follows its parameters |
 //! | `finish_k` | 1 × 1 | what follows from the totals, where they are other workers' too, or there are no pixels |
 //!
+//! | `both_k` | as many as the device holds × 256 | where there is one and the pixels fit into the shared memory of all blocks: forward and backward in one cooperative launch, which reads each input once |
+//!
 //! So a pass is one launch. Passes follow each other on one stream; the host waits
 //! only to read results.
 //!
@@ -32,6 +34,7 @@ mod memory;
 pub mod plan;
 mod pointers;
 mod residuals;
+mod room;
 mod tensor;
 
 pub use device::{CudaDevice, Stream, is_available};

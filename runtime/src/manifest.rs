@@ -33,6 +33,11 @@ pub struct Manifest {
     /// that a chunk takes of it.
     #[serde(default)]
     pub temporaries: Vec<usize>,
+    /// The bytes of shared memory that a block takes for each eight chunks of a row in the
+    /// kernel that is all of `forward_backward` in one launch; none if the code has no
+    /// such kernel.
+    #[serde(default)]
+    pub tile_bytes: Option<usize>,
     /// The kernels, each a pass over the data and a finish step.
     pub kernels: Vec<KernelManifest>,
     /// The kernels of the forward direction, in order. A direction without kernels

@@ -23,10 +23,12 @@ fn dependencies(package: &str) -> Vec<String> {
 
 #[test]
 fn the_runtime_knows_no_compiler() {
-    let dependencies = dependencies("lossc-runtime");
-    assert!(dependencies.iter().any(|name| name == "cudarc"), "{dependencies:?}");
-    for name in ["melior", "mlir_sys", "inkwell", "llvm_sys", "egg", "lossc_dialect", "lossc_passes"] {
-        assert!(!dependencies.iter().any(|it| it == name), "the runtime depends on {name}");
+    for package in ["lossc-runtime", "gpu-check"] {
+        let dependencies = dependencies(package);
+        assert!(dependencies.iter().any(|name| name == "cudarc"), "{dependencies:?}");
+        for name in ["melior", "mlir_sys", "inkwell", "llvm_sys", "egg", "lossc_dialect", "lossc_passes"] {
+            assert!(!dependencies.iter().any(|it| it == name), "{package} depends on {name}");
+        }
     }
 }
 

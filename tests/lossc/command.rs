@@ -165,6 +165,9 @@ fn bad_input_is_one_line_and_leaves_nothing_behind() {
         (run("x.npy", "t.npy", "--target sm_1"), "sm_1"),
         (directory.failure("explain nonsense"), "random-drop"),
         (directory.failure("explain missing.mlir"), "missing.mlir"),
+        (directory.failure("bench nonsense --pixels 9"), "random-drop"),
+        (directory.failure("bench bce --set schedule=log --pixels 9"), "schedule"),
+        (directory.failure("bench wrong.mlir --pixels 9"), "wrong.mlir:2:8"),
         (directory.failure("compile wrong.mlir --emit loss"), "wrong.mlir:2:8"),
         (directory.failure("compile bce --emit ptx -o out.ptx"), "asm"),
     ];
@@ -183,6 +186,9 @@ fn usage_errors_exit_with_2() {
         "run bce --logits",
         "compile bce --emit nonsense",
         "run bce --logits x.npy --labels t.npy --balance none",
+        "bench bce --pixels 0",
+        "bench bce --threads 0",
+        "bench --set schedule=log",
     ] {
         assert_eq!(directory.lossc(arguments).status.code(), Some(2), "{arguments}");
     }
@@ -257,6 +263,53 @@ fn a_limit_is_named_in_the_log_and_in_the_explanation() {
     assert!(log.contains("stopped at a limit") && log.contains("16 rounds"), "{log}");
     let json = directory.json("explain long.mlir --json");
     assert_eq!(json["phases"][0]["limit"], "16 rounds");
+}
+
+#[test]
+fn bench_measures_every_plan_in_every_phase() {
+    let directory = Directory::new();
+    let report = directory.json("bench random-drop --pixels 300,100,300 --threads 1,2 --json");
+    let rows = report["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 3 * 2 * 3 * 3 * 2, "schedules, threads, plans, phases, sizes");
+    for row in rows {
+        assert_eq!(row["loss"], "random-drop");
+        for number in ["ns_per_pixel", "gb_per_s"] {
+            assert!(row[number].as_f64().is_some_and(|it| it > 0.0 && it.is_finite()), "{row}");
+        }
+    }
+    let distinct = |name: &str| {
+        let mut values: Vec<_> = rows.iter().map(|row| row[name].to_string()).collect();
+        values.sort();
+        values.dedup();
+        values.join(" ")
+    };
+    assert_eq!(distinct("schedule"), r#""linear" "log" "squ""#);
+    assert_eq!(distinct("plan"), r#""fused" "fused-without-algebra" "unfused""#);
+    assert_eq!(distinct("phase"), r#""backward" "forward" "forward_backward""#);
+    assert_eq!((distinct("pixels"), distinct("threads")), ("100 300".into(), "1 2".into()));
+    let memory = report["machine"]["memory"].as_array().expect("a list");
+    assert!(
+        memory.len() == 2 && memory[1]["threads"] == 2 && memory[1]["copy_gb_per_s"].as_f64() > Some(0.0)
+    );
+}
+
+#[test]
+fn bench_prints_a_table_for_each_loss() {
+    let directory = Directory::new();
+    let text = |arguments: &str| {
+        let output = directory.lossc(arguments);
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let all = text("bench --pixels 64 --threads 1");
+    let names = ["random-drop linear", "random-drop squ", "random-drop log", "bce", "balanced-bce"];
+    for name in names {
+        assert!(all.contains(&format!("\n{name}, 1 thread\n")), "{all}");
+    }
+    assert_eq!(all.lines().filter(|line| line.contains(" unfused ")).count(), 3 * names.len());
+    assert!(all.contains("GB/s copied by 1 thread\n") && !all.contains("    growth"));
+    let one = text("bench random-drop --set schedule=log --pixels 64,128 --threads 2");
+    assert!(one.contains("log, 2 threads\n") && !one.contains("linear") && one.contains("128    growth\n"));
 }
 
 #[test]

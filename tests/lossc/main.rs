@@ -1,8 +1,11 @@
 //! The integration tests: one binary, since each one links MLIR and LLVM.
 
+mod allocations;
 mod architecture;
+mod bench;
 mod bits;
 mod bundle;
+mod c_interface;
 mod cache;
 mod command;
 mod data;

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::data::program;
-use crate::targets::{library_losses, ptx};
+use crate::targets::{library_losses, ptx, ptx_with};
+use lossc_passes::specialise;
 use text::opcode;
 
 /// What kernels are checked for.
@@ -48,32 +49,41 @@ fn every_loss_assembles_without_spills() {
     };
     for target in TARGETS {
         for loss in library_losses() {
-            let name = format!("{}-{target}", program(&loss).name());
-            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.ptx"));
-            std::fs::write(&file, ptx(&loss, target)).expect("writable");
-            let mut command = Command::new(ptxas);
-            command.args(["-v", "--warn-on-spills", "-arch", target, "-o", "/dev/null"]).arg(&file);
-            let output = command.output().expect("ptxas runs");
-            let report = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{name}: {report}");
-            check_report(&name, &report);
+            // As the text has it, and with the counts of invalid input that users get.
+            for checks in [false, true] {
+                let name = format!("{}-{checks}-{target}", program(&loss).name());
+                let options = specialise::Options { checks, ..Default::default() };
+                check_report(&name, &assemble(ptxas, target, &name, &ptx_with(&loss, target, &options)));
+            }
         }
     }
 }
 
-/// The registers a thread may have so that an SM, which has 65,536, holds three
-/// blocks of 256 threads.
-const MOST_REGISTERS: u32 = 80;
+/// What `ptxas -v` says of a text.
+fn assemble(ptxas: &Path, target: &str, name: &str, text: &str) -> String {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.ptx"));
+    std::fs::write(&file, text).expect("writable");
+    let mut command = Command::new(ptxas);
+    command.args(["-v", "--warn-on-spills", "-arch", target, "-o", "/dev/null"]).arg(&file);
+    let output = command.output().expect("ptxas runs");
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name}: {report}");
+    report
+}
+
+/// The registers a thread may have so that an SM, which has 65,536, holds three blocks
+/// of 256 threads of a pass, or two of those that keep their pixels in shared memory.
+const MOST_REGISTERS: [(&str, u32); 2] = [("kernel_", 80), ("both_", 128)];
 
 /// What `ptxas -v` says of each kernel.
 fn check_report(name: &str, report: &str) {
-    let passes: Vec<_> =
-        report.split("Compiling entry function '").filter(|it| it.starts_with("kernel_")).collect();
-    assert!(!passes.is_empty(), "{name}: {report}");
-    for pass in passes {
-        let number = pass.split("Used ").nth(1).and_then(|rest| rest.split(' ').next());
-        let registers: u32 = number.and_then(|number| number.parse().ok()).expect("a number of registers");
-        assert!(registers <= MOST_REGISTERS, "{name}: {report}");
+    for (stem, most) in MOST_REGISTERS {
+        for pass in report.split("Compiling entry function '").filter(|it| it.starts_with(stem)) {
+            let number = pass.split("Used ").nth(1).and_then(|rest| rest.split(' ').next());
+            let registers: u32 =
+                number.and_then(|number| number.parse().ok()).expect("a number of registers");
+            assert!(registers <= most, "{name}: {report}");
+        }
     }
     assert!(!report.contains("lmem"), "{name}: local memory: {report}");
     for line in report.lines().filter(|line| line.contains("spill")) {
@@ -130,7 +140,8 @@ fn addresses_are_computed_in_64_bits() {
 
 /// The kernels that read pixels.
 fn pixel_kernels(ptx: &str) -> Vec<text::Entry<'_>> {
-    let found: Vec<_> = text::entries(ptx).into_iter().filter(|it| it.name.starts_with("kernel_")).collect();
+    let reads = |entry: &text::Entry<'_>| MOST_REGISTERS.iter().any(|(stem, _)| entry.name.starts_with(stem));
+    let found: Vec<_> = text::entries(ptx).into_iter().filter(reads).collect();
     assert!(!found.is_empty());
     found
 }

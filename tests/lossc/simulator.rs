@@ -107,6 +107,27 @@ fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: B
         assert!(run(&zeros, &manifest.forward_backward) == step, "forward and backward of {what}");
         let backward = run(&known, &manifest.backward);
         assert!(backward.gradients == step.gradients, "backward of {what}");
+        let tensors = Tensors { pixels, misalignment, residuals: &zeros, upstream: None };
+        same_bits_at_once(loss, order, &tensors, &step, &what);
+    }
+}
+
+/// Forward and backward in one launch, on devices that hold few and many blocks: each
+/// block has several tiles or one.
+fn same_bits_at_once(
+    loss: lossc_simulator::Loss<'_>,
+    order: Order,
+    tensors: &Tensors<'_>,
+    expected: &Step,
+    what: &str,
+) {
+    for blocks in [6, 64] {
+        let found = loss.run_both(&mut Device::new(order), tensors, blocks);
+        assert_eq!(found.is_some(), loss.manifest.tile_bytes.is_some(), "{what}");
+        if let Some(found) = found {
+            let found = found.unwrap_or_else(|fault| panic!("{what} at once on {blocks} blocks: {fault}"));
+            assert!(found == *expected, "{what} at once on {blocks} blocks");
+        }
     }
 }
 

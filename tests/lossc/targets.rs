@@ -28,8 +28,13 @@ pub fn library_losses() -> Vec<Loss> {
 
 /// The PTX of a loss.
 pub fn ptx(loss: &Loss, target: &str) -> String {
+    ptx_with(loss, target, &Options::default())
+}
+
+/// The PTX of a loss with these options.
+pub fn ptx_with(loss: &Loss, target: &str, options: &Options) -> String {
     let target: Target = target.parse().expect("a known target");
-    emit(program(loss), &Default::default(), &target, Stage::Ptx).expect("the loss compiles")
+    emit(program(loss), &options.clone().into(), &target, Stage::Ptx).expect("the loss compiles")
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! Set-up, tests and the demo of lossc, as one command each.
+//! Set-up, tests, the demo and the bundle for a GPU machine, as one command each.
 //!
 //! This crate builds with Rust and a C linker alone, so that it can fetch LLVM
 //! for the crates that cannot.
 
+mod gpu_bundle;
 mod packages;
 mod steps;
 mod toolchain;
@@ -32,6 +33,8 @@ enum Task {
     Test,
     /// Runs what a change must pass: format, lints, tests, examples, documents
     Ci,
+    /// Packs gpu-bundle/: what a machine with an NVIDIA driver needs to check and time lossc
+    GpuBundle,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn run(task: &Task) -> Result<(), String> {
         Task::Demo { quick } => vec![demo(*quick)],
         Task::Test => vec![tests()],
         Task::Ci => checks(),
+        Task::GpuBundle => return gpu_bundle::pack(&toolchain),
     };
     steps::run_all(&steps, &toolchain)
 }

@@ -82,7 +82,7 @@ fn seconds(elapsed: Duration) -> String {
 }
 
 /// The workspace is the folder that holds this crate's.
-fn workspace() -> &'static Path {
+pub fn workspace() -> &'static Path {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     crate_folder.parent().unwrap_or(crate_folder)
 }

@@ -5,8 +5,10 @@
 //! of each group, and its first thread goes on to what `finish_K` computes, which
 //! is an entry point of its own for workers that add their totals in between.
 //! Who is last differs from run to run, what it adds in which order does not.
+//! `both_K` is forward and backward in one launch, for images that fit on the chip.
 
 mod arrival;
+mod both;
 mod combine;
 mod groups;
 mod kernel;
@@ -23,9 +25,12 @@ use crate::schedule::{Kernel, Schedule};
 /// Threads in a block of `kernel_K`.
 const BLOCK: usize = 256;
 
-/// Blocks that an SM must have room for: with them in mind `ptxas` gives a thread at
-/// most 80 of an SM's 65,536 registers, which is enough for all that a pass needs.
+/// Blocks of `kernel_K` that an SM must have room for: with them in mind `ptxas` gives a
+/// thread at most 80 of an SM's 65,536 registers, which is enough for a pass.
 const BLOCKS_PER_SM: usize = 3;
+
+/// Blocks of `both_K`: the pixels that they keep leave no room for more.
+const KEEPING_BLOCKS_PER_SM: usize = 2;
 
 /// Threads that run in step.
 const WARP: usize = 32;
@@ -36,16 +41,24 @@ const WARPS: usize = BLOCK / WARP;
 /// Pixels of a thread: a Philox block, and a load of 16 bytes of f32.
 const PIXELS: usize = 4;
 
+/// The bytes of shared memory that a block of `both_K` takes for each eight chunks of a
+/// row; none if the schedule has no such kernel.
+pub(super) fn tile_bytes(schedule: &Schedule) -> Option<usize> {
+    both::tile_bytes(schedule)
+}
+
 /// The module, whose kernels are LLVM functions marked as such.
 pub(super) fn module(schedule: &Schedule) -> Result<String, LowerError> {
     let name = schedule.program.name();
     let mut text = format!("// {name}, a warp a chunk\nmodule {{\n");
     text += &arrival::shared_memory();
     text += &combine::shared_memory(schedule);
+    text += &both::shared_memory();
     for (index, kernel) in schedule.kernels.iter().enumerate() {
         text += &kernel::function(schedule, kernel, index)?;
         text += &finish_function(schedule, kernel, index)?;
     }
+    text += &both::function(schedule)?;
     Ok(text + "}\n")
 }
 
@@ -68,8 +81,9 @@ fn entry(
     body(&mut emitter, &call)?;
     let parameters: Vec<_> = call.values().iter().map(|value| format!("{value}: {}", value.ty)).collect();
     let parameters = parameters.join(", ");
-    let occupancy = match threads {
-        BLOCK => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
+    let occupancy = match name {
+        "kernel" => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
+        "both" => format!(", nvvm.minctasm = {KEEPING_BLOCKS_PER_SM} : i32"),
         _ => String::new(),
     };
     let header = format!(

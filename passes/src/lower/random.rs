@@ -16,7 +16,7 @@ const ROUNDS: u64 = 10;
 const UNIFORM_SCALE: f32 = 4.656_612_7e-10;
 
 /// The words of a block that four pixels share.
-const WORDS: usize = 4;
+pub(super) const WORDS: usize = 4;
 
 /// What is the same for all blocks of a call.
 pub(super) struct Philox {

@@ -173,3 +173,11 @@ fn the_text_names_the_programs_values_in_order() {
         .into();
     assert!(places.is_sorted(), "{places:?}");
 }
+
+#[test]
+fn a_gpu_keeps_nothing_between_kernels() {
+    let program = &library::all().expect("the library parses")[0].programs[0];
+    let options = Options { fusion: crate::schedule::Fusion::Op, ..Options::default() };
+    let error = lower(&schedule(program, options), &target("sm_90")).expect_err("a GPU cannot");
+    assert!(error.to_string().contains("fuse"), "{error}");
+}

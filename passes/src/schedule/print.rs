@@ -1,8 +1,10 @@
 //! The schedule as text: what each kernel reads, computes and leaves behind.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use lossc_dialect::ValueId;
+use lossc_dialect::ops::{Op, OpDefinition};
 
 use super::{Kernel, Schedule, Temporary};
 
@@ -35,8 +37,7 @@ impl Schedule {
         let inputs = self.inputs(kernel).into_iter().map(str::to_owned);
         let loads = kernel.loads.iter().map(|&stored| self.stored_name(stored));
         writeln!(formatter, "  reads      {}", list(inputs.chain(loads).collect()))?;
-        let computed = self.pixel_values(kernel).len() - kernel.loads.len();
-        writeln!(formatter, "  computes   {computed} values a pixel")?;
+        writeln!(formatter, "  computes   {}", self.computed(kernel))?;
         let cells = kernel.reductions.iter().map(|&cell| {
             let kind = if self.cells[cell].is_count { "count" } else { "sum" };
             format!("{kind} in cell {cell}")
@@ -50,6 +51,18 @@ impl Schedule {
         }
         let results = kernel.results.iter().map(|&index| self.program.results()[index].name.clone());
         writeln!(formatter, "  then gives {}", list(results.collect()))
+    }
+
+    /// How many values a kernel computes, and which of them are worth a word.
+    fn computed(&self, kernel: &Kernel) -> String {
+        let loaded = |value: &ValueId| kernel.loads.iter().any(|&stored| self.stored[stored].value == *value);
+        let values: Vec<_> = self.pixel_values(kernel).into_iter().filter(|value| !loaded(value)).collect();
+        let mut counts = BTreeMap::from([("div", 0)]);
+        for op in values.iter().map(|&value| self.program.node(value).op).filter(|&op| is_costly(op)) {
+            *counts.entry(op.mnemonic()).or_default() += 1;
+        }
+        let counts: Vec<_> = counts.iter().map(|(mnemonic, count)| format!("{count} {mnemonic}")).collect();
+        format!("{} values a pixel, among them {}", values.len(), counts.join(", "))
     }
 
     /// A value kept in memory, with the room it takes.
@@ -66,9 +79,7 @@ impl Schedule {
     fn inputs(&self, kernel: &Kernel) -> Vec<&str> {
         let values = self.pixel_values(kernel);
         let argument = |value: &ValueId| match self.program.node(*value).op {
-            lossc_dialect::Op::Argument(index) => {
-                Some(self.program.arguments()[index as usize].name.as_str())
-            }
+            Op::Argument(index) => Some(self.program.arguments()[index as usize].name.as_str()),
             _ => None,
         };
         values.iter().filter_map(argument).collect()
@@ -78,4 +89,10 @@ impl Schedule {
         let result = self.program.results().iter().find(|result| result.value == value);
         result.map_or_else(String::new, |result| result.name.clone())
     }
+}
+
+/// Whether an op takes more than a few operations.
+fn is_costly(op: Op) -> bool {
+    let taken = op.definition().and_then(OpDefinition::operations);
+    op == Op::Uniform || taken.is_some_and(|taken| taken.division > 0 || taken.arithmetic > 4)
 }

@@ -37,6 +37,7 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
         scalar_slots: 3,
         cells: if passes == 1 { 2 } else { 3 },
         temporaries: vec![],
+        tile_bytes: (passes == 3).then_some(300),
         kernels: all[..passes].to_vec(),
         forward: (0..passes.min(2)).collect(),
         backward: (2..passes).collect(),

@@ -7,7 +7,7 @@ use cudarc::driver::result;
 use super::device::Stream;
 use super::error::{CudaError, checked};
 use super::kernels::CudaKernels;
-use super::plan::Launch;
+use super::plan::{Entry, Launch};
 
 /// The largest number of blocks a one-dimensional grid may have.
 const LARGEST_GRID: usize = i32::MAX as usize;
@@ -28,7 +28,7 @@ impl Arguments {
 }
 
 fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64]) -> Result<(), CudaError> {
-    let Launch { kernel, entry, blocks, threads } = launch;
+    let Launch { kernel, entry, blocks, threads, shared_bytes } = launch;
     if blocks > LARGEST_GRID {
         return Err(CudaError::GridTooLarge(blocks));
     }
@@ -40,8 +40,12 @@ fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64])
     // parameters before it returns and does not write to them; the memory
     // they point to is freed or reused in stream order, after the kernel.
     let launched = unsafe {
-        let grid = (blocks as u32, 1, 1);
-        result::launch_kernel(function, grid, (threads, 1, 1), 0, stream.raw(), &mut pointers)
+        let (grid, block, shared) = ((blocks as u32, 1, 1), (threads, 1, 1), shared_bytes as u32);
+        if entry == Entry::Both {
+            result::launch_cooperative_kernel(function, grid, block, shared, stream.raw(), &mut pointers)
+        } else {
+            result::launch_kernel(function, grid, block, shared, stream.raw(), &mut pointers)
+        }
     };
     checked("launching a kernel", launched)
 }

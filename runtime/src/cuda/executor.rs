@@ -10,6 +10,7 @@ use super::memory::DeviceBuffer;
 use super::plan::{self, Arrays};
 use super::pointers::pixel_pointers;
 use super::residuals::{DeviceResiduals, bytes};
+use super::room::Room;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
 use crate::executor::{
@@ -54,6 +55,7 @@ pub enum Upstream<'a> {
 pub struct CudaExecutor {
     pub(super) kernels: CudaKernels,
     pub(super) own_stream: Stream,
+    pub(super) room: Room,
     workspace: DeviceBuffer,
     rows: DeviceBuffer,
     /// The layout that `rows` is of, and its source, which a transfer may still read.
@@ -68,7 +70,9 @@ impl CudaExecutor {
     pub fn new(kernels: CudaKernels) -> Result<Self, RuntimeError> {
         kernels.device().bind()?;
         let own_stream = kernels.device().new_stream()?;
+        let room = Room::new(&kernels)?;
         Ok(Self {
+            room,
             workspace: DeviceBuffer::new(&own_stream, 0)?,
             rows: DeviceBuffer::new(&own_stream, 0)?,
             layout: None,
@@ -217,7 +221,11 @@ impl CudaExecutor {
     ) -> Result<(), RuntimeError> {
         let pixels = pixel_pointers(self.kernels.manifest(), pixels, gradients)?;
         let arguments = self.prepare(stream, residuals, &pixels, kernels)?;
-        let launches = kernels.iter().map(|&kernel| plan::pass(residuals.host().layout(), kernel));
+        let (manifest, layout) = (self.kernels.manifest(), residuals.host().layout());
+        let is_both = !gradients.is_empty() && kernels == manifest.forward_backward;
+        let both = plan::both(manifest, layout, |bytes| self.room.blocks(bytes)).filter(|_| is_both);
+        let passes = kernels.iter().map(|&kernel| plan::pass(layout, kernel));
+        let launches = both.map_or_else(|| passes.collect(), |launch| vec![launch]);
         Ok(arguments.launch(stream, &self.kernels, launches)?)
     }
 

@@ -55,6 +55,7 @@ fn build_stand_in(folder: &std::path::Path) {
 fn check_everything() {
     let device = CudaDevice::open(0).unwrap();
     checks::the_driver_is_described(&device);
+    checks::the_room_for_blocks_is_asked_for(&device);
     checks::the_compilers_log_is_in_the_error(&device);
     checks::host_tensors_give_the_bits_of_the_cpu(&device);
     checks::single_passes_give_the_bits_of_the_cpu(&device);

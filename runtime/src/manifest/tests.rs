@@ -10,6 +10,7 @@ fn manifest() -> Manifest {
         scalar_slots: 2,
         cells: 2,
         temporaries: vec![],
+        tile_bytes: None,
         kernels: vec![
             KernelManifest {
                 reductions: vec![reduction(1, ReductionKind::Sum), reduction(0, ReductionKind::Count)],
@@ -54,8 +55,10 @@ fn what_does_not_fit_is_named() {
 
 #[test]
 fn kernels_and_cells_must_match() {
-    let error = broken(|m| m.forward.clear());
-    assert_eq!(error, "the forward direction cannot run kernels [] of 2");
+    let error = broken(|m| {
+        [&mut m.forward, &mut m.backward, &mut m.forward_backward].into_iter().for_each(Vec::clear)
+    });
+    assert_eq!(error, "there is no kernel to run");
     let error = broken(|m| m.backward = vec![2]);
     assert_eq!(error, "the backward direction cannot run kernels [2] of 2");
     assert_eq!(broken(|m| m.kernels[0].outputs = true), "kernel 0 cannot write pixel outputs");

@@ -19,6 +19,9 @@ pub struct Explain {
     /// Whose prices to use: cpu, sm_80, sm_90, …
     #[arg(long, default_value = "cpu")]
     target: String,
+    /// Say what each rule matched and what that became
+    #[arg(long, conflicts_with = "json")]
+    rules: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -37,6 +40,10 @@ impl Explain {
             let certificate = certify(&loss, &target)?;
             file.finish(|file| Ok(serde_json::to_writer_pretty(file, &certificate)?))?;
         }
-        if self.json { print_json(&explanation) } else { print(&explanation.to_string()) }
+        match (self.json, self.rules) {
+            (true, _) => print_json(&explanation),
+            (false, true) => print(&format!("{explanation:#}")),
+            (false, false) => print(&explanation.to_string()),
+        }
     }
 }

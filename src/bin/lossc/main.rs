@@ -1,5 +1,6 @@
 //! The `lossc` command.
 
+mod bench;
 mod bundle;
 mod compile;
 mod explain;
@@ -32,6 +33,7 @@ enum Command {
     Run(run::Run),
     Compile(compile::Compile),
     Explain(explain::Explain),
+    Bench(bench::Bench),
     List(list::List),
     VerifyCertificate(verify_certificate::VerifyCertificate),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Compile(command) => command.execute(),
         Command::Explain(command) => command.execute(),
+        Command::Bench(command) => command.execute(),
         Command::List(command) => command.execute(),
         Command::VerifyCertificate(command) => command.execute(),
     };

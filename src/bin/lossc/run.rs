@@ -211,7 +211,8 @@ impl Run {
     }
 }
 
-fn pool(threads: u16) -> Result<Arc<ThreadPool>, Failure> {
+/// As many threads.
+pub fn pool(threads: u16) -> Result<Arc<ThreadPool>, Failure> {
     let pool = ThreadPoolBuilder::new().num_threads(threads.into()).build();
     pool.map(Arc::new).map_err(|error| Failure::message(format!("cannot start {threads} threads: {error}")))
 }

@@ -29,22 +29,32 @@ impl Subject {
         Self { both: Both::new(&loss, &Default::default()), sample: sample(shape, 0.3, 17), balance }
     }
 
-    /// Runs `ir` in place of the loss's own; says how that was noticed.
+    /// Runs the forward pass of `ir` in place of the loss's own; says how that was noticed.
     fn run(&mut self, ir: &str) -> Option<Caught> {
+        self.run_function(ir, FORWARD)
+    }
+
+    /// As [`Subject::run`], for the forward pass or both directions at once.
+    fn run_function(&mut self, ir: &str, function: &str) -> Option<Caught> {
         let pixels = [
             TensorView::from_array(self.sample.logits.view()).expect("standard layout"),
             TensorView::from_array(self.sample.labels.view()).expect("standard layout"),
         ];
         let random = Random { seed: SEED, stream: 0 };
         let call = Call { pixels: &pixels, balance: self.balance, random, scalars: &[] };
-        let (expected, _) = on_processor(&mut self.both.cpu, &call);
+        let (forward, both) = on_processor(&mut self.both.cpu, &call);
+        let expected = if function == FORWARD { forward } else { both };
         let manifest = Arc::new(self.both.manifest.clone());
         let zeros = Residuals::new(&manifest, &call).expect("the arguments fit");
-        let code = Code::new(ir).unwrap_or_else(|error| panic!("{error}\n{ir}"));
+        let code = Code::new(&alone(ir, function)).unwrap_or_else(|error| panic!("{error}\n{ir}"));
         let loss = lossc_simulator::Loss { code: &code, manifest: &manifest };
         let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &zeros, upstream: None };
         Order::ALL.into_iter().find_map(|order| {
-            let result: Result<Step, Fault> = loss.run(&mut Device::new(order), &tensors, &manifest.forward);
+            let device = &mut Device::new(order);
+            let result: Result<Step, Fault> = match function {
+                FORWARD => loss.run(device, &tensors, &manifest.forward),
+                _ => loss.run_both(device, &tensors, BLOCKS).expect("it fits"),
+            };
             match result {
                 Err(fault) => Some(Caught::Fault(fault)),
                 Ok(step) if step != expected => Some(Caught::Bits(order)),
@@ -54,10 +64,37 @@ impl Subject {
     }
 }
 
-/// The numbers of the lines that contain `text`.
-fn lines_with(ir: &str, text: &str) -> Vec<usize> {
-    let is_call = |line: &&(usize, &str)| line.1.contains(text) && !line.1.starts_with("declare");
-    ir.lines().enumerate().filter(|line| is_call(&line)).map(|(number, _)| number).collect()
+/// The kernel of the forward pass.
+const FORWARD: &str = "kernel_0";
+
+/// The kernel of both directions.
+const BOTH: &str = "both_0";
+
+/// Blocks that [`BOTH`] runs on: fewer than there are tiles.
+const BLOCKS: usize = 3;
+
+/// The text without the bodies of all functions but one, which nobody calls.
+fn alone(ir: &str, function: &str) -> String {
+    let head = format!("@{function}(");
+    let mut is_kept = true;
+    let mut lines = vec![];
+    for line in ir.lines() {
+        is_kept = if line.starts_with("define") { line.contains(&head) } else { is_kept };
+        if is_kept {
+            lines.push(line);
+        }
+        is_kept |= line == "}";
+    }
+    lines.join("\n")
+}
+
+/// The numbers of the lines of a function that contain `text`.
+fn lines_with(ir: &str, function: &str, text: &str) -> Vec<usize> {
+    let mut lines = ir.lines().enumerate();
+    let head = format!("@{function}(");
+    lines.find(|(_, line)| line.starts_with("define") && line.contains(&head)).expect("the function");
+    let body = lines.take_while(|(_, line)| *line != "}");
+    body.filter(|(_, line)| line.contains(text)).map(|(number, _)| number).collect()
 }
 
 /// The text with line `number` changed.
@@ -68,6 +105,8 @@ fn with_line(ir: &str, number: usize, change: impl Fn(&str) -> String) -> String
     assert_ne!(changed.trim_end(), ir.trim_end(), "nothing was changed in line {number}");
     changed
 }
+
+const FENCE: &str = "fence syncscope(\"device\")";
 
 const BARRIER: &str = "@llvm.nvvm.barrier.cta.sync.aligned.all(";
 
@@ -80,15 +119,17 @@ fn nothing_is_caught_without_a_fault() {
 
 /// Each line with `text` is needed: without it there is a race, or something is read
 /// that nobody has written yet.
-fn each_is_missed(text: &str, least: usize) {
+fn each_is_missed(function: &str, text: &str, least: usize) {
     // Two rows of ten chunks: two blocks a row, several warps a block.
     let mut subject = Subject::new(&[2, 1, 18_500], Balance::Image);
     let ir = subject.both.ir.clone();
-    let lines = lines_with(&ir, text);
+    let lines = lines_with(&ir, function, text);
     assert!(lines.len() >= least, "{ir}");
     for line in lines {
-        let caught = subject.run(&with_line(&ir, line, |_| String::new()));
-        let Some(Caught::Fault(Fault { problem, .. })) = &caught else { panic!("line {line}: {caught:?}") };
+        let caught = subject.run_function(&with_line(&ir, line, |_| String::new()), function);
+        let Some(Caught::Fault(Fault { problem, .. })) = &caught else {
+            panic!("line {line} of {function}: {caught:?}")
+        };
         let is_about_order = matches!(problem, Problem::Race { .. } | Problem::Uninitialised { .. });
         assert!(is_about_order, "without line {line}: {caught:?}");
     }
@@ -96,12 +137,14 @@ fn each_is_missed(text: &str, least: usize) {
 
 #[test]
 fn every_barrier_is_missed_when_it_is_removed() {
-    each_is_missed(BARRIER, 6);
+    each_is_missed(FORWARD, BARRIER, 6);
+    each_is_missed(BOTH, BARRIER, 7);
 }
 
 #[test]
 fn every_fence_is_missed_when_it_is_removed() {
-    each_is_missed("fence syncscope(\"device\")", 4);
+    each_is_missed(FORWARD, FENCE, 4);
+    each_is_missed(BOTH, FENCE, 6);
 }
 
 /// Only some of the threads reach one of the barriers.
@@ -110,7 +153,7 @@ fn a_barrier_in_a_divergent_branch_is_caught() {
     let mut subject = Subject::new(&[1, 31], Balance::Image);
     let ir = subject.both.ir.clone();
     // After the last one there is nothing that a thread could read too early.
-    let barrier = *lines_with(&ir, BARRIER).last().expect("a barrier");
+    let barrier = *lines_with(&ir, FORWARD, BARRIER).last().expect("a barrier");
     let before: Vec<_> = ir.lines().take(barrier).collect();
     let label =
         before.iter().rev().find_map(|line| line.split_once(':').filter(|(name, _)| !name.contains(' ')));
@@ -139,7 +182,7 @@ fn every_shuffle_distance_matters() {
     // 32 chunks, so that each thread of a warp has something to add for the row.
     let mut subject = Subject::new(&[1, 65_500], Balance::Image);
     let ir = subject.both.ir.clone();
-    let shuffles = lines_with(&ir, "@llvm.nvvm.shfl.sync.bfly.");
+    let shuffles = lines_with(&ir, FORWARD, "@llvm.nvvm.shfl.sync.bfly.");
     assert!(shuffles.len() >= 10, "{ir}");
     // Every third one: all distances, each three times or more.
     let unnoticed = shuffles.iter().step_by(3).filter(|&&shuffle| {
@@ -160,7 +203,7 @@ fn a_tail_that_is_off_by_one_is_caught() {
     for pixels in [1, 31, 33] {
         let mut subject = Subject::new(&[1, pixels], Balance::Image);
         let ir = subject.both.ir.clone();
-        let tail = lines_with(&ir, "icmp slt <4 x i32>")[0];
+        let tail = lines_with(&ir, FORWARD, "icmp slt <4 x i32>")[0];
         let caught = subject.run(&with_line(&ir, tail, |line| line.replace("icmp slt", "icmp sle")));
         let Some(Caught::Fault(Fault { problem: Problem::OutOfBounds { nearest, .. }, .. })) = &caught else {
             panic!("{pixels} pixels: {caught:?}")
@@ -174,7 +217,7 @@ fn a_tail_that_is_off_by_one_is_caught() {
 fn a_missing_guard_on_the_last_row_is_caught() {
     let mut subject = Subject::new(&[2, 1, 5], Balance::Image);
     let ir = subject.both.ir.clone();
-    let guard = lines_with(&ir, "icmp ult i64")[0];
+    let guard = lines_with(&ir, FORWARD, "icmp ult i64")[0];
     let unguarded = with_line(&ir, guard, |line| {
         let (result, _) = line.split_once(" = ").expect("a comparison");
         format!("{result} = icmp eq i64 0, 0")

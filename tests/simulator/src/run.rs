@@ -9,6 +9,9 @@ use crate::device::{Device, Grid};
 use crate::fault::Fault;
 use crate::memory::{Access, Buffer, Memory};
 
+/// Bytes of shared memory that a block may have.
+const LARGEST_SHARED: usize = 227 << 10;
+
 /// A compiled loss.
 #[derive(Clone, Copy)]
 pub struct Loss<'a> {
@@ -59,6 +62,27 @@ impl Loss<'_> {
         self.launch(device, tensors, &launches.collect::<Vec<_>>())
     }
 
+    /// Runs `forward_backward` in one launch on a device that holds `blocks` blocks at the
+    /// same time, each with 227 KB of shared memory at most, as an H100's; none if the
+    /// code cannot, or the pixels do not fit.
+    ///
+    /// # Errors
+    /// The first fault.
+    ///
+    /// # Panics
+    /// As for [`Loss::run`].
+    pub fn run_both(
+        self,
+        device: &mut Device,
+        tensors: &Tensors<'_>,
+        blocks: usize,
+    ) -> Option<Result<Step, Fault>> {
+        let launch = plan::both(self.manifest, tensors.residuals.layout(), |bytes| {
+            if bytes + self.code.shared_bytes() > LARGEST_SHARED { 0 } else { blocks }
+        })?;
+        Some(self.launch(device, tensors, &[launch]))
+    }
+
     fn launch(self, device: &mut Device, tensors: &Tensors<'_>, launches: &[Launch]) -> Result<Step, Fault> {
         let mut memory = Memory::default();
         let buffers = Buffers::new(&mut memory, self.manifest, tensors, launches);
@@ -69,16 +93,27 @@ impl Loss<'_> {
             let grid = Grid {
                 blocks: launch.blocks as u32,
                 threads: launch.threads,
-                dynamic_shared_bytes: 0,
-                cooperative: false,
+                dynamic_shared_bytes: launch.shared_bytes,
+                cooperative: launch.entry == Entry::Both,
             };
             let function = launch.entry.function(launch.kernel);
             device.launch(self.code, &function, grid, launch.parameters(&parameters), &mut memory)?;
         }
-        let writes =
-            |launch: &Launch| launch.entry == Entry::Pass && self.manifest.kernels[launch.kernel].outputs;
+        let mut rows = plan::rows(residuals.layout());
+        *rows.last_mut().expect("the flag") +=
+            launches.iter().filter(|it| it.entry == Entry::Both).count() as i64;
+        assert!(memory.bytes(buffers.rows) == bytes(&rows), "a ticket is not 0 after a launch");
+        let writes = |launch: &Launch| match launch.entry {
+            Entry::Pass => self.manifest.kernels[launch.kernel].outputs,
+            Entry::Finish => false,
+            Entry::Both => true,
+        };
         Ok(buffers.read(&memory, launches.iter().any(writes)))
     }
+}
+
+fn bytes(words: &[i64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 /// The buffers of a call.
@@ -113,10 +148,9 @@ impl Buffers {
             scalars[slot] = value;
         }
         let words = |values: &[u64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
-        let rows: Vec<_> = plan::rows(layout).iter().flat_map(|word| word.to_le_bytes()).collect();
         let scalars: Vec<_> = scalars.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self {
-            rows: memory.upload("rows", &rows, Access::Write, 0, 8),
+            rows: memory.upload("rows", &bytes(&plan::rows(layout)), Access::Write, 0, 8),
             scalars: memory.upload("scalars", &scalars, Access::Write, 0, 4),
             cells: memory.upload("cells", &words(residuals.cells()), Access::Write, 0, 8),
             workspace: memory.allocate("workspace", workspace.unwrap_or(0), Access::Workspace, 0, 4),

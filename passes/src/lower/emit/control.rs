@@ -62,6 +62,20 @@ impl Emitter {
         Ok(())
     }
 
+    /// `scf.while` without a body: asks again for as long as `condition` holds.
+    pub(in crate::lower) fn wait_while(&mut self, condition: impl FnOnce(&mut Self) -> Value) {
+        self.statement("scf.while : () -> () {");
+        self.depth += 1;
+        self.known.push(HashMap::new());
+        let holds = condition(self);
+        self.statement(format_args!("scf.condition({holds})"));
+        self.known.pop();
+        self.depth -= 1;
+        self.statement("} do {");
+        self.statement("  scf.yield");
+        self.statement("}");
+    }
+
     /// A block and its `scf.yield`.
     fn block<E>(&mut self, body: impl FnOnce(&mut Self) -> Result<Vec<Value>, E>) -> Result<Vec<Value>, E> {
         self.depth += 1;

@@ -14,7 +14,7 @@ use crate::schedule::{Kernel, Schedule};
 const _: () = assert!(COMBINE_LANES == BLOCK);
 
 /// Chunks whose partials a thread loads before it adds the first.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
 /// How the partials of a reduction are added.
 #[derive(Clone, Copy, PartialEq, Eq)]

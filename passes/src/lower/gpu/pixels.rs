@@ -27,18 +27,49 @@ const AHEAD: usize = 2;
 /// The widest load.
 const VECTOR_BYTES: usize = 16;
 
-/// Computes chunk `chunk` of `row`: its pixel outputs and its partials.
+/// Where a warp keeps the pixels of a chunk from one pass to another.
+pub(super) struct Kept<'a> {
+    /// The tensors, one after the other.
+    pub(super) inputs: &'a [Tensor],
+    /// The block's shared memory.
+    pub(super) memory: Value,
+    /// Bytes before the warp's part of it.
+    pub(super) start: Value,
+    /// Whether the pixels are there: else they are put there when they are read.
+    pub(super) is_filled: bool,
+}
+
+impl Kept<'_> {
+    /// Where the pixel of `tensor` at a position of the chunk is kept, if it is.
+    fn place(&self, emitter: &mut Emitter, tensor: Tensor, position: Value) -> Option<Value> {
+        let index = self.inputs.iter().position(|input| input.index == tensor.index)?;
+        let bytes = |input: Tensor| stored(input).bytes();
+        let before = CHUNK * self.inputs[..index].iter().map(|&input| bytes(input)).sum::<usize>();
+        let (before, size) = (emitter.index(before), emitter.index(bytes(tensor)));
+        let section = emitter.add(self.start, before);
+        let offset = emitter.mul(position, size);
+        let offset = emitter.add(section, offset);
+        Some(emitter.element(self.memory, offset, Scalar::Int(8)))
+    }
+}
+
+/// How a tensor's pixels are stored.
+pub(super) fn stored(tensor: Tensor) -> Scalar {
+    Scalar::of(tensor.element).stored()
+}
+
+/// Computes a chunk of a row: its pixel outputs and its partials.
 pub(super) fn chunk(
     emitter: &mut Emitter,
     schedule: &Schedule,
     kernel: &Kernel,
     call: &Call,
-    row: Value,
-    chunk: Value,
+    [row, chunk]: [Value; 2],
+    kept: Option<&Kept<'_>>,
 ) -> Result<(), LowerError> {
     let place = Chunk::new(emitter, call, row, chunk);
     let code = PixelCode::new(schedule, kernel, PIXELS);
-    let pixels = ChunkPixels::new(emitter, schedule, call, &place, &code)?;
+    let pixels = ChunkPixels::new(emitter, schedule, call, &place, &code, kept)?;
     let totals = pixels.totals(emitter)?;
     let partials: Vec<_> = totals.into_iter().map(|total| warp_total(emitter, total)).collect();
     let zero = emitter.index(0);
@@ -58,6 +89,7 @@ struct ChunkPixels<'a> {
     hoisted: Values,
     random: Option<(ValueId, Philox)>,
     thread: Value,
+    kept: Option<&'a Kept<'a>>,
 }
 
 impl<'a> ChunkPixels<'a> {
@@ -67,13 +99,14 @@ impl<'a> ChunkPixels<'a> {
         call: &'a Call,
         chunk: &'a Chunk,
         code: &'a PixelCode<'a>,
+        kept: Option<&'a Kept<'a>>,
     ) -> Result<Self, LowerError> {
         let group = chunk.group(emitter, call);
         let hoisted = code.hoisted(emitter, &mut GroupValues::new(schedule, call, Some(group)))?;
         let philox = |uniform| (uniform, Philox::for_thread(emitter, call.seed, call.stream));
         let random = code.uniform().map(philox);
         let thread = thread_of_warp(emitter);
-        Ok(Self { call, chunk, code, inputs: code.inputs(), hoisted, random, thread })
+        Ok(Self { call, chunk, code, inputs: code.inputs(), hoisted, random, thread, kept })
     }
 
     /// Runs all steps; gives the thread's totals. A chunk without gaps in tensors
@@ -131,11 +164,20 @@ impl<'a> ChunkPixels<'a> {
     /// Reads the step's inputs.
     fn load(&self, emitter: &mut Emitter, step: &Step) -> Vec<Value> {
         let load = |&input: &Tensor| {
+            let kept =
+                self.kept.and_then(|kept| Some((kept.place(emitter, input, step.position)?, kept.is_filled)));
             let (at, ty) = self.address(emitter, input, step);
-            match step.valid {
+            if let Some((place, true)) = kept {
+                return emitter.load_vector(place, ty, alignment(ty));
+            }
+            let loaded = match step.valid {
                 Some(valid) => emitter.load_masked(at, valid, ty),
                 None => emitter.load_vector(at, ty, alignment(ty)),
+            };
+            if let Some((place, _)) = kept {
+                emitter.store_vector(loaded, place, alignment(ty));
             }
+            loaded
         };
         self.inputs.iter().map(load).collect()
     }
@@ -185,7 +227,7 @@ impl<'a> ChunkPixels<'a> {
 
     /// Where the step's pixels of a tensor stand, and as what.
     fn address(&self, emitter: &mut Emitter, tensor: Tensor, step: &Step) -> (Value, ValueType) {
-        let ty = ValueType { scalar: Scalar::of(tensor.element).stored(), lanes: PIXELS };
+        let ty = ValueType { scalar: stored(tensor), lanes: PIXELS };
         (emitter.element(self.call.pixels[tensor.index], step.linear, ty.scalar), ty)
     }
 }
@@ -208,7 +250,7 @@ fn is_aligned<'t>(emitter: &mut Emitter, call: &Call, tensors: impl Iterator<Ite
     let start = emitter.integer(BIT, 1);
     tensors.fold(start, |so_far, tensor| {
         let pointer = call.pixels[tensor.index];
-        let ty = ValueType { scalar: Scalar::of(tensor.element).stored(), lanes: PIXELS };
+        let ty = ValueType { scalar: stored(*tensor), lanes: PIXELS };
         let address =
             emitter.pure("address", I64, format!("llvm.ptrtoint {pointer} : {} to i64", pointer.ty));
         let mask = emitter.index(alignment(ty) - 1);

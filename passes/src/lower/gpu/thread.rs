@@ -18,6 +18,12 @@ pub(super) fn block(emitter: &mut Emitter) -> Value {
     emitter.convert("arith.extui", block, I64.scalar)
 }
 
+/// The number of blocks.
+pub(super) fn blocks(emitter: &mut Emitter) -> Value {
+    let blocks = emitter.pure("blocks", I32, "nvvm.read.ptx.sreg.nctaid.x : i32".into());
+    emitter.convert("arith.extui", blocks, I64.scalar)
+}
+
 /// The number of this thread in its warp.
 pub(super) fn thread_of_warp(emitter: &mut Emitter) -> Value {
     let (thread, mask) = (thread_of_block(emitter), emitter.index(WARP - 1));

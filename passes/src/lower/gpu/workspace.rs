@@ -2,7 +2,8 @@
 //!
 //! What is called `row_group` holds i64: the group of each row; for each group the
 //! number of rows before it, and the number of all; the rows by group, ascending;
-//! and a ticket for each row and one for all. What is called `partials` holds the
+//! a ticket for each row and one for all; and a flag that counts cooperative launches
+//! half done. What is called `partials` holds the
 //! totals of rows, 8 bytes by reduction and row, then the partials of chunks,
 //! 4 bytes by row, chunk and reduction.
 
@@ -44,6 +45,13 @@ impl<'a> Workspace<'a> {
         let first = emitter.add(groups, one);
         let index = emitter.add(first, number);
         emitter.element(self.call.row_group, index, I64.scalar)
+    }
+
+    /// The address of the flag.
+    pub(super) fn flag(self, emitter: &mut Emitter) -> Value {
+        let one = emitter.index(1);
+        let number = emitter.add(self.call.rows, one);
+        self.ticket(emitter, number)
     }
 
     /// The address of a row's total of a reduction.

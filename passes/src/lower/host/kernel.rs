@@ -11,7 +11,6 @@ use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, F32, Scalar, Value, ValueType};
 use crate::lower::group::GroupValues;
 use crate::lower::pixel::{Kept, PixelCode, Tensor, Values};
-use crate::lower::random::Philox;
 use crate::lower::{LowerError, leaf, reduction};
 use crate::schedule::{Schedule, Temporary};
 
@@ -81,7 +80,7 @@ impl<'a> HostKernel<'a> {
     /// The random numbers, the pixels, the partials.
     pub(super) fn emit(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
         if let Some((_, uniforms)) = self.uniforms {
-            self.draw(emitter, uniforms)?;
+            library::call_draw(emitter, self.call, self.chunk, uniforms);
         }
         let path = Path { chunk: self.chunk, lanes: self.lanes, streams: &self.streams };
         path.walk(
@@ -93,23 +92,6 @@ impl<'a> HostKernel<'a> {
             let partial = library::partial(emitter, memory, reduction.is_count);
             self.chunk.store_partial(emitter, self.call, index, partial);
         }
-        Ok(())
-    }
-
-    /// Draws the random numbers of all positions, two vectors at a time.
-    fn draw(&self, emitter: &mut Emitter, uniforms: Value) -> Result<(), LowerError> {
-        let philox = Philox::for_vectors(emitter, self.call.seed, self.call.stream, self.lanes);
-        let bounds = [emitter.index(0), self.chunk.end, emitter.index(2 * self.lanes)];
-        emitter.repeat(bounds, &[], |emitter, position, _| {
-            let block = self.chunk.random_block(emitter, position);
-            for (half, numbers) in philox.vectors(emitter, block).into_iter().enumerate() {
-                let offset = emitter.index(half * self.lanes);
-                let position = emitter.add(position, offset);
-                let at = emitter.element(uniforms, position, Scalar::F32);
-                emitter.store_vector(numbers, at, self.lanes * Scalar::F32.bytes());
-            }
-            Ok(vec![])
-        })?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! the edges stream through a vector on the stack, to and from which only the
 //! row's pixels are copied.
 
-use super::stack::{self, ALIGNMENT};
+use super::stack;
 use crate::lower::LowerError;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, Scalar, Value};
@@ -203,6 +203,3 @@ impl Path<'_> {
         Ok(())
     }
 }
-
-/// A vector of the widest elements fits the stack's alignment twice over.
-const _: () = assert!(LANES * 4 % ALIGNMENT == 0);

@@ -33,6 +33,13 @@ pub(super) fn the_driver_is_described(device: &CudaDevice) {
     assert!(CudaDevice::open(7).unwrap_err().to_string().starts_with("opening the CUDA device failed"));
 }
 
+/// Three processors of 1000 bytes for blocks that take 100 themselves.
+pub(super) fn the_room_for_blocks_is_asked_for(device: &CudaDevice) {
+    let executor = executor(device);
+    let rooms = [300, 600, 900, 1200].map(|bytes| executor.room.blocks(bytes));
+    assert_eq!(rooms, [6, 3, 3, 0]);
+}
+
 pub(super) fn the_compilers_log_is_in_the_error(device: &CudaDevice) {
     let error = load(device, "no ptx").unwrap_err().to_string();
     let expected =

@@ -88,6 +88,9 @@ result_t cuMemsetD32Async(pointer_t to, unsigned value, size_t n, void *stream) 
   return SUCCESS;
 }
 
+// Processors, bytes of shared memory of each, and of those that a kernel declares.
+enum { PROCESSORS = 3, SHARED_BYTES = 1000, DECLARED_BYTES = 100 };
+
 // ---- devices, contexts, streams and events ----
 static void *current;
 static int context, handles;
@@ -102,7 +105,14 @@ result_t cuDeviceGetName(char *name, int length, int device) {
 }
 result_t cuDeviceGetAttribute(int *value, int attribute, int device) {
   (void)device;
-  *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 115 ? getenv("STAND_IN_NO_POOLS") == 0 : 0;
+  switch (attribute) {
+    case 16: *value = PROCESSORS; break;
+    case 75: *value = 9; break;
+    case 95: *value = 1; break;
+    case 97: *value = SHARED_BYTES; break;
+    case 115: *value = getenv("STAND_IN_NO_POOLS") == 0; break;
+    default: *value = 0;
+  }
   return SUCCESS;
 }
 result_t cuDevicePrimaryCtxRetain(void **c, int device) { (void)device; *c = &context; return SUCCESS; }
@@ -174,6 +184,8 @@ static void combine(const frame_t *f, int reduction, int cell, int is_count) {
   }
 }
 
+static unsigned cooperative_blocks;
+
 // Whether the block is the last of `count` at a ticket, which is then 0 again.
 static int is_last(const frame_t *f, int64_t number, int64_t count) {
   int64_t *ticket = (int64_t *)f->row_group + 2 * f->rows + f->groups + 1 + number;
@@ -214,6 +226,18 @@ static void queue_kernel_2(void **p, unsigned b, unsigned t) {
   frame_t f = frame_of(p, 0);
   if (pass(&f, kernel_2, 1, p, b, t)) finish_2(&f);
 }
+// Both directions in one launch: the last block does it all.
+static void queue_both_0(void **p, unsigned b, unsigned t) {
+  frame_t f = frame_of(p, 2);
+  int64_t *flag = (int64_t *)f.row_group + 3 * f.rows + f.groups + 2;
+  check(*flag >= 0 && t == 256, "a flag");
+  if (b + 1 < cooperative_blocks) return;
+  int64_t per_row = (f.chunks_per_row + 7) / 8;
+  for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_0(p, i, t);
+  for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_1(p, i, t);
+  for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_2(p, i, t);
+  ++*flag;
+}
 static void finish(void (*run)(const frame_t *), void **p, unsigned b, unsigned t) {
   frame_t f = frame_of(p, 0);
   check(t == 1 && b == 0, "grid of finish");
@@ -224,7 +248,7 @@ static void queue_finish_1(void **p, unsigned b, unsigned t) { finish(finish_1, 
 static void queue_finish_2(void **p, unsigned b, unsigned t) { finish(finish_2, p, b, t); }
 
 static const struct { const char *name; kernel_t kernel; } kernels[] = {
-    {"kernel_0", queue_kernel_0}, {"kernel_1", queue_kernel_1}, {"kernel_2", queue_kernel_2},
+    {"kernel_0", queue_kernel_0}, {"kernel_1", queue_kernel_1}, {"kernel_2", queue_kernel_2}, {"both_0", queue_both_0},
     {"finish_0", queue_finish_0}, {"finish_1", queue_finish_1}, {"finish_2", queue_finish_2}};
 
 result_t cuModuleLoadDataEx(void **module, const char *text, unsigned count, int *options, void **values) {
@@ -244,6 +268,31 @@ result_t cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsign
                         unsigned shared, void *stream, void **parameters, void **extra) {
   (void)stream;
   check(x > 0 && y == 1 && z == 1 && ty == 1 && tz == 1 && shared == 0 && !extra, "launch");
+  for (unsigned block = 0; block < x; block++) ((kernel_t)kernel)(parameters, block, tx);
+  return SUCCESS;
+}
+result_t cuFuncGetAttribute(int *value, int attribute, void *function) {
+  check(attribute == 1 && function == (void *)queue_both_0, "attribute of a function");
+  *value = DECLARED_BYTES;
+  return SUCCESS;
+}
+static int allowed_bytes;
+result_t cuFuncSetAttribute(void *function, int attribute, int value) {
+  check(attribute == 8 && function == (void *)queue_both_0 && value <= SHARED_BYTES - DECLARED_BYTES, "shared memory");
+  allowed_bytes = value;
+  return SUCCESS;
+}
+result_t cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int threads, size_t shared) {
+  check(function == (void *)queue_both_0 && threads == 256, "occupancy");
+  *blocks = SHARED_BYTES / (shared + DECLARED_BYTES);
+  return SUCCESS;
+}
+result_t cuLaunchCooperativeKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty,
+                                   unsigned tz, unsigned shared, void *stream, void **parameters) {
+  (void)stream;
+  check(kernel == (void *)queue_both_0 && x > 0 && y == 1 && z == 1 && ty == 1 && tz == 1, "cooperative launch");
+  check((int)shared <= allowed_bytes && x <= PROCESSORS * (SHARED_BYTES / (shared + DECLARED_BYTES)), "too large a grid");
+  cooperative_blocks = x;
   for (unsigned block = 0; block < x; block++) ((kernel_t)kernel)(parameters, block, tx);
   return SUCCESS;
 }

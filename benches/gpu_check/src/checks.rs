@@ -1,0 +1,88 @@
+//! What must hold on a device besides the right bits.
+
+mod closed_form;
+mod large;
+mod memory;
+mod order;
+
+use lossc_runtime::{Balance, Call, CudaDevice, ElementType, Random};
+
+use crate::Failure;
+use crate::bundles::{Machine, Subject};
+use crate::pixels::{Kind, Pixels};
+use crate::report::{Report, Verdict};
+
+/// A loss gives the same bits this many times.
+const RUNS: usize = 100;
+
+/// The image of the checks that need one, as long as it takes to have many blocks.
+const SHAPE: [usize; 3] = [4, 256, 256];
+
+const RANDOM: Random = Random { seed: 42, stream: 7 };
+
+/// Runs the checks that this machine can run, on the losses for f32 logits.
+pub fn run(machine: &Machine, subjects: &[Subject], report: &mut Report) {
+    let takes_f32 = |subject: &&Subject| subject.bundle.manifest.pixel_inputs[0].element == ElementType::F32;
+    let subjects: Vec<_> = subjects.iter().filter(takes_f32).collect();
+    for subject in &subjects {
+        report.add("determinism", &subject.name, determinism(machine, subject));
+    }
+    on_known_image(&subjects, "known values", report, |subject| closed_form::small(machine, subject));
+    if let Machine::Gpu(device, _) = machine {
+        run_on_device(device, &subjects, report);
+    }
+}
+
+/// A check of one loss on a device.
+type Check = fn(&CudaDevice, &Subject) -> Result<Verdict, Failure>;
+
+fn run_on_device(device: &CudaDevice, subjects: &[&Subject], report: &mut Report) {
+    let checks: [(_, Check); 3] = [
+        ("side stream", order::slow_producer),
+        ("graph capture", order::graph),
+        ("out of memory", memory::out_of_memory),
+    ];
+    for (name, check) in checks {
+        for subject in subjects {
+            report.add(name, &subject.name, check(device, subject));
+        }
+    }
+    on_known_image(subjects, "2^31 pixels", report, |subject| large::image(device, subject));
+}
+
+/// Runs a check on the loss whose values are known, if it is here.
+fn on_known_image(
+    subjects: &[&Subject],
+    name: &'static str,
+    report: &mut Report,
+    check: impl FnOnce(&Subject) -> Result<Verdict, Failure>,
+) {
+    let subject = subjects.iter().find(|subject| subject.bundle.manifest.name == closed_form::LOSS);
+    let outcome = subject.map_or_else(|| Ok(skipped("there is no such loss here")), |subject| check(subject));
+    report.add(name, closed_form::LOSS, outcome);
+}
+
+/// The same call gives the same bits each time.
+fn determinism(machine: &Machine, subject: &Subject) -> Result<Verdict, Failure> {
+    let mut executor = subject.executor(machine)?;
+    let pixels = Pixels::new(executor.manifest(), &SHAPE, Kind::Bell)?;
+    let views = pixels.views();
+    let call = Call { balance: Balance::Image, random: RANDOM, ..Call::new(&views) };
+    let first = executor.forward_backward(&call)?;
+    for run in 1..RUNS {
+        let (outcome, gradients) = executor.forward_backward(&call)?;
+        // Residuals are compared with the loss: a NaN would differ from itself.
+        if outcome.loss.to_bits() != first.0.loss.to_bits() || gradients != first.1 {
+            return Err(format!("run {run} differs from the first").into());
+        }
+    }
+    Ok(passed(format!("{RUNS} runs, one result")))
+}
+
+fn passed(message: impl Into<String>) -> Verdict {
+    Verdict::Passed(message.into())
+}
+
+fn skipped(message: impl Into<String>) -> Verdict {
+    Verdict::Skipped(message.into())
+}

@@ -1,0 +1,55 @@
+//! A full device.
+
+use cudarc::driver::{DriverError, sys::CUresult};
+use lossc_runtime::{Call, CudaDevice, Executor};
+
+use super::{RANDOM, passed, skipped};
+use crate::Failure;
+use crate::bundles::Subject;
+use crate::device::{Memory, free_bytes};
+use crate::pixels::{Kind, Pixels};
+use crate::report::Verdict;
+
+/// More than a memory pool may have kept: 64 MB of logits.
+const SHAPE: [usize; 3] = [16, 1024, 1024];
+
+/// Blocks smaller than this are left to the device.
+const SMALLEST: usize = 1 << 20;
+
+/// Where memory runs out a call is refused by that name, and the next one that
+/// fits is as if nothing had been.
+pub fn out_of_memory(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
+    let mut executor = subject.cuda_executor(device)?;
+    let pixels = Pixels::new(executor.manifest(), &SHAPE, Kind::Bell)?;
+    let views = pixels.views();
+    let call = Call { random: RANDOM, ..Call::new(&views) };
+    let before = executor.forward(&call)?.loss;
+    let blocks = take_all()?;
+    let taken: usize = blocks.iter().map(Memory::length).sum();
+    let refused = executor.forward(&call);
+    drop(blocks);
+    match refused {
+        Ok(_) => return Ok(skipped(format!("a call still found memory after {taken} bytes were taken"))),
+        Err(error) if error.to_string().contains("OUT_OF_MEMORY") => {}
+        Err(error) => return Err(format!("a full device is reported as: {error}").into()),
+    }
+    let after = executor.forward(&call)?.loss;
+    if after.to_bits() != before.to_bits() {
+        return Err(format!("the loss was {before} and is {after} after memory had run out").into());
+    }
+    Ok(passed("an error that says so, and the next call is right"))
+}
+
+/// Allocates until the device refuses even a small block.
+fn take_all() -> Result<Vec<Memory>, Failure> {
+    let mut blocks = vec![];
+    let mut length = free_bytes()?;
+    while length >= SMALLEST {
+        match Memory::new(length) {
+            Ok(block) => blocks.push(block),
+            Err(DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => length /= 2,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(blocks)
+}

@@ -1,0 +1,53 @@
+//! Calls take their place among the caller's own work.
+
+use std::time::{Duration, Instant};
+
+use lossc_runtime::CudaDevice;
+
+use super::{RANDOM, SHAPE, passed};
+use crate::Failure;
+use crate::bundles::Subject;
+use crate::fixture::Fixture;
+use crate::report::Verdict;
+
+/// How long the producer takes; what is read before that is wrong.
+const PRODUCER: Duration = Duration::from_millis(100);
+
+/// Inputs that a stream makes late are waited for by the device, and not by the
+/// host.
+pub fn slow_producer(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
+    let mut fixture = Fixture::new(device, subject, &SHAPE, RANDOM)?;
+    let expected = fixture.expected()?;
+    fixture.run()?;
+    fixture.clear_inputs()?;
+    fixture.queue.wait()?;
+    fixture.queue.sleep(PRODUCER)?;
+    fixture.restore_inputs()?;
+    let start = Instant::now();
+    fixture.run()?;
+    let held = start.elapsed();
+    expected.compare(&fixture.read()?)?;
+    if held > PRODUCER / 2 {
+        return Err(format!("queuing took {held:.0?}: the host waited for the stream").into());
+    }
+    Ok(passed(format!("waits {PRODUCER:?} for its inputs, the host does not")))
+}
+
+/// A captured call can be replayed, and reads what its inputs hold then.
+pub fn graph(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
+    let mut fixture = Fixture::new(device, subject, &SHAPE, RANDOM)?;
+    let expected = fixture.expected()?;
+    fixture.clear_inputs()?;
+    fixture.run()?;
+    let of_zeros = fixture.read()?;
+    let graph = fixture.capture()?;
+    graph.launch(&fixture.queue)?;
+    of_zeros.compare(&fixture.read()?).map_err(|error| format!("on zeros: {error}"))?;
+    fixture.restore_inputs()?;
+    for replay in 0..3 {
+        fixture.clear_outputs()?;
+        graph.launch(&fixture.queue)?;
+        expected.compare(&fixture.read()?).map_err(|error| format!("replay {replay}: {error}"))?;
+    }
+    Ok(passed("captured once, replayed with other inputs"))
+}

@@ -1,0 +1,154 @@
+//! A loss with device tensors on a stream of the caller's.
+
+use lossc_runtime::cuda::{CudaExecutor, DeviceCall, DeviceTensor, Stream};
+use lossc_runtime::{Balance, Call, CudaDevice, Executor, Random, Tensor};
+
+use crate::Failure;
+use crate::bundles::Subject;
+use crate::device::{Graph, Memory, Queue};
+use crate::pixels::{Kind, Pixels};
+
+/// Fields are dropped in this order: first what has work on the queue, last the
+/// queue.
+pub struct Fixture {
+    executor: CudaExecutor,
+    shape: Vec<usize>,
+    random: Random,
+    host: Pixels,
+    /// What the call reads, and the same again.
+    inputs: Vec<(Memory, Memory)>,
+    gradient: Memory,
+    loss: Memory,
+    stream: Stream,
+    pub queue: Queue,
+}
+
+/// Bits of a loss and its gradient.
+pub struct Found {
+    loss: u32,
+    gradient: Vec<u8>,
+}
+
+impl Found {
+    /// Says where `found` differs.
+    pub fn compare(&self, found: &Self) -> Result<(), Failure> {
+        if self.loss != found.loss {
+            let [expected, found] = [self.loss, found.loss].map(f32::from_bits);
+            return Err(format!("the loss is {found}, expected {expected}").into());
+        }
+        match self.gradient.iter().zip(&found.gradient).position(|(expected, found)| expected != found) {
+            Some(byte) => Err(format!("the gradient differs from byte {byte} on").into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Fixture {
+    pub fn new(
+        device: &CudaDevice,
+        subject: &Subject,
+        shape: &[usize],
+        random: Random,
+    ) -> Result<Self, Failure> {
+        let executor = subject.cuda_executor(device)?;
+        let queue = Queue::new()?;
+        let host = Pixels::new(executor.manifest(), shape, Kind::Bell)?;
+        let copies =
+            |tensor: &Tensor| Ok((Memory::copy_of(tensor, &queue)?, Memory::copy_of(tensor, &queue)?));
+        let inputs = host.tensors().iter().map(copies).collect::<Result<_, Failure>>()?;
+        let gradient = Memory::new(host.tensors()[0].bytes().len())?;
+        Ok(Self {
+            executor,
+            shape: shape.to_vec(),
+            random,
+            host,
+            inputs,
+            gradient,
+            loss: Memory::new(size_of::<f32>())?,
+            stream: queue.borrow(device),
+            queue,
+        })
+    }
+
+    /// What the call gives by way of host tensors, which the golden bits cover.
+    pub fn expected(&mut self) -> Result<Found, Failure> {
+        let views = self.host.views();
+        let call = Call { random: self.random, ..Call::new(&views) };
+        let (outcome, gradients) = self.executor.forward_backward(&call)?;
+        let gradient = gradients.first().map_or_else(Vec::new, |gradient| gradient.bytes().to_vec());
+        Ok(Found { loss: outcome.loss.to_bits(), gradient })
+    }
+
+    /// Queues both directions.
+    pub fn run(&mut self) -> Result<(), Failure> {
+        let (pixels, gradients) = (self.pixels()?, self.gradients()?);
+        let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random: self.random, scalars: &[] };
+        let residuals = self.executor.forward_backward_on_device(&call, &gradients, &self.stream)?;
+        // SAFETY: the residuals are freed in the order of the queue, after the copy.
+        unsafe { self.loss.copy_from(residuals.loss_pointer(), size_of::<f32>(), &self.queue) }
+    }
+
+    /// Queues the forward direction; the loss stays where it is.
+    pub fn run_forward(&mut self) -> Result<(), Failure> {
+        let pixels = self.pixels()?;
+        let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random: self.random, scalars: &[] };
+        self.executor.forward_on_device(&call, &self.stream)?;
+        Ok(())
+    }
+
+    /// Both directions as a graph, after a call that has prepared for the shape.
+    pub fn capture(&mut self) -> Result<Graph, Failure> {
+        self.run()?;
+        self.queue.wait()?;
+        self.queue.begin_capture()?;
+        let worked = self.run();
+        // The stream must be let go of also where the call failed.
+        let graph = self.queue.end_capture();
+        worked?;
+        graph
+    }
+
+    /// Waits, and reads what the last call left.
+    pub fn read(&self) -> Result<Found, Failure> {
+        let loss = self.loss.read(0, size_of::<f32>(), &self.queue)?;
+        let loss = loss.first_chunk().copied().map(u32::from_le_bytes).unwrap_or_default();
+        Ok(Found { loss, gradient: self.gradient.read(0, self.gradient.length(), &self.queue)? })
+    }
+
+    /// Queues zeros for inputs.
+    pub fn clear_inputs(&self) -> Result<(), Failure> {
+        self.inputs.iter().try_for_each(|(memory, _)| memory.fill(0, &self.queue))
+    }
+
+    /// Queues the inputs as they were.
+    pub fn restore_inputs(&self) -> Result<(), Failure> {
+        self.inputs.iter().try_for_each(|(memory, original)| {
+            // SAFETY: the original is as long, and lives as long as the queue.
+            unsafe { memory.copy_from(original.pointer(), original.length(), &self.queue) }
+        })
+    }
+
+    /// Queues zeros for loss and gradient.
+    pub fn clear_outputs(&self) -> Result<(), Failure> {
+        self.loss.fill(0, &self.queue)?;
+        self.gradient.fill(0, &self.queue)
+    }
+
+    /// Queues a copy of one logit tensor over the gradient, as the measure of what
+    /// the device's memory can do.
+    pub fn copy(&self) -> Result<(), Failure> {
+        let (logits, _) = &self.inputs[0];
+        // SAFETY: the logits live as long as the queue.
+        unsafe { self.gradient.copy_from(logits.pointer(), logits.length(), &self.queue) }
+    }
+
+    fn pixels(&self) -> Result<Vec<DeviceTensor>, Failure> {
+        let inputs = self.inputs.iter().zip(self.host.tensors());
+        inputs.map(|((memory, _), host)| memory.tensor(host.element_type(), &self.shape)).collect()
+    }
+
+    fn gradients(&self) -> Result<Vec<DeviceTensor>, Failure> {
+        let outputs = self.executor.manifest().pixel_outputs.iter();
+        outputs.map(|output| self.gradient.tensor(output.element, &self.shape)).collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! `golden.json`: what each loss gives for each case, on a processor.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+use crate::bundles::{Machine, Subject};
+use crate::golden::{CASES, Case, Golden};
+use crate::report::{Report, Verdict};
+
+const FILE: &str = "golden.json";
+const CHECK: &str = "golden bits";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoldenFile {
+    goldens: Vec<Golden>,
+}
+
+/// Writes the file from what this machine's processor gives for the losses in
+/// `folder`.
+pub fn write(folder: &Path) -> Result<(), Failure> {
+    let machine = Machine::Processor;
+    let mut goldens = vec![];
+    for subject in machine.subjects(folder)? {
+        let mut executor = subject.executor(&machine)?;
+        for case in &CASES {
+            goldens.push(Golden::of(&subject.name, executor.as_mut(), case)?);
+        }
+    }
+    let path = folder.join(FILE);
+    fs::write(&path, serde_json::to_string_pretty(&GoldenFile { goldens })? + "\n")
+        .map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Compares every loss with the file, a line a loss; a loss without golden bits
+/// fails, and so do golden bits without a loss.
+pub fn check(folder: &Path, machine: &Machine, subjects: &[Subject], report: &mut Report) {
+    let goldens = match read(folder) {
+        Ok(goldens) => goldens,
+        Err(failure) => return report.add(CHECK, "", Err(failure)),
+    };
+    for subject in subjects {
+        report.add(CHECK, &subject.name, check_subject(machine, subject, &goldens));
+    }
+    let mut orphans: Vec<_> = goldens.iter().map(|golden| golden.subject.as_str()).collect();
+    orphans.retain(|name| subjects.iter().all(|subject| subject.name != *name));
+    orphans.dedup();
+    for name in orphans {
+        report.add(CHECK, name, Err("there is no code of it for this machine".into()));
+    }
+}
+
+fn read(folder: &Path) -> Result<Vec<Golden>, Failure> {
+    let path = folder.join(FILE);
+    let named = |error: &dyn std::error::Error| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(&path).map_err(|error| named(&error))?;
+    let file: GoldenFile = serde_json::from_str(&text).map_err(|error| named(&error))?;
+    Ok(file.goldens)
+}
+
+fn check_subject(machine: &Machine, subject: &Subject, goldens: &[Golden]) -> Result<Verdict, Failure> {
+    let mut executor = subject.executor(machine)?;
+    for case in &CASES {
+        let golden = expected(subject, case, goldens)?;
+        golden.compare(&Golden::of(&subject.name, executor.as_mut(), case)?)?;
+    }
+    Ok(Verdict::Passed(format!("{} shapes, loss, results and both gradients", CASES.len())))
+}
+
+fn expected<'a>(subject: &Subject, case: &Case, goldens: &'a [Golden]) -> Result<&'a Golden, Failure> {
+    let mut of_subject = goldens.iter().filter(|golden| golden.subject == subject.name);
+    let golden = of_subject.find(|golden| golden.is_of(case));
+    golden.ok_or_else(|| format!("{FILE} has nothing for it with shape {:?}", case.shape).into())
+}

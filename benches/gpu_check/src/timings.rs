@@ -1,0 +1,123 @@
+//! How long calls take on the device, beside a copy within its memory.
+
+use std::fmt;
+
+use lossc_runtime::{CudaDevice, ElementType, Random};
+use serde::Serialize;
+
+use crate::Failure;
+use crate::bundles::Subject;
+use crate::device::Event;
+use crate::fixture::Fixture;
+
+/// Images from where launches count to where only bandwidth does.
+const SHAPES: [&[usize]; 4] = [&[512, 512], &[1440, 960], &[4288, 2848], &[16, 1024, 1024]];
+
+/// What is timed, with the fewest bytes a pixel that it can move: logits and
+/// labels read, gradients written.
+const PHASES: [(&str, usize, Work); 3] = [
+    ("copy", 4 + 4, |fixture| fixture.copy()),
+    ("forward", 4 + 1, Fixture::run_forward),
+    ("forward_backward", 4 + 1 + 4, Fixture::run),
+];
+
+type Work = fn(&mut Fixture) -> Result<(), Failure>;
+
+/// All that was measured.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Timings {
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    loss: String,
+    phase: &'static str,
+    shape: Vec<usize>,
+    /// The median of device time.
+    microseconds: f64,
+    /// By the fewest bytes that the phase can move.
+    gb_per_s: f64,
+    /// To what the copy of the same shape reaches.
+    ratio_to_copy: f64,
+}
+
+/// Measures the losses for f32 logits: medians of `calls` calls.
+pub fn measure(device: &CudaDevice, subjects: &[Subject], calls: usize) -> Result<Timings, Failure> {
+    let mut rows = vec![];
+    for subject in subjects {
+        if subject.bundle.manifest.pixel_inputs[0].element != ElementType::F32 {
+            continue;
+        }
+        for shape in SHAPES {
+            let mut fixture = Fixture::new(device, subject, shape, Random::default())?;
+            measure_phases(&mut fixture, (&subject.name, shape), calls, &mut rows)?;
+        }
+    }
+    Ok(Timings { rows })
+}
+
+fn measure_phases(
+    fixture: &mut Fixture,
+    (loss, shape): (&str, &[usize]),
+    calls: usize,
+    rows: &mut Vec<Row>,
+) -> Result<(), Failure> {
+    let pixels = shape.iter().product::<usize>() as f64;
+    let mut copy = 1.0;
+    for (phase, bytes, work) in PHASES {
+        let seconds = median_seconds(fixture, work, calls)?;
+        let gb_per_s = pixels * bytes as f64 / seconds / 1e9;
+        if phase == "copy" {
+            copy = gb_per_s;
+        }
+        rows.push(Row {
+            loss: loss.to_owned(),
+            phase,
+            shape: shape.to_vec(),
+            microseconds: seconds * 1e6,
+            gb_per_s,
+            ratio_to_copy: gb_per_s / copy,
+        });
+    }
+    Ok(())
+}
+
+/// Queues all calls with an event after each, so that the device never waits for
+/// the host where it is the slower one.
+fn median_seconds(fixture: &mut Fixture, work: Work, calls: usize) -> Result<f64, Failure> {
+    for _ in 0..calls.div_ceil(10) {
+        work(fixture)?;
+    }
+    let events = (0..=calls).map(|_| Event::new()).collect::<Result<Vec<_>, _>>()?;
+    events[0].record(&fixture.queue)?;
+    for event in &events[1..] {
+        work(fixture)?;
+        event.record(&fixture.queue)?;
+    }
+    fixture.queue.wait()?;
+    let times = events.windows(2).map(|pair| pair[1].seconds_since(&pair[0]));
+    let mut times = times.collect::<Result<Vec<_>, _>>()?;
+    times.sort_by(f64::total_cmp);
+    Ok(times[calls / 2])
+}
+
+impl fmt::Display for Timings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "{:<32} {:<17} {:<16} {:>10} {:>9} {:>8}",
+            "loss", "phase", "shape", "µs", "GB/s", "of copy"
+        )?;
+        for row in &self.rows {
+            let shape = row.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+            writeln!(
+                formatter,
+                "{:<32} {:<17} {shape:<16} {:>10.2} {:>9.1} {:>8.2}",
+                row.loss, row.phase, row.microseconds, row.gb_per_s, row.ratio_to_copy
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+"""Random drop as one writes it with PyTorch, and the judge of every contestant.
+
+Loss and schedules: Guo et al., "Random Drop Loss for Tiny Object Segmentation",
+ICANN 2019, doi 10.1007/978-3-030-30508-6_18.
+"""
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+
+LOG10_E = 0.4342944819032518
+# Standard deviations that the number of dropped pixels may be off.
+SIGMAS = 6
+
+
+class Peer:
+    """A contestant on one image: `forward()` gives the loss, `forward_backward()` the
+    loss and the gradient by the logits, both on the device and without waiting."""
+
+    def __init__(self, name, schedule, forward, forward_backward):
+        self.name, self.schedule = name, schedule
+        self.forward, self.forward_backward = forward, forward_backward
+
+
+def drop_probability(logits, schedule):
+    if schedule == "linear":
+        return torch.sigmoid(-logits)
+    return 1 - softplus(logits) * LOG10_E
+
+
+def eager_function(schedule):
+    """Loss of a batch of images, each with its own class weights."""
+
+    def random_drop(logits, labels):
+        with torch.no_grad():
+            positive = labels == 1
+            kept = ~positive & (torch.rand_like(logits) >= drop_probability(logits, schedule))
+            positives, negatives = (it.sum((-2, -1), keepdim=True) for it in (positive, kept))
+            total = (positives + negatives).clamp(min=1)
+            weight = torch.where(positive, negatives / total, kept * (positives / total))
+        return binary_cross_entropy_with_logits(logits, positive.float(), weight, reduction="sum")
+
+    return random_drop
+
+
+def autograd_peer(name, schedule, function, logits, labels):
+    leaf = logits.detach().requires_grad_()
+
+    def forward():
+        with torch.no_grad():
+            return function(leaf, labels)
+
+    def forward_backward():
+        loss = function(leaf, labels)
+        return loss.detach(), torch.autograd.grad(loss, leaf)[0]
+
+    return Peer(name, schedule, forward, forward_backward)
+
+
+def torch_peers(schedule, logits, labels, compiled):
+    eager = eager_function(schedule)
+    peers = [autograd_peer("PyTorch eager", schedule, eager, logits, labels)]
+    if compiled:
+        function = torch.compile(eager, dynamic=False, fullgraph=True)
+        peers.append(autograd_peer("torch.compile", schedule, function, logits, labels))
+    return peers
+
+
+def plain_peer(logits, labels):
+    """What users know: no random numbers, no class weights, float labels."""
+    floats = labels.float()
+
+    def bce(logits, _labels):
+        return binary_cross_entropy_with_logits(logits, floats, reduction="sum")
+
+    return autograd_peer("PyTorch plain BCE", None, bce, logits, labels)
+
+
+def check(peer, logits, labels):
+    """Raises ValueError if the peer's loss or gradient is not what its draws demand.
+
+    Which pixels were dropped shows in the gradient, so that draws may be anybody's: their
+    number must be as probable, and with them loss and gradient follow in double precision.
+    """
+    loss, gradient = (it.double() for it in peer.forward_backward())
+    x, positive = logits.double(), labels == 1
+    kept = ~positive & (gradient != 0) if peer.schedule else ~positive
+    if peer.schedule:
+        check_drops(peer, x, positive, kept)
+        positives, negatives = (it.sum((-2, -1), keepdim=True).double() for it in (positive, kept))
+        total = (positives + negatives).clamp(min=1)
+        weight = torch.where(positive, negatives / total, kept * (positives / total))
+    else:
+        weight = torch.ones_like(x)
+    expected = (weight * (softplus(x, threshold=1e3) - x * positive)).sum()
+    near(peer, "loss", loss, expected, 1e-4 * expected)
+    near(peer, "gradient", gradient, weight * (torch.sigmoid(x) - positive.double()), 1e-4 * weight.max())
+    # Draws of its own: the loss alone is near to the other, no more.
+    near(peer, "loss of forward alone", peer.forward().double(), expected, 0.1 * expected)
+
+
+def check_drops(peer, x, positive, kept):
+    """By ranges of logits, so that no two errors make up for each other."""
+    probability = drop_probability(x, peer.schedule).clamp(0, 1)
+    for low, high in ((-100, -6), (-6, -4), (-4, -2), (-2, 100)):
+        inside = ~positive & (x >= low) & (x < high)
+        expected = (1 - probability)[inside].sum()
+        deviation = (probability * (1 - probability))[inside].sum().sqrt()
+        found = (kept & inside).sum()
+        near(peer, f"number of kept pixels of logits {low} to {high}", found, expected, SIGMAS * deviation + 1)
+
+
+def near(peer, what, found, expected, tolerance):
+    difference = (found - expected).abs().max().item()
+    if not difference <= float(tolerance):
+        raise ValueError(
+            f"{peer.name} ({peer.schedule or 'bce'}): {what} is off by {difference:.3g}, {float(tolerance):.3g} may be"
+        )

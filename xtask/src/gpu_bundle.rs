@@ -1,0 +1,184 @@
+//! Packs what a bare machine with an NVIDIA driver needs to check and time lossc.
+//!
+//! ```text
+//! gpu-bundle/
+//!   gpu-check         the program; it needs the driver and a C library, no more
+//!   losses/           every loss, schedule and type of logits, for processors and GPUs
+//!     golden.json     what they give on a processor, bit for bit
+//!   gpu_peers.py      the comparison with PyTorch, Triton and CUDA, and what it imports
+//!   libcuda_c_interface.so
+//! ```
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::steps::{self, Step, workspace};
+use crate::toolchain::Toolchain;
+
+/// What the machine that this is for can be sent.
+const LARGEST: u64 = 45_000_000;
+
+/// Compiled for the oldest GPUs there is code for, and for those that are timed.
+/// A driver translates either for GPUs to come. The processor's code is for
+/// `gpu-check --cpu`, and gives the golden bits.
+const TARGETS: [&str; 3] = ["cpu", "sm_80", "sm_90"];
+
+/// Of logits; labels are u8.
+const TYPES: [&str; 3] = ["f32", "f16", "bf16"];
+
+/// Built files, and files of the repository, that are packed as they are.
+const BUILT: [&str; 2] = ["gpu-check", "examples/libcuda_c_interface.so"];
+const SCRIPTS: [&str; 4] = ["gpu_peers.py", "gpu_peer_losses.py", "gpu_peer_triton.py", "gpu_peer_cuda.py"];
+
+/// Builds, compiles every loss, and checks the result on this machine's processor.
+pub fn pack(toolchain: &Toolchain) -> Result<(), String> {
+    let steps = [
+        Step::cargo("compiler", ["build", "--package", "lossc", "--bin", "lossc"]),
+        Step::cargo("program", ["build", "--release", "--package", "gpu-check"]),
+        Step::cargo("library", ["build", "--release", "--package", "lossc-runtime"])
+            .arguments(["--example", "cuda_c_interface"]),
+    ];
+    steps::run_all(&steps, toolchain)?;
+    let folder = workspace().join("gpu-bundle");
+    empty(&folder)?;
+    for name in BUILT {
+        copy(&target().join("release").join(name), &folder)?;
+    }
+    for name in SCRIPTS {
+        copy(&workspace().join("benches").join(name), &folder)?;
+    }
+    compile_all(&folder.join("losses"))?;
+    let program = folder.join("gpu-check");
+    run(Command::new(&program).arg("--write-golden"))?;
+    run(Command::new(&program).arg("--cpu"))?;
+    check_size(&folder)
+}
+
+/// Each loss of the library, with each choice of its options.
+fn compile_all(folder: &Path) -> Result<(), String> {
+    let lossc = target().join("debug/lossc");
+    for (name, options) in losses(&lossc)? {
+        for types in TYPES {
+            for target in TARGETS {
+                let mut command = Command::new(&lossc);
+                command.args(["compile", &name, "--emit", "bundle", "--target", target]);
+                command.args(["--types", &format!("{types},u8")]);
+                command.args(options.iter().map(|option| format!("--set={option}")));
+                let schedule = options.iter().map(|option| format!("-{option}")).collect::<String>();
+                let file = format!("{name}{schedule}.{types}.{target}.lossc").replace('=', "-");
+                run(command.arg("-o").arg(folder.join(file)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The library's losses with every combination of their options, `name=value`.
+fn losses(lossc: &Path) -> Result<Vec<(String, Vec<String>)>, String> {
+    let output = Command::new(lossc).args(["list", "--json"]).output();
+    let output = output.map_err(|error| format!("{}: {error}", lossc.display()))?;
+    let list = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("`lossc list --json` printed something else: {error}"))?;
+    match combinations(&list) {
+        losses if losses.is_empty() => Err("`lossc list --json` names no loss".to_owned()),
+        losses => Ok(losses),
+    }
+}
+
+fn combinations(list: &Value) -> Vec<(String, Vec<String>)> {
+    let losses = list.as_array().into_iter().flatten();
+    let losses = losses.flat_map(|loss| {
+        let options = loss["options"].as_array().into_iter().flatten();
+        let chosen = options.fold(vec![vec![]], |chosen, option| with_each_value(&chosen, option));
+        chosen.into_iter().map(|options| (text(&loss["name"]), options))
+    });
+    losses.collect()
+}
+
+/// Each list, once with each value of an option.
+fn with_each_value(chosen: &[Vec<String>], option: &Value) -> Vec<Vec<String>> {
+    let values = option["values"].as_array().into_iter().flatten();
+    let assignments = values.map(|value| format!("{}={}", text(&option["name"]), text(value)));
+    assignments
+        .flat_map(|assignment| {
+            chosen.iter().map(move |list| [list.as_slice(), std::slice::from_ref(&assignment)].concat())
+        })
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn check_size(folder: &Path) -> Result<(), String> {
+    let size = size_of(folder)?;
+    println!("{}: {:.1} MB", folder.display(), size as f64 / 1e6);
+    match size <= LARGEST {
+        true => Ok(()),
+        false => Err(format!("gpu-bundle may have {:.0} MB", LARGEST as f64 / 1e6)),
+    }
+}
+
+fn size_of(path: &Path) -> Result<u64, String> {
+    let named = |error| format!("{}: {error}", path.display());
+    if !path.is_dir() {
+        return Ok(fs::metadata(path).map_err(named)?.len());
+    }
+    let entries = fs::read_dir(path).map_err(named)?;
+    entries.map(|entry| size_of(&entry.map_err(named)?.path())).sum()
+}
+
+/// An empty folder, with one for the losses.
+fn empty(folder: &Path) -> Result<(), String> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let losses = folder.join("losses");
+    fs::create_dir_all(&losses).map_err(|error| format!("{}: {error}", losses.display()))
+}
+
+fn copy(file: &Path, folder: &Path) -> Result<(), String> {
+    let name = file.file_name().unwrap_or_default();
+    let copied = fs::copy(file, folder.join(name));
+    copied.map(|_| ()).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// Runs a command, and says which one failed.
+fn run(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}")) }
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_combination_of_options_is_packed() {
+        let list = json!([
+            { "name": "plain", "options": [] },
+            { "name": "rich", "options": [
+                { "name": "a", "values": ["x", "y"] },
+                { "name": "b", "values": ["1", "2"] },
+            ] },
+        ]);
+        let found = combinations(&list);
+        let rich = found[1..].iter().map(|(name, options)| format!("{name} {}", options.join(" ")));
+        assert_eq!(found[0], ("plain".to_owned(), vec![]));
+        assert_eq!(
+            rich.collect::<Vec<_>>(),
+            ["rich a=x b=1", "rich a=y b=1", "rich a=x b=2", "rich a=y b=2"]
+        );
+    }
+}
