@@ -33,8 +33,8 @@ ABOUT = """\
 Times are medians, in nanoseconds a pixel; "times lossc" is a time divided by lossc's for
 the same schedule of the random drop loss. All contestants run in one process, on {threads}
 threads, on the same f32 logits (mean -4, deviation 2) and u8 labels (a thousandth positive,
-in discs), and take turns: in every round each is called twice in a row and the second call
-is timed. Before that each was checked against double precision, with the same random
+in discs), and take turns: in every round each is called for a twentieth of a second and the
+next call is timed. Before that each was checked against double precision, with the same random
 numbers where it draws any.
 
 lossc runs a bundle through a C interface, checks the labels and writes the gradient over

@@ -8,8 +8,9 @@ compared, and what it does not find is skipped, with a word. With matplotlib it 
 It writes RESULTS.md and RESULTS.png to the output folder.
 
 Everything runs on two threads and on the same logits and labels. Each contestant is
-checked against double precision first. In every round each of them is called twice in a
-row, and the second call is timed; the figures are medians over the rounds.
+checked against double precision first. In every round each of them is called
+for a twentieth of a second, and the next call is timed; the figures are medians over
+the rounds.
 """
 
 import os
@@ -42,6 +43,9 @@ PHASES = ("forward", "forward_backward")
 # Rounds for an image of 1440x960; larger ones get fewer, but not fewer than 5.
 ROUNDS = 21
 FEWEST_ROUNDS = 5
+# Seconds of untimed calls at the start of each turn: threads of the contestant before
+# may still spin, and its own may be asleep.
+WARM_UP = 0.05
 # Sizes of `lossc bench`: what a call costs, and how cost grows.
 OWN_SIZES = (1 << 10, 1 << 20, 1 << 24)
 
@@ -119,7 +123,7 @@ def measure(contestants, rounds, pixels):
         for peer in contestants:
             for phase in PHASES:
                 call = getattr(peer, phase)
-                call()
+                warm_up(call)
                 start = time.perf_counter_ns()
                 call()
                 elapsed = time.perf_counter_ns() - start
@@ -127,6 +131,13 @@ def measure(contestants, rounds, pixels):
         gc.collect()
     gc.enable()
     return {key: statistics.median(values) for key, values in times.items()}
+
+
+def warm_up(call):
+    end = time.perf_counter() + WARM_UP
+    call()
+    while time.perf_counter() < end:
+        call()
 
 
 def run_lossc_bench(binary, pixel_counts):

@@ -99,10 +99,10 @@ fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
 }
 
 /// What is left to do for LLVM on a processor. The lowering has chosen vectors and
-/// loops, and writes no operation twice in a block; all of O3 takes four times as
+/// loops, and writes no operation twice in a block; all of O3 takes many times as
 /// long for the same instructions.
-const HOST_PASSES: &str = "globaldce,function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,\
-    loop-mssa(loop-rotate,licm),early-cse,instcombine<no-verify-fixpoint>,simplifycfg)";
+const HOST_PASSES: &str =
+    "globaldce,function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm))";
 
 /// Runs LLVM's optimisations: a GPU's code goes through O3, less what looks for
 /// vectors.
