@@ -102,7 +102,7 @@ class Lossc:
     """A bundle, called through `runtime/examples/c_interface/cuda.rs`."""
 
     def __init__(self, library, bundle):
-        self.library = ctypes.CDLL(str(library))
+        self.interface = ctypes.CDLL(str(library))
         pointer, size, address = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
         call = [pointer, ctypes.POINTER(address), ctypes.POINTER(size), size, address, size, ctypes.POINTER(address)]
         for name, result, arguments in (
@@ -111,11 +111,11 @@ class Lossc:
             ("lossc_cuda_forward_backward", ctypes.c_bool, [*call, address]),
             ("lossc_error", ctypes.c_char_p, []),
         ):
-            function = getattr(self.library, name)
+            function = getattr(self.interface, name)
             function.restype, function.argtypes = result, arguments
-        self.handle = self.library.lossc_cuda_load(str(bundle).encode(), torch.cuda.current_device())
+        self.handle = self.interface.lossc_cuda_load(str(bundle).encode(), torch.cuda.current_device())
         if not self.handle:
-            raise RuntimeError(self.library.lossc_error().decode())
+            raise RuntimeError(self.interface.lossc_error().decode())
 
     def peer(self, schedule, logits, labels):
         gradient, result = torch.empty_like(logits), ctypes.c_uint64()
@@ -125,14 +125,14 @@ class Lossc:
         def call(function, *more):
             stream = torch.cuda.current_stream().cuda_stream
             if not function(self.handle, pixels, shape, len(shape), 1, stream, ctypes.byref(result), *more):
-                raise RuntimeError(self.library.lossc_error().decode())
+                raise RuntimeError(self.interface.lossc_error().decode())
             return DeviceScalar(result.value)
 
         return losses.Peer(
             "lossc",
             schedule,
-            lambda: call(self.library.lossc_cuda_forward),
-            lambda: (call(self.library.lossc_cuda_forward_backward, gradient.data_ptr()), gradient),
+            lambda: call(self.interface.lossc_cuda_forward),
+            lambda: (call(self.interface.lossc_cuda_forward_backward, gradient.data_ptr()), gradient),
         )
 
 

@@ -207,6 +207,6 @@ def command():
 def revision():
     folder = Path(__file__).parent
     found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True
+        ["git", "describe", "--always", "--dirty", "--exclude", "*"], cwd=folder, capture_output=True, text=True
     )
     return found.stdout.strip() or "of unknown revision"

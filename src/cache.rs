@@ -92,7 +92,7 @@ impl Cache {
         Self(Some(Arc::new(Store { memory: Mutex::default(), disk })))
     }
 
-    /// The entry at the key that `key` gives, if it is there and `fits`.
+    /// The entry at `key`, if it is there and `fits`.
     pub(crate) fn get(&self, key: &Key, fits: impl Fn(&Bundle) -> bool) -> Option<Arc<Bundle>> {
         let store = self.0.as_ref()?;
         if let Some(bundle) = store.memory().get(key).filter(|bundle| fits(bundle)) {

@@ -13,11 +13,13 @@ mod plan;
 mod print;
 mod stage;
 mod storage;
+mod temporaries;
 mod traffic;
 
 pub use stage::{Stages, passes};
+pub use temporaries::Temporary;
 
-use lossc_dialect::{Element, Level, Op, Program, ValueId};
+use lossc_dialect::{Level, Op, Program, ValueId};
 
 use crate::saturate::prices::PriceList;
 
@@ -85,15 +87,6 @@ pub struct Stored {
     pub temporary: usize,
 }
 
-/// What a temporary holds of each pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Temporary {
-    /// An f32.
-    Float,
-    /// A bit.
-    Mask,
-}
-
 /// How far ops are put together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fusion {
@@ -155,7 +148,7 @@ pub fn schedule(program: &Program, options: Options) -> Schedule {
     if options.entry_points.has_joint() {
         schedule.forward_backward = schedule.plan(&roots, &[], options);
     }
-    fusion::share_temporaries(&mut schedule);
+    schedule.share_temporaries();
     schedule
 }
 
@@ -209,24 +202,6 @@ impl Schedule {
             self.stored.push(Stored { value, temporary });
             temporary
         })
-    }
-
-    /// What a stored value's temporary holds.
-    pub fn temporary_of(&self, stored: usize) -> Temporary {
-        match self.program.ty(self.stored[stored].value).element {
-            Element::Mask => Temporary::Mask,
-            _ => Temporary::Float,
-        }
-    }
-
-    /// The temporaries.
-    pub fn temporaries(&self) -> Vec<Temporary> {
-        let count = self.stored.iter().map(|stored| stored.temporary + 1).max().unwrap_or(0);
-        let holder = |temporary| {
-            let stored = self.stored.iter().position(|stored| stored.temporary == temporary);
-            self.temporary_of(stored.expect("a temporary holds something"))
-        };
-        (0..count).map(holder).collect()
     }
 
     /// The scalar slot of the number or group reduction `value`.

@@ -9,10 +9,10 @@ use rayon::ThreadPool;
 
 use crate::error::RuntimeError;
 use crate::executor::{
-    Call, Executor, Outcome, Residuals, check_gradients, check_pixels, direction, forward_kernel,
+    Call, Executor, Outcome, Residuals, check_gradients, check_pixels, forward_kernel, kernels_of,
     upstream_slot,
 };
-use crate::manifest::Manifest;
+use crate::manifest::{Direction, Manifest};
 use crate::native::NativeKernels;
 use crate::tensor::{TensorView, TensorViewMut};
 use launch::Workspace;
@@ -67,7 +67,7 @@ impl Executor for CpuExecutor {
         let manifest = Arc::clone(self.manifest());
         let mut residuals = Residuals::new(&manifest, call)?;
         let pointers = pixel_pointers(&manifest, call.pixels, &mut []);
-        self.run(direction(&manifest, "forward", &manifest.forward)?, pointers, &mut residuals)?;
+        self.run(kernels_of(&manifest, Direction::Forward)?, pointers, &mut residuals)?;
         Ok(Outcome::new(residuals))
     }
 
@@ -88,7 +88,7 @@ impl Executor for CpuExecutor {
             residuals.set_scalar(slot, upstream);
         }
         let pointers = pixel_pointers(&manifest, pixels, gradients);
-        self.run(direction(&manifest, "backward", &manifest.backward)?, pointers, &mut residuals)
+        self.run(kernels_of(&manifest, Direction::Backward)?, pointers, &mut residuals)
     }
 
     fn forward_backward_into(
@@ -100,11 +100,7 @@ impl Executor for CpuExecutor {
         let mut residuals = Residuals::new(&manifest, call)?;
         check_gradients(&manifest, gradients, call.pixels[0].shape())?;
         let pointers = pixel_pointers(&manifest, call.pixels, gradients);
-        self.run(
-            direction(&manifest, "forward_backward", &manifest.forward_backward)?,
-            pointers,
-            &mut residuals,
-        )?;
+        self.run(kernels_of(&manifest, Direction::ForwardBackward)?, pointers, &mut residuals)?;
         Ok(Outcome::new(residuals))
     }
 

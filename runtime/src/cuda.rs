@@ -4,18 +4,18 @@
 //! without one gets [`CudaError::NoDriver`]. PTX text becomes machine code in
 //! the driver.
 //!
-//! A loss compiled for CUDA has two kernels a pass, both with the parameters
-//! (row_length, rows, groups, chunks_per_row, seed, stream, row_group, scalars,
-//! cells, partials, results), each of 8 bytes; [`plan`] says what they are:
+//! A loss compiled for CUDA has two kernels a pass and at most one for both
+//! directions, all with the parameters (row_length, rows, groups, chunks_per_row,
+//! seed, stream, rows, scalars, cells, workspace, results), each of 8 bytes; [`plan`]
+//! says what they are:
 //!
 //! | kernel | grid × block | does |
 //! |---|---|---|
 //! | `kernel_k` | rows · ⌈chunks a row / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and rows and go on to what `finish_k` does; a pointer a pixel input and output follows its parameters |
 //! | `finish_k` | 1 × 1 | what follows from the totals, where they are other workers' too, or there are no pixels |
-//!
 //! | `both_k` | as many as the device holds × 256 | where there is one and the pixels fit into the shared memory of all blocks: forward and backward in one cooperative launch, which reads each input once |
 //!
-//! So a pass is one launch. Passes follow each other on one stream; the host waits
+//! So a pass is one launch, or both are. Passes follow each other on one stream; the host waits
 //! only to read results.
 //!
 //! The host side is tested against a stand-in for the driver that runs kernels

@@ -5,7 +5,7 @@ mod outcome;
 mod residuals;
 
 pub(crate) use check::{
-    Described, check_gradients, check_pixels, direction, layout_of, upstream_slot, validated,
+    Described, check_gradients, check_pixels, kernels_of, layout_of, upstream_slot, validated,
 };
 pub use outcome::{GroupResult, GroupValues, Outcome};
 pub use residuals::Residuals;

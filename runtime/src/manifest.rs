@@ -30,13 +30,11 @@ pub struct Manifest {
     /// Reductions over all kernels.
     pub cells: usize,
     /// The arrays that kernels of one call keep pixel values in, each with the bytes
-    /// that a chunk takes of it.
-    #[serde(default)]
+    /// that a chunk takes of it; a GPU's kernels keep none.
     pub temporaries: Vec<usize>,
     /// The bytes of shared memory that a block takes for each eight chunks of a row in the
     /// kernel that is all of `forward_backward` in one launch; none if the code has no
     /// such kernel.
-    #[serde(default)]
     pub tile_bytes: Option<usize>,
     /// The kernels, each a pass over the data and a finish step.
     pub kernels: Vec<KernelManifest>,
@@ -49,6 +47,31 @@ pub struct Manifest {
     pub forward_backward: Vec<usize>,
     /// The named group results that follow the loss.
     pub results: Vec<ResultDescription>,
+}
+
+/// A way through a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The loss.
+    Forward,
+    /// The gradient of an earlier forward call.
+    Backward,
+    /// Both in one call.
+    ForwardBackward,
+}
+
+impl Direction {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Forward, Self::Backward, Self::ForwardBackward];
+
+    /// What messages call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+            Self::ForwardBackward => "forward_backward",
+        }
+    }
 }
 
 /// A tensor with one value a pixel.
@@ -188,11 +211,11 @@ impl Manifest {
         }
         self.validate_names()?;
         self.validate_outputs()?;
-        if self.directions().next().is_none() {
+        if Direction::ALL.iter().all(|&direction| self.kernels_of(direction).is_empty()) {
             return Err(ManifestError::NoDirection);
         }
-        for (direction, kernels) in self.directions() {
-            self.validate_direction(direction, kernels)?;
+        for direction in Direction::ALL {
+            self.validate_direction(direction)?;
         }
         let (arguments, slots) = (self.scalars.len(), self.scalar_slots);
         if arguments > slots {
@@ -223,17 +246,17 @@ impl Manifest {
         }
     }
 
-    /// The directions that the code has, by name.
-    fn directions(&self) -> impl Iterator<Item = (&'static str, &[usize])> {
-        let all: [(_, &[usize]); 3] = [
-            ("forward", &self.forward),
-            ("backward", &self.backward),
-            ("forward_backward", &self.forward_backward),
-        ];
-        all.into_iter().filter(|(_, kernels)| !kernels.is_empty())
+    /// The kernels of a direction, in order; none if the code was not made for it.
+    pub fn kernels_of(&self, direction: Direction) -> &[usize] {
+        match direction {
+            Direction::Forward => &self.forward,
+            Direction::Backward => &self.backward,
+            Direction::ForwardBackward => &self.forward_backward,
+        }
     }
 
-    fn validate_direction(&self, direction: &'static str, kernels: &[usize]) -> Result<(), ManifestError> {
+    fn validate_direction(&self, direction: Direction) -> Result<(), ManifestError> {
+        let (kernels, direction) = (self.kernels_of(direction), direction.name());
         let count = self.kernels.len();
         if kernels.iter().any(|&kernel| kernel >= count) {
             return Err(ManifestError::Direction { direction, kernels: kernels.to_vec(), count });

@@ -4,8 +4,9 @@
 //! depth in reductions, since a pass costs more than any arithmetic. So it is
 //! fixed in which pass each reduction is computed, and a program's price is that
 //! of the kernels its schedule has: a pixel's value is paid in every kernel that
-//! needs it, since nothing of the size of the image is stored between kernels,
-//! and once in each, however many values there share it ([`kernels`]).
+//! needs it, and once in each, however many values there share it ([`kernels`]).
+//! That the schedule may then keep a value for a later kernel of the same call is
+//! not foreseen here.
 //!
 //! An e-class keeps one node in the whole program, so that a mask has the same
 //! bits wherever it is computed. Which one is found by branch and bound

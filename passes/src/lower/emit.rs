@@ -219,10 +219,10 @@ impl Emitter {
 
 /// What an operation's results are called: its name without the dialect.
 fn stem(operation: &str) -> &'static str {
-    const STEMS: [&str; 29] = [
+    const STEMS: [&str; 28] = [
         "addf", "subf", "mulf", "divf", "negf", "absf", "fma", "addi", "subi", "muli", "divui", "remui",
-        "andi", "ori", "xori", "shli", "shrui", "shrsi", "minsi", "maxsi", "ctpop", "cttz", "extui",
-        "trunci", "extf", "truncf", "sitofp", "uitofp", "bitcast",
+        "andi", "ori", "xori", "shli", "shrui", "shrsi", "minsi", "maxsi", "ctpop", "extui", "trunci",
+        "extf", "truncf", "sitofp", "uitofp", "bitcast",
     ];
     let name = operation.rsplit('.').next().unwrap_or(operation);
     STEMS.into_iter().find(|known| *known == name).unwrap_or("v")

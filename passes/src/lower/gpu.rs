@@ -18,7 +18,6 @@ mod workspace;
 
 use super::call::Call;
 use super::emit::Emitter;
-use super::pixel::arrays;
 use super::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
@@ -29,7 +28,7 @@ const BLOCK: usize = 256;
 /// thread at most 80 of an SM's 65,536 registers, which is enough for a pass.
 const BLOCKS_PER_SM: usize = 3;
 
-/// Blocks of `both_K`: the pixels that they keep leave no room for more.
+/// Blocks of `both_K`: with f32 logits the pixels of more do not fit into an SM.
 const KEEPING_BLOCKS_PER_SM: usize = 2;
 
 /// Threads that run in step.
@@ -91,10 +90,4 @@ fn entry(
          {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>{occupancy}}}"
     );
     Ok(emitter.finish(&header, "llvm.return"))
-}
-
-/// The parameters of `kernel_K`: all tensors of the program, also those that
-/// this kernel does not touch.
-fn kernel_arrays(schedule: &Schedule) -> usize {
-    arrays(schedule)
 }

@@ -59,7 +59,8 @@ fn tensors(program: &Program) -> usize {
     program.pixel_arguments().count() + pixel_results(program).count()
 }
 
-/// The number of arrays with one value a pixel in a call.
+/// The number of arrays with one value a pixel in a call, also those that a kernel does
+/// not touch.
 pub(super) fn arrays(schedule: &Schedule) -> usize {
     tensors(&schedule.program) + schedule.temporaries().len()
 }

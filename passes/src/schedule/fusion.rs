@@ -1,10 +1,8 @@
-//! One kernel an op, and temporaries that are used again.
+//! One kernel an op.
 
-use std::collections::HashMap;
+use lossc_dialect::{Level, Op, ValueId};
 
-use lossc_dialect::{Op, ValueId};
-
-use super::{Kernel, Schedule, Temporary};
+use super::{Kernel, Schedule};
 
 /// Splits the kernels of an entry point: each op is a kernel of its own, and its
 /// value is kept for those that need it.
@@ -57,7 +55,7 @@ fn op_kernel(schedule: &mut Schedule, pass: &Kernel, value: ValueId) -> Kernel {
 fn loads(schedule: &mut Schedule, values: impl IntoIterator<Item = ValueId>) -> Vec<usize> {
     let mut loads = vec![];
     for value in values {
-        let is_pixel = schedule.program.ty(value).level == lossc_dialect::Level::Pixel;
+        let is_pixel = schedule.program.ty(value).level == Level::Pixel;
         if is_pixel && !is_leaf(schedule, value) {
             loads.push(schedule.store(value));
         }
@@ -65,37 +63,4 @@ fn loads(schedule: &mut Schedule, values: impl IntoIterator<Item = ValueId>) -> 
     loads.sort_unstable();
     loads.dedup();
     loads
-}
-
-/// Lets stored values share a temporary where none is needed while another is.
-pub(super) fn share_temporaries(schedule: &mut Schedule) {
-    let lists = [&schedule.forward, &schedule.backward, &schedule.forward_backward];
-    let order: Vec<_> = lists.into_iter().flatten().copied().collect();
-    let uses = |stored: usize| {
-        let touches = |kernel: usize| {
-            let kernel = &schedule.kernels[kernel];
-            kernel.loads.contains(&stored) || kernel.stores.contains(&stored)
-        };
-        let at: Vec<_> = (0..order.len()).filter(|&place| touches(order[place])).collect();
-        (at.first().copied().unwrap_or(0), at.last().copied().unwrap_or(0))
-    };
-    let ranges: Vec<_> = (0..schedule.stored.len()).map(uses).collect();
-    let mut free_from: Vec<(Temporary, usize)> = vec![];
-    let mut chosen = HashMap::new();
-    let mut by_start: Vec<_> = (0..ranges.len()).collect();
-    by_start.sort_by_key(|&stored| ranges[stored]);
-    for stored in by_start {
-        let (first, last) = ranges[stored];
-        let kind = schedule.temporary_of(stored);
-        let free = free_from.iter().position(|&(held, until)| held == kind && until < first);
-        let temporary = free.unwrap_or_else(|| {
-            free_from.push((kind, last));
-            free_from.len() - 1
-        });
-        free_from[temporary].1 = last;
-        chosen.insert(stored, temporary);
-    }
-    for (index, stored) in schedule.stored.iter_mut().enumerate() {
-        stored.temporary = chosen[&index];
-    }
 }

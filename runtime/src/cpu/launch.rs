@@ -44,7 +44,7 @@ impl Workspace {
         &mut self,
         chunk_bytes: &[usize],
         chunks: usize,
-    ) -> Result<impl Iterator<Item = *mut u8> + use<>, RuntimeError> {
+    ) -> Result<Vec<*mut u8>, RuntimeError> {
         self.temporaries.resize_with(chunk_bytes.len(), Vec::new);
         let too_large = || RuntimeError::Workspace(chunks);
         for (temporary, bytes) in self.temporaries.iter_mut().zip(chunk_bytes) {
@@ -53,8 +53,7 @@ impl Workspace {
             temporary.try_reserve(missing).map_err(|_| too_large())?;
             temporary.resize(temporary.len() + missing, CacheLine([0; CACHE_LINE]));
         }
-        let pointers: Vec<_> = self.temporaries.iter_mut().map(|it| it.as_mut_ptr().cast()).collect();
-        Ok(pointers.into_iter())
+        Ok(self.temporaries.iter_mut().map(|it| it.as_mut_ptr().cast()).collect())
     }
 
     /// Runs the chunks of a kernel and combines its partials into cells.

@@ -14,10 +14,10 @@ use super::room::Room;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
 use crate::executor::{
-    Random, Residuals, check_gradients, check_pixels, direction, forward_kernel, layout_of, upstream_slot,
+    Random, Residuals, check_gradients, check_pixels, forward_kernel, kernels_of, layout_of, upstream_slot,
 };
 use crate::layout::{Balance, Layout};
-use crate::manifest::{Manifest, UPSTREAM};
+use crate::manifest::{Direction, Manifest, UPSTREAM};
 use crate::tensor::ElementType;
 
 /// The arguments of a forward call on device tensors; see [`crate::Call`].
@@ -97,14 +97,7 @@ impl CudaExecutor {
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
         let mut residuals = self.begin_on_device(call, stream)?;
-        let manifest = self.manifest_handle();
-        self.run(
-            stream,
-            call.pixels,
-            &[],
-            &mut residuals,
-            direction(&manifest, "forward", &manifest.forward)?,
-        )?;
+        self.run(stream, call.pixels, &[], &mut residuals, Direction::Forward)?;
         Ok(residuals)
     }
 
@@ -122,13 +115,7 @@ impl CudaExecutor {
         let mut residuals = self.begin_on_device(call, stream)?;
         let manifest = self.manifest_handle();
         check_gradients(&manifest, gradients, call.pixels[0].shape())?;
-        self.run(
-            stream,
-            call.pixels,
-            gradients,
-            &mut residuals,
-            direction(&manifest, "forward_backward", &manifest.forward_backward)?,
-        )?;
+        self.run(stream, call.pixels, gradients, &mut residuals, Direction::ForwardBackward)?;
         Ok(residuals)
     }
 
@@ -150,7 +137,7 @@ impl CudaExecutor {
         check_gradients(&manifest, gradients, pixels[0].shape())?;
         residuals.move_to(stream)?;
         store_upstream(&manifest, residuals, upstream)?;
-        self.run(stream, pixels, gradients, residuals, direction(&manifest, "backward", &manifest.backward)?)
+        self.run(stream, pixels, gradients, residuals, Direction::Backward)
     }
 
     /// Zero sums for `call`; see [`Residuals::new`].
@@ -217,13 +204,17 @@ impl CudaExecutor {
         pixels: &[DeviceTensor],
         gradients: &[DeviceTensor],
         residuals: &mut DeviceResiduals,
-        kernels: &[usize],
+        direction: Direction,
     ) -> Result<(), RuntimeError> {
-        let pixels = pixel_pointers(self.kernels.manifest(), pixels, gradients)?;
+        let manifest = self.manifest_handle();
+        let kernels = kernels_of(&manifest, direction)?;
+        let pixels = pixel_pointers(&manifest, pixels, gradients)?;
         let arguments = self.prepare(stream, residuals, &pixels, kernels)?;
-        let (manifest, layout) = (self.kernels.manifest(), residuals.host().layout());
-        let is_both = !gradients.is_empty() && kernels == manifest.forward_backward;
-        let both = plan::both(manifest, layout, |bytes| self.room.blocks(bytes)).filter(|_| is_both);
+        let layout = residuals.host().layout();
+        let both = match direction {
+            Direction::ForwardBackward => plan::both(&manifest, layout, |bytes| self.room.blocks(bytes)),
+            Direction::Forward | Direction::Backward => None,
+        };
         let passes = kernels.iter().map(|&kernel| plan::pass(layout, kernel));
         let launches = both.map_or_else(|| passes.collect(), |launch| vec![launch]);
         Ok(arguments.launch(stream, &self.kernels, launches)?)

@@ -17,9 +17,6 @@ pub(super) struct Room {
     blocks: BTreeMap<usize, usize>,
 }
 
-/// More bytes of shared memory than an SM of any device has.
-const LARGEST_SHARED: usize = 1 << 20;
-
 impl Room {
     /// Asks the driver, once, for each number of tiles that a block may have.
     pub(super) fn new(kernels: &CudaKernels) -> Result<Self, CudaError> {
@@ -32,7 +29,7 @@ impl Room {
             |attribute| checked("asking the device", kernels.device().context().attribute(attribute));
         use sys::CUdevice_attribute as Attribute;
         let is_cooperative = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0;
-        if !is_cooperative || tile == 0 || tile > LARGEST_SHARED {
+        if !is_cooperative || tile == 0 {
             return Ok(Self::default());
         }
         let function = kernels.function(kernel, entry);

@@ -2,7 +2,7 @@
 
 use crate::error::RuntimeError;
 use crate::layout::{Balance, Layout};
-use crate::manifest::{Manifest, PixelArgument, UPSTREAM};
+use crate::manifest::{Direction, Manifest, PixelArgument, UPSTREAM};
 use crate::tensor::{ElementType, TensorView, TensorViewMut};
 
 /// Something with an element type and a shape.
@@ -118,13 +118,10 @@ fn check_each<T: Described>(
 }
 
 /// The kernels of a direction, if the code has them.
-pub(crate) fn direction<'m>(
-    manifest: &Manifest,
-    direction: &'static str,
-    kernels: &'m [usize],
-) -> Result<&'m [usize], RuntimeError> {
+pub(crate) fn kernels_of(manifest: &Manifest, direction: Direction) -> Result<&[usize], RuntimeError> {
+    let kernels = manifest.kernels_of(direction);
     if kernels.is_empty() {
-        return Err(RuntimeError::NoDirection { loss: manifest.name.clone(), direction });
+        return Err(RuntimeError::NoDirection { loss: manifest.name.clone(), direction: direction.name() });
     }
     Ok(kernels)
 }

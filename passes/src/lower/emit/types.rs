@@ -108,9 +108,3 @@ impl fmt::Display for ValueType {
         }
     }
 }
-
-impl From<Scalar> for ValueType {
-    fn from(scalar: Scalar) -> Self {
-        Self::one(scalar)
-    }
-}

@@ -13,11 +13,11 @@ use super::thread::{
     SHARED_POINTER, barrier, block, blocks, blocks_per_row, fence, thread_of_block, warp_of_block,
 };
 use super::workspace::Workspace;
-use super::{BLOCK, PIXELS, WARPS, entry, kernel_arrays};
+use super::{BLOCK, PIXELS, WARPS, entry};
 use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, I32, Value};
-use crate::lower::pixel::{PixelCode, Tensor};
+use crate::lower::pixel::{PixelCode, Tensor, arrays};
 use crate::schedule::Schedule;
 
 /// The two passes of `forward_backward`, if one reduces and the other only writes.
@@ -53,7 +53,7 @@ pub(super) fn shared_memory() -> String {
 /// The kernel; nothing if there is none.
 pub(super) fn function(schedule: &Schedule) -> Result<String, LowerError> {
     let Some([first, second]) = passes(schedule) else { return Ok(String::new()) };
-    entry("both", first, BLOCK, kernel_arrays(schedule), |emitter, call| {
+    entry("both", first, BLOCK, arrays(schedule), |emitter, call| {
         let kernel = &schedule.kernels[first];
         let flag = Workspace::new(call, kernel.reductions.len()).flag(emitter);
         let before = read(emitter, flag);

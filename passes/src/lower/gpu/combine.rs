@@ -137,7 +137,7 @@ impl<'a> Combine<'a> {
             let index = emitter.add(first, thread);
             emitter.load_element("half", accumulators, index, kind.total)
         };
-        let mut parts: Vec<_> = (0..BLOCK / WARP).map(load).collect();
+        let mut parts: Vec<_> = (0..WARPS).map(load).collect();
         while parts.len() > 1 {
             let upper = parts.split_off(parts.len() / 2);
             let pairs = parts.iter().zip(upper);

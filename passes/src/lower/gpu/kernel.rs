@@ -4,15 +4,15 @@ use super::arrival::is_last;
 use super::combine::Combine;
 use super::pixels::{self, Kept};
 use super::thread::{barrier, block, blocks_per_row, thread_of_block, warp_of_block};
-use super::workspace::Workspace;
-use super::{BLOCK, WARPS, both, entry, groups, kernel_arrays};
+use super::{BLOCK, WARPS, both, entry, groups};
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
+use crate::lower::pixel::arrays;
 use crate::lower::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
 pub(super) fn function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    entry("kernel", index, BLOCK, kernel_arrays(schedule), |emitter, call| {
+    entry("kernel", index, BLOCK, arrays(schedule), |emitter, call| {
         let number = block(emitter);
         let pass = Pass { schedule, kernel, call, flag: None };
         pass.tile(emitter, number, None)
@@ -65,7 +65,7 @@ impl Pass<'_> {
             return emitter.when(is_first, |emitter| self.finish(emitter));
         }
         let combine = Combine::new(self.schedule, self.kernel, self.call);
-        let workspace = Workspace::new(self.call, self.kernel.reductions.len());
+        let workspace = combine.workspace;
         let ticket = workspace.ticket(emitter, row);
         let is_last_of_row = is_last(emitter, ticket, per_row)?;
         emitter.when(is_last_of_row, |emitter| {

@@ -72,6 +72,9 @@ pub(super) fn chunk(
     let pixels = ChunkPixels::new(emitter, schedule, call, &place, &code, kept)?;
     let totals = pixels.totals(emitter)?;
     let partials: Vec<_> = totals.into_iter().map(|total| warp_total(emitter, total)).collect();
+    if partials.is_empty() {
+        return Ok(());
+    }
     let zero = emitter.index(0);
     let is_first = emitter.compare("eq", pixels.thread, zero);
     emitter.when(is_first, |emitter| {

@@ -114,9 +114,7 @@ impl<'a> HostKernel<'a> {
         }
         if let Some((id, uniforms)) = self.uniforms {
             self.code.comment(emitter, id);
-            let at = emitter.element(uniforms, position, Scalar::F32);
-            let numbers = emitter.load_vector(at, F32.times(self.lanes), self.lanes * Scalar::F32.bytes());
-            values.insert(id, numbers);
+            values.insert(id, self.load_floats(emitter, uniforms, position));
         }
         for (kept, &memory) in self.code.loads.iter().zip(&self.kept[0]) {
             self.code.comment(emitter, kept.value);
@@ -151,15 +149,17 @@ impl<'a> HostKernel<'a> {
         emitter.store_vector(after, at, alignment);
     }
 
+    fn load_floats(&self, emitter: &mut Emitter, memory: Value, position: Value) -> Value {
+        let at = emitter.element(memory, position, Scalar::F32);
+        emitter.load_vector(at, F32.times(self.lanes), self.lanes * Scalar::F32.bytes())
+    }
+
     fn load_kept(&self, emitter: &mut Emitter, kept: Kept, memory: Value, position: Value) -> Value {
         match kept.holds {
-            Temporary::Float => {
-                let at = emitter.element(memory, position, Scalar::F32);
-                emitter.load_vector(at, F32.times(self.lanes), self.lanes * Scalar::F32.bytes())
-            }
+            Temporary::Float => self.load_floats(emitter, memory, position),
             Temporary::Mask => {
                 let at = self.mask_at(emitter, memory, position);
-                let bits = emitter.load("bits", at, mask_scalar(self.lanes).into());
+                let bits = emitter.load("bits", at, ValueType::one(mask_scalar(self.lanes)));
                 reduction::mask_of_bits(emitter, bits, self.lanes)
             }
         }
@@ -203,7 +203,7 @@ impl<'a> HostKernel<'a> {
         let counts = self.code.reductions.iter().zip(&self.reductions).filter(|(it, _)| it.is_count);
         for (_, &masks) in counts {
             let at = self.mask_at(emitter, masks, position);
-            let mask = emitter.load("mask", at, scalar.into());
+            let mask = emitter.load("mask", at, ValueType::one(scalar));
             let mask = emitter.apply("arith.andi", &[mask, pixels]);
             emitter.store(mask, at);
         }
@@ -236,5 +236,5 @@ fn empty_reduction(emitter: &mut Emitter, is_count: bool, lanes: usize) -> Value
     memory
 }
 
-/// A chunk is cut into blocks, and the accumulators into vectors, without rest.
+/// Accumulators, and chunks drawn two vectors at a time, are vectors without rest.
 const _: () = assert!(CHUNK.is_multiple_of(LANES) && LANES.is_multiple_of(2 * 16));

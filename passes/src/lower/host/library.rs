@@ -2,15 +2,17 @@
 
 use std::convert::Infallible;
 
-use lossc_dialect::numbers::{CHUNK, LANES};
+use lossc_dialect::numbers::LANES;
 
 use super::POINTER;
+use super::kernel::chunk_bytes;
 use super::stack::ALIGNMENT;
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, F32, I32, I64, Scalar, Value, ValueType};
 use crate::lower::random::{Philox, WORDS};
 use crate::lower::reduction;
+use crate::schedule::Temporary;
 
 const ADD_LANES: &str = "@add_lanes";
 const COUNT_BITS: &str = "@count_bits";
@@ -23,7 +25,7 @@ pub(super) fn mask_scalar(lanes: usize) -> Scalar {
 
 /// The functions, for vectors of `lanes`; LLVM drops what no kernel calls.
 pub(super) fn functions(lanes: usize) -> String {
-    add_lanes(lanes) + &count_bits(CHUNK / lanes * mask_scalar(lanes).bytes()) + &draw(lanes)
+    add_lanes(lanes) + &count_bits(chunk_bytes(Temporary::Mask, lanes)) + &draw(lanes)
 }
 
 /// A chunk's sum from its accumulators.

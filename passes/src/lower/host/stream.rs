@@ -10,7 +10,7 @@
 use super::stack;
 use crate::lower::LowerError;
 use crate::lower::chunk::Chunk;
-use crate::lower::emit::{Emitter, Scalar, Value};
+use crate::lower::emit::{Emitter, Scalar, Value, ValueType};
 use lossc_dialect::numbers::LANES;
 
 /// Elements of which the code of a pixel touches the one at its position.
@@ -67,7 +67,7 @@ impl Stream {
 
     fn copy(&self, emitter: &mut Emitter, from: Value, to: Value, position: Value) {
         let [from, to] = [from, to].map(|origin| self.at(emitter, origin, position));
-        let element = emitter.load("element", from, self.scalar.stored().into());
+        let element = emitter.load("element", from, ValueType::one(self.scalar.stored()));
         emitter.store(element, to);
     }
 }
