@@ -36,6 +36,9 @@ impl Found {
             let [expected, found] = [self.loss, found.loss].map(f32::from_bits);
             return Err(format!("the loss is {found}, expected {expected}").into());
         }
+        if self.gradient.len() != found.gradient.len() {
+            return Err("the gradient has another length".into());
+        }
         match self.gradient.iter().zip(&found.gradient).position(|(expected, found)| expected != found) {
             Some(byte) => Err(format!("the gradient differs from byte {byte} on").into()),
             None => Ok(()),

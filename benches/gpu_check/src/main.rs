@@ -3,7 +3,8 @@
 //!
 //! `cargo xtask gpu-bundle` puts this program into a folder with the losses and
 //! with what they give on a processor, bit for bit. Every check prints a line. The
-//! exit code is 0 if all went well, 1 if a check failed, 2 if there is no GPU.
+//! exit code is 0 if all went well, 1 if a check failed, 2 if there is no
+//! NVIDIA driver.
 
 mod bundles;
 mod checks;
@@ -21,10 +22,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use lossc_runtime::cuda::CudaError;
 use serde::Serialize;
 
 use crate::bundles::Machine;
-use crate::report::Report;
+use crate::report::{Report, Status};
 use crate::timings::Timings;
 
 /// Why something could not be done, for people.
@@ -95,10 +97,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     match Machine::gpu(arguments.device) {
         Ok(machine) => check(arguments, &folder, &machine),
-        Err(error) => {
+        Err(error @ CudaError::NoDriver) => {
             println!("no GPU to check: {error}");
             Ok(ExitCode::from(NO_GPU))
         }
+        // A driver that does not answer is no reason to pass the checks over.
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -120,7 +124,8 @@ fn check(arguments: &Arguments, folder: &Path, machine: &Machine) -> Result<Exit
     if let Some(timings) = &timings {
         println!("\n{timings}");
     }
-    let (passed, skipped, failed) = (report.count("ok"), report.count("skipped"), report.count("FAILED"));
+    let (passed, skipped, failed) =
+        (report.count(Status::Passed), report.count(Status::Skipped), report.count(Status::Failed));
     println!("{passed} checks passed, {skipped} skipped, {failed} failed");
     if let Some(path) = &arguments.json {
         let findings = Findings { machine: name, checks: report, timings };

@@ -1,5 +1,7 @@
 //! One line a check, and what becomes of the run.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::Failure;
@@ -12,6 +14,27 @@ pub enum Verdict {
     Skipped(String),
 }
 
+/// How a check ended.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Status {
+    #[serde(rename = "ok")]
+    Passed,
+    #[serde(rename = "skipped")]
+    Skipped,
+    #[serde(rename = "FAILED")]
+    Failed,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Passed => "ok",
+            Self::Skipped => "skipped",
+            Self::Failed => "FAILED",
+        })
+    }
+}
+
 /// All checks so far.
 #[derive(Default, Serialize)]
 #[serde(transparent)]
@@ -21,7 +44,7 @@ pub struct Report {
 
 #[derive(Serialize)]
 struct Line {
-    status: &'static str,
+    status: Status,
     check: &'static str,
     message: String,
 }
@@ -30,9 +53,9 @@ impl Report {
     /// Notes and prints how a check ended.
     pub fn add(&mut self, check: &'static str, subject: &str, outcome: Result<Verdict, Failure>) {
         let (status, message) = match outcome {
-            Ok(Verdict::Passed(message)) => ("ok", message),
-            Ok(Verdict::Skipped(message)) => ("skipped", message),
-            Err(failure) => ("FAILED", failure.to_string()),
+            Ok(Verdict::Passed(message)) => (Status::Passed, message),
+            Ok(Verdict::Skipped(message)) => (Status::Skipped, message),
+            Err(failure) => (Status::Failed, failure.to_string()),
         };
         let separator = if subject.is_empty() { "" } else { ": " };
         let message = format!("{subject}{separator}{}", message.trim_end_matches(';'));
@@ -40,8 +63,8 @@ impl Report {
         self.lines.push(Line { status, check, message });
     }
 
-    /// The number of checks that ended so: `ok`, `skipped` or `FAILED`.
-    pub fn count(&self, status: &str) -> usize {
+    /// The number of checks that ended so.
+    pub fn count(&self, status: Status) -> usize {
         self.lines.iter().filter(|line| line.status == status).count()
     }
 }
