@@ -39,28 +39,28 @@ class Lossc:
     def __init__(self, command, library, schedule, threads, logits, labels):
         self.schedule = schedule
         self.logits, self.labels, self.gradient = logits, labels, numpy.empty_like(logits)
-        self.library = declare(ctypes.CDLL(library))
+        self.interface = declare(ctypes.CDLL(library))
         with tempfile.TemporaryDirectory() as folder:
             bundle = Path(folder, f"{schedule}.lossc")
             compile_bundle(command, schedule, bundle)
-            self.handle = self.library.lossc_load(str(bundle).encode(), threads)
+            self.handle = self.interface.lossc_load(str(bundle).encode(), threads)
         if not self.handle:
-            raise RuntimeError(self.library.lossc_error().decode())
+            raise RuntimeError(self.interface.lossc_error().decode())
         self.result = ctypes.c_float()
         pointers = [array.ctypes.data for array in (logits, labels)]
         self.arguments = [self.handle, *pointers, *logits.shape, 1, ctypes.byref(self.result)]
 
     def forward(self):
-        return self.call(self.library.lossc_forward, self.arguments)
+        return self.call(self.interface.lossc_forward, self.arguments)
 
     def forward_backward(self):
         return self.call(
-            self.library.lossc_forward_backward, [*self.arguments, self.gradient.ctypes.data]
+            self.interface.lossc_forward_backward, [*self.arguments, self.gradient.ctypes.data]
         ), self.gradient
 
     def call(self, function, arguments):
         if not function(*arguments):
-            raise RuntimeError(self.library.lossc_error().decode())
+            raise RuntimeError(self.interface.lossc_error().decode())
         return self.result.value
 
     def with_uniforms(self, _uniforms):
