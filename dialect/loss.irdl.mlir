@@ -164,6 +164,16 @@ irdl.dialect @loss {
     irdl.results(result: %3)
   }
 
+  // e to the operand or up to 6.2 % more, in steps, for an operand of 0 or below
+  irdl.operation @exp_upper {
+    %0 = irdl.is tensor<f32>
+    %1 = irdl.is tensor<?xf32>
+    %2 = irdl.is tensor<?x?xf32>
+    %3 = irdl.any_of(%0, %1, %2)
+    irdl.operands(operand: %3)
+    irdl.results(result: %3)
+  }
+
   // e to the operand, minus 1, exact near 0
   irdl.operation @expm1 {
     %0 = irdl.is tensor<f32>

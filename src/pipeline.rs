@@ -96,8 +96,11 @@ pub enum Optimisation {
     Fusion,
     /// Before that, the loss and its gradient are rewritten to the cheapest equal
     /// program.
-    #[default]
     Algebra,
+    /// And pixels of which it is cheaply seen that they count for nothing are left out
+    /// of what is costly.
+    #[default]
+    Sieve,
 }
 
 /// What to make of a loss.
@@ -129,7 +132,7 @@ pub fn optimise(
     warn_of_limit(program, "stabilise", &stable);
     let gradient = differentiate(&stable.program)?;
     let rules = match options.optimisation {
-        Optimisation::Algebra => rules::all(),
+        Optimisation::Algebra | Optimisation::Sieve => rules::all(),
         Optimisation::None | Optimisation::Fusion => vec![],
     };
     let optimised = saturate_by(&rules, &gradient, prices(target), explain).map_err(in_pass("saturate"))?;
@@ -163,13 +166,14 @@ impl Options {
     pub(crate) fn schedule(&self, target: &Target) -> schedule::Options {
         let fusion = match self.optimisation {
             Optimisation::None => schedule::Fusion::Op,
-            Optimisation::Fusion | Optimisation::Algebra => schedule::Fusion::Pass,
+            Optimisation::Fusion | Optimisation::Algebra | Optimisation::Sieve => schedule::Fusion::Pass,
         };
+        let sieve = (self.optimisation == Optimisation::Sieve).then(|| prices(target));
         let storage = match target {
             Target::Cpu(_) => Some(PriceList::Host),
             Target::Nvidia(_) => None,
         };
-        schedule::Options { fusion, storage, entry_points: self.entry_points }
+        schedule::Options { fusion, storage, sieve, entry_points: self.entry_points }
     }
 }
 

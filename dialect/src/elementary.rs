@@ -11,6 +11,7 @@
 //! |---|---|---|---|
 //! | [`exp`] | 0.92 | 26.719206 | 20 |
 //! | [`exp_nonpositive`] | 0.92 | -5.847268 | 15 |
+//! | [`exp_upper`] | an upper bound, see there | | 5 |
 //! | [`expm1`] | 1.56 | 0.37963322 | 21 |
 //! | [`log`] | 1.24 | 0.74076784 | 26 |
 //! | [`log1p`] | 1.27 | 0.49999997 | 24 |
@@ -23,6 +24,7 @@
 //! An operation is whatever takes an instruction of its own: constants, casts
 //! between a float and its bits, and changes of a sign do not.
 
+mod chord;
 mod exponential;
 mod extrema;
 mod logarithm;
@@ -31,6 +33,7 @@ mod sigmoid;
 #[cfg(test)]
 mod tests;
 
+pub use chord::{exp_upper, exp_upper_in_f64};
 pub use exponential::{exp, exp_nonpositive, expm1};
 pub use extrema::{maximum, minimum, positive_part};
 pub use logarithm::{log, log1p, log1p_unit};

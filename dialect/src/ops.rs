@@ -60,6 +60,7 @@ pub enum Op {
     RatioOrZero,
     Exp,
     ExpNonpositive,
+    ExpUpper,
     Expm1,
     Log,
     Log1p,

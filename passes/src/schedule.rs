@@ -6,16 +6,21 @@
 //! stage 1. All reductions over values of stage `k` share pass `k`. A pixel value
 //! that two passes need is computed in both, which is always legal since programs
 //! are pure, unless it is cheaper to keep it: `storage` decides that, and only
-//! within one call, never between `forward` and `backward`.
+//! within one call, never between `forward` and `backward`. Where most pixels are
+//! expected to count for nothing, a kernel first finds those that may: see `sieve`.
 
+mod bounds;
+mod fold;
 mod fusion;
 mod plan;
 mod print;
+mod sieve;
 mod stage;
 mod storage;
 mod temporaries;
 mod traffic;
 
+pub use sieve::Sieve;
 pub use stage::{Stages, passes};
 pub use temporaries::Temporary;
 
@@ -37,6 +42,8 @@ pub struct Cell {
 /// One pass over the data and what follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kernel {
+    /// The mask of the pixels that it goes on with; none if it goes on with all.
+    pub sieve: Option<ValueId>,
     /// The pixel values it reads that an earlier kernel kept, as indices of
     /// [`Schedule::stored`].
     pub loads: Vec<usize>,
@@ -67,6 +74,8 @@ pub struct Schedule {
     pub group_reductions: Vec<ValueId>,
     /// The pixel values that some kernel keeps for another.
     pub stored: Vec<Stored>,
+    /// How pixels are sifted, if some kernel does that.
+    pub sieve: Option<Sieve>,
     /// The distinct kernels.
     pub kernels: Vec<Kernel>,
     /// The kernels of `forward`: the loss and the group results.
@@ -106,6 +115,8 @@ pub struct Options {
     /// The prices by which a value is kept rather than computed again; without them
     /// all are computed again.
     pub storage: Option<PriceList>,
+    /// The prices by which pixels are sifted; without them none are.
+    pub sieve: Option<PriceList>,
     /// The entry points that are wanted.
     pub entry_points: EntryPoints,
 }
@@ -134,11 +145,18 @@ impl EntryPoints {
 
 /// Schedules `program`.
 pub fn schedule(program: &Program, options: Options) -> Schedule {
+    match options.sieve.and_then(|prices| sieve::sieve(program, prices)) {
+        Some((program, sieve)) => schedule_kernels(&program, Some(sieve), options),
+        None => schedule_kernels(program, None, options),
+    }
+}
+
+fn schedule_kernels(program: &Program, sieve: Option<Sieve>, options: Options) -> Schedule {
     let results = program.results();
     let is_pixel = |value: &ValueId| program.ty(*value).level == Level::Pixel;
     let roots: Vec<_> = results.iter().map(|result| result.value).collect();
     let (pixel_roots, group_roots): (Vec<_>, Vec<_>) = roots.iter().copied().partition(is_pixel);
-    let mut schedule = Schedule::empty(program, &roots);
+    let mut schedule = Schedule { sieve, ..Schedule::empty(program, &roots) };
     if options.entry_points.has_separate() {
         // A call that knows no other call's memory keeps nothing for it.
         let options = Options { storage: None, ..options };
@@ -180,6 +198,7 @@ impl Schedule {
             cells: cells.collect(),
             group_reductions: of_op(is_group_reduction).collect(),
             stored: vec![],
+            sieve: None,
             kernels: vec![],
             forward: vec![],
             backward: vec![],
@@ -240,7 +259,23 @@ impl Schedule {
         let operands =
             kernel.reductions.iter().map(|&cell| self.program.node(self.cells[cell].value).operands[0]);
         let stores = kernel.stores.iter().map(|&stored| self.stored[stored].value);
-        operands.chain(kernel.outputs.iter().copied()).chain(stores)
+        operands.chain(kernel.outputs.iter().copied()).chain(stores).chain(kernel.sieve)
+    }
+
+    /// The two parts of a kernel that sifts: what it does with all pixels to find the
+    /// survivors, and what with those. What it keeps of a survivor stands at its place
+    /// among the survivors of its chunk.
+    pub fn parts(&self, kernel: &Kernel) -> Option<[Kernel; 2]> {
+        let sieve = self.sieve.as_ref().filter(|_| kernel.sieve.is_some())?;
+        let mut of_all = Kernel { sieve: kernel.sieve, ..Kernel::default() };
+        let mut of_survivors = Kernel { sieve: None, ..kernel.clone() };
+        let is_mask = |stored: &usize| self.stored[*stored].value == sieve.survivors;
+        let is_everywhere = |cell: &usize| sieve.everywhere.contains(&self.cells[*cell].value);
+        (of_all.loads, of_survivors.loads) = kernel.loads.iter().partition(|it| is_mask(it));
+        (of_all.stores, of_survivors.stores) = kernel.stores.iter().partition(|it| is_mask(it));
+        (of_all.reductions, of_survivors.reductions) =
+            kernel.reductions.iter().partition(|it| is_everywhere(it));
+        Some([of_all, of_survivors])
     }
 
     /// The cell of the reduction `value`.

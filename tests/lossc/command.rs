@@ -270,7 +270,7 @@ fn bench_measures_every_plan_in_every_phase() {
     let directory = Directory::new();
     let report = directory.json("bench random-drop --pixels 300,100,300 --threads 1,2 --json");
     let rows = report["rows"].as_array().expect("rows");
-    assert_eq!(rows.len(), 3 * 2 * 3 * 3 * 2, "schedules, threads, plans, phases, sizes");
+    assert_eq!(rows.len(), 3 * 2 * 4 * 3 * 2, "schedules, threads, plans, phases, sizes");
     for row in rows {
         assert_eq!(row["loss"], "random-drop");
         for number in ["ns_per_pixel", "gb_per_s"] {
@@ -284,7 +284,7 @@ fn bench_measures_every_plan_in_every_phase() {
         values.join(" ")
     };
     assert_eq!(distinct("schedule"), r#""linear" "log" "squ""#);
-    assert_eq!(distinct("plan"), r#""fused" "fused-without-algebra" "unfused""#);
+    assert_eq!(distinct("plan"), r#""fused" "fused-without-algebra" "fused-without-sieve" "unfused""#);
     assert_eq!(distinct("phase"), r#""backward" "forward" "forward_backward""#);
     assert_eq!((distinct("pixels"), distinct("threads")), ("100 300".into(), "1 2".into()));
     let memory = report["machine"]["memory"].as_array().expect("a list");

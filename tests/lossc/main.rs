@@ -15,6 +15,7 @@ mod gpu;
 mod judge;
 mod options;
 mod ptx;
+mod sieve;
 mod simulator;
 mod snapshots;
 mod targets;

@@ -72,7 +72,7 @@ fn power_of_two(m: &mut dyn Machine, biased: Word) -> Word {
     m.float_of_bits(bits)
 }
 
-fn at_least(m: &mut dyn Machine, bound: f32, x: Word) -> Word {
+pub(super) fn at_least(m: &mut dyn Machine, bound: f32, x: Word) -> Word {
     let bound = m.float(bound);
     let below = m.less(x, bound);
     m.select(below, bound, x)

@@ -1,6 +1,7 @@
 use super::*;
 use crate::machine::Evaluate;
 
+mod chord;
 mod count;
 
 type Function = fn(&mut dyn Machine, Word) -> Word;

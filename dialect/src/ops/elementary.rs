@@ -3,7 +3,7 @@
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary;
 
-pub(super) static OPS: [OpDefinition; 9] = [
+pub(super) static OPS: [OpDefinition; 10] = [
     floats!(
         Exp,
         "exp",
@@ -24,6 +24,19 @@ pub(super) static OPS: [OpDefinition; 9] = [
         |m, x| elementary::exp_nonpositive(m, x[0]),
         |_, _, result| vec![Some(result)]
     ),
+    OpDefinition {
+        op: Op::ExpUpper,
+        mnemonic: "exp_upper",
+        summary: "e to the operand or up to 6.2 % more, in steps, for an operand of 0 or below",
+        operands: &["operand"],
+        signature: Signature::Floats,
+        meaning: Meaning::Element {
+            real: |x| elementary::exp_upper_in_f64(x[0]),
+            exact: |m, x| elementary::exp_upper(m, x[0]),
+        },
+        derivative: Derivative::Zero,
+        domain: Domain::NonPositive,
+    },
     floats!(
         Expm1,
         "expm1",

@@ -208,6 +208,7 @@ methods! {
     ratio_or_zero RatioOrZero(numerator, denominator);
     exp Exp(operand);
     exp_nonpositive ExpNonpositive(operand);
+    exp_upper ExpUpper(operand);
     expm1 Expm1(operand);
     log Log(operand);
     log1p Log1p(operand);

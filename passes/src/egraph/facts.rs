@@ -31,6 +31,14 @@ impl Range {
         self.low.is_finite() && self.high.is_finite() && !self.nan
     }
 
+    fn is_unbounded(self) -> bool {
+        self.low == f32::NEG_INFINITY || self.high == f32::INFINITY
+    }
+
+    fn has_zero(self) -> bool {
+        self.low <= 0.0 && self.high >= 0.0
+    }
+
     /// Zero or above, or NaN.
     pub fn is_nonnegative(self) -> bool {
         self.low >= 0.0
@@ -157,10 +165,12 @@ fn range(op: Op, operands: &[Facts]) -> Range {
         (Op::PositivePart, [x]) => Range { low: x.low.max(0.0), high: x.high.max(0.0), ..*x },
         (Op::Select, [_, a, b]) => a.union(*b),
         (Op::Mul | Op::Weight, [a, b]) => product(*a, *b, op == Op::Weight),
+        (Op::Fma, [a, b, c]) => add(product(*a, *b, false), *c),
         (Op::RatioOrZero, [n, d]) => ratio_or_zero(*n, *d),
         (Op::Exp | Op::ExpNonpositive, [x]) if x.is_nonpositive() => {
             Range { nan: x.nan, ..Range::between(0.0, 1.0) }
         }
+        (Op::ExpUpper, [x]) => Range { nan: x.nan, ..Range::between(0.0, 1.001) },
         (Op::Exp, [x]) => Range { nan: x.nan, ..Range::between(0.0, x.high.exp() * 1.0001) },
         (Op::Sigmoid, [x]) => Range { nan: x.nan, ..Range::between(0.0, 1.0) },
         (Op::Softplus, [x]) => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
@@ -182,8 +192,9 @@ fn add(a: Range, b: Range) -> Range {
 }
 
 fn product(a: Range, b: Range, guarded: bool) -> Range {
-    let nan = a.nan || b.nan || !(a.is_finite() && b.is_finite() || guarded && a.is_finite());
     // 0 times infinity is no number; near there the products are near 0 or beyond.
+    let vanishes_at_infinity = |a: Range, b: Range| a.has_zero() && b.is_unbounded();
+    let nan = a.nan || b.nan || vanishes_at_infinity(b, a) || !guarded && vanishes_at_infinity(a, b);
     let corner = |a: f32, b: f32| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
     let corners =
         [corner(a.low, b.low), corner(a.low, b.high), corner(a.high, b.low), corner(a.high, b.high)];

@@ -3,7 +3,7 @@
 use lossc_dialect::numbers::CHUNK;
 
 use super::call::Call;
-use super::emit::{Emitter, I32, I64, Value};
+use super::emit::{Emitter, I32, I64, Scalar, Value};
 
 /// The bits of the phase: a Philox block has four pixels.
 const PHASE_MASK: usize = 3;
@@ -45,6 +45,11 @@ impl Chunk {
     /// The linear index of a position.
     pub(super) fn linear(&self, emitter: &mut Emitter, position: Value) -> Value {
         emitter.add(self.origin, position)
+    }
+
+    /// The element at position 0 of a tensor of pixels.
+    pub(super) fn elements(&self, emitter: &mut Emitter, tensor: Value, scalar: Scalar) -> Value {
+        emitter.element(tensor, self.origin, scalar)
     }
 
     /// The number of the Philox block at a position that is a multiple of four.

@@ -143,6 +143,11 @@ impl Emitter {
         self.constant(ty, &float_literal(value))
     }
 
+    /// 0 in every lane of `ty`.
+    pub(super) fn zero(&mut self, ty: ValueType) -> Value {
+        if ty.scalar.is_float() { self.float(ty, 0.0) } else { self.integer(ty, 0) }
+    }
+
     /// `operation` of operands and a result of one type.
     pub(super) fn apply(&mut self, operation: &str, operands: &[Value]) -> Value {
         let names: Vec<_> = operands.iter().map(Value::to_string).collect();

@@ -3,29 +3,38 @@
 //! A chunk goes through two loops, so that neither needs more registers than
 //! there are: the first draws its random numbers into memory that stays in the
 //! nearest cache, the second computes the pixels. The code of a pixel stands
-//! once; [`stream`] leads it over whole vectors and edges alike.
+//! once; [`stream`] leads it over whole vectors and edges alike. A kernel that sifts
+//! has two such loops over pixels, and [`survivors`] in place of the second where they
+//! are few.
 
 mod kernel;
 mod library;
+mod memory;
+mod part;
 mod stack;
 mod stream;
+mod survivors;
+
+use lossc_dialect::ValueId;
 
 use super::LowerError;
 use super::call::Call;
 use super::chunk::Chunk;
 use super::emit::{Emitter, I64, Scalar, ValueType};
 use super::finish;
-use super::pixel::{PixelCode, arrays};
+use super::pixel::arrays;
 use crate::schedule::{Kernel, Schedule};
 use kernel::HostKernel;
-pub(super) use kernel::chunk_bytes;
+pub(super) use memory::chunk_bytes;
 
 const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 
 /// The module for a processor with vectors of so many f32.
 pub(super) fn module(schedule: &Schedule, lanes: usize) -> Result<String, LowerError> {
     let mut text = format!("// {}, {lanes} pixels a vector\nmodule {{\n", schedule.program.name());
-    text += &library::functions(lanes);
+    let stored = |value: &ValueId| Scalar::of(schedule.program.ty(*value).element).stored();
+    let outputs = schedule.kernels.iter().flat_map(|kernel| &kernel.outputs).map(stored).collect();
+    text += &library::functions(lanes, &outputs);
     for (index, kernel) in schedule.kernels.iter().enumerate() {
         text += &kernel_function(schedule, kernel, index, lanes)?;
         text += &finish_function(schedule, kernel, index)?;
@@ -53,9 +62,8 @@ fn kernel_function(
     let frame = emitter.name("frame", POINTER);
     let [row, chunk] = ["row", "chunk"].map(|name| emitter.name(name, I64));
     let call = Call::from_frame(&mut emitter, frame, arrays(schedule));
-    let chunk_values = Chunk::new(&mut emitter, &call, row, chunk);
-    let code = PixelCode::new(schedule, kernel, lanes);
-    HostKernel::new(&mut emitter, schedule, &call, &chunk_values, &code, lanes)?.emit(&mut emitter)?;
+    let place = Chunk::new(&mut emitter, &call, row, chunk);
+    HostKernel { schedule, kernel, call: &call, chunk: &place, lanes }.emit(&mut emitter)?;
     let header = format!("func.func @kernel_{index}({frame}: {POINTER}, {row}: {I64}, {chunk}: {I64})");
     Ok(emitter.finish(&header, "return"))
 }

@@ -39,6 +39,8 @@ pub(super) struct Kept {
 
 /// A reduction over pixels.
 pub(super) struct PixelReduction {
+    /// The index of its cell in the schedule.
+    pub(super) cell: usize,
     /// What is counted or added up.
     pub(super) operand: ValueId,
     /// Whether it is a count.
@@ -76,7 +78,11 @@ impl<'a> PixelCode<'a> {
         let program = &schedule.program;
         let reductions = kernel.reductions.iter().map(|&index| {
             let cell = schedule.cells[index];
-            PixelReduction { operand: program.node(cell.value).operands[0], is_count: cell.is_count }
+            PixelReduction {
+                cell: index,
+                operand: program.node(cell.value).operands[0],
+                is_count: cell.is_count,
+            }
         });
         let reductions: Vec<_> = reductions.collect();
         let values = schedule.pixel_values(kernel);
@@ -97,6 +103,9 @@ impl<'a> PixelCode<'a> {
     pub(super) fn inputs(&self) -> Vec<Tensor> {
         let program = &self.schedule.program;
         let input = |&value: &ValueId| {
+            if self.is_loaded(value) {
+                return None;
+            }
             let Op::Argument(argument) = program.node(value).op else { return None };
             let index = program.pixel_arguments().position(|(index, _)| index == argument as usize)?;
             Some(Tensor { value, index, element: program.ty(value).element })
@@ -106,11 +115,14 @@ impl<'a> PixelCode<'a> {
 
     /// The `loss.uniform`, if the kernel draws random numbers.
     pub(super) fn uniform(&self) -> Option<ValueId> {
-        let is_drawn = |value: &ValueId| {
-            let is_kept = self.loads.iter().any(|kept| kept.value == *value);
-            self.schedule.program.node(*value).op == Op::Uniform && !is_kept
-        };
+        let is_drawn =
+            |value: &ValueId| self.schedule.program.node(*value).op == Op::Uniform && !self.is_loaded(*value);
         self.values.iter().copied().find(is_drawn)
+    }
+
+    /// Whether an earlier kernel kept `value`.
+    fn is_loaded(&self, value: ValueId) -> bool {
+        self.loads.iter().any(|kept| kept.value == value)
     }
 
     /// The values that are the same for all pixels of a group.

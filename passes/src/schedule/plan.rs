@@ -9,6 +9,7 @@ impl Schedule {
     /// are known; new kernels are added to the list.
     pub(super) fn plan(&mut self, roots: &[ValueId], given: &[ValueId], options: Options) -> Vec<usize> {
         let mut kernels = self.passes(roots, given);
+        self.sift(&mut kernels);
         if let Some(prices) = options.storage {
             storage::store(self, &mut kernels, prices);
         }
@@ -16,6 +17,17 @@ impl Schedule {
             kernels = fusion::split(self, &kernels);
         }
         kernels.into_iter().map(|kernel| self.kernel(kernel)).collect()
+    }
+
+    /// Lets all kernels sift, or none if one after the first has something to do
+    /// everywhere.
+    fn sift(&self, kernels: &mut [Kernel]) {
+        let Some(sieve) = &self.sieve else { return };
+        let is_everywhere = |&cell: &usize| sieve.everywhere.contains(&self.cells[cell].value);
+        let mut later = kernels.iter().skip(1).flat_map(|kernel| &kernel.reductions);
+        if !later.any(is_everywhere) {
+            kernels.iter_mut().for_each(|kernel| kernel.sieve = Some(sieve.survivors));
+        }
     }
 
     /// One kernel a pass.

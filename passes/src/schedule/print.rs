@@ -35,9 +35,19 @@ impl Schedule {
     fn write_kernel(&self, kernel: &Kernel, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |values: Vec<String>| if values.is_empty() { "nothing".into() } else { values.join(", ") };
         let inputs = self.inputs(kernel).into_iter().map(str::to_owned);
-        let loads = kernel.loads.iter().map(|&stored| self.stored_name(stored));
+        let loads = kernel.loads.iter().map(|&stored| self.stored_name(kernel, stored));
         writeln!(formatter, "  reads      {}", list(inputs.chain(loads).collect()))?;
-        writeln!(formatter, "  computes   {}", self.computed(kernel))?;
+        match self.parts(kernel) {
+            None => writeln!(formatter, "  computes   {}", self.computed(kernel, "pixel"))?,
+            Some([of_all, of_survivors]) => {
+                let sieve = match of_all.loads.first() {
+                    Some(&stored) => format!("%{}, kept", self.stored[stored].value.0),
+                    None => self.computed(&of_all, "pixel"),
+                };
+                writeln!(formatter, "  sifts by   {sieve}")?;
+                writeln!(formatter, "  computes   {}", self.computed(&of_survivors, "survivor"))?;
+            }
+        }
         let cells = kernel.reductions.iter().map(|&cell| {
             let kind = if self.cells[cell].is_count { "count" } else { "sum" };
             format!("{kind} in cell {cell}")
@@ -46,7 +56,7 @@ impl Schedule {
         let outputs = kernel.outputs.iter().map(|&value| self.result_name(value));
         writeln!(formatter, "  writes     {}", list(outputs.collect()))?;
         if !kernel.stores.is_empty() {
-            let stores = kernel.stores.iter().map(|&stored| self.stored_name(stored));
+            let stores = kernel.stores.iter().map(|&stored| self.stored_name(kernel, stored));
             writeln!(formatter, "  keeps      {}", list(stores.collect()))?;
         }
         let results = kernel.results.iter().map(|&index| self.program.results()[index].name.clone());
@@ -54,7 +64,7 @@ impl Schedule {
     }
 
     /// How many values a kernel computes, and which of them are worth a word.
-    fn computed(&self, kernel: &Kernel) -> String {
+    fn computed(&self, kernel: &Kernel, of: &str) -> String {
         let loaded = |value: &ValueId| kernel.loads.iter().any(|&stored| self.stored[stored].value == *value);
         let values: Vec<_> = self.pixel_values(kernel).into_iter().filter(|value| !loaded(value)).collect();
         let mut counts = BTreeMap::from([("div", 0)]);
@@ -62,17 +72,18 @@ impl Schedule {
             *counts.entry(op.mnemonic()).or_default() += 1;
         }
         let counts: Vec<_> = counts.iter().map(|(mnemonic, count)| format!("{count} {mnemonic}")).collect();
-        format!("{} values a pixel, among them {}", values.len(), counts.join(", "))
+        format!("{} values a {of}, among them {}", values.len(), counts.join(", "))
     }
 
     /// A value kept in memory, with the room it takes.
-    fn stored_name(&self, stored: usize) -> String {
+    fn stored_name(&self, kernel: &Kernel, stored: usize) -> String {
         let value = self.stored[stored].value;
+        let of = if kernel.sieve.is_none_or(|survivors| survivors == value) { "pixel" } else { "survivor" };
         let size = match self.temporary_of(stored) {
             Temporary::Float => "4 bytes",
             Temporary::Mask => "1 bit",
         };
-        format!("%{} = loss.{} ({size} a pixel)", value.0, self.program.node(value).op.mnemonic())
+        format!("%{} = loss.{} ({size} a {of})", value.0, self.program.node(value).op.mnemonic())
     }
 
     /// The tensors of pixels a kernel reads.

@@ -8,42 +8,55 @@
 //! stays on the side of the source is computed (J. M. W. Rhys: "A selection problem
 //! of shared fixed costs and network flows", Management Science 17, 1970).
 
-use lossc_dialect::{Element, Level, Op, ValueId};
+use lossc_dialect::{Element, Level, Node, Op, ValueId};
 use petgraph::algo::ford_fulkerson;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use super::{Kernel, Schedule};
-use crate::saturate::prices::PriceList;
+use crate::saturate::prices::{PriceList, Sifting};
 
 /// More than all prices of a program together.
 const UNCUTTABLE: u64 = 1 << 40;
 
 /// Lets the later ones of `kernels` read what earlier ones keep, where that is
 /// cheaper than to compute it again.
-pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], prices: PriceList) {
+pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], list: PriceList) {
     for later in 1..kernels.len() {
-        let earlier: Vec<_> = kernels[..later].iter().map(|kernel| schedule.pixel_values(kernel)).collect();
-        for value in cheaper_kept(schedule, &kernels[later], &earlier.concat(), prices) {
+        if let Some(survivors) = kernels[later].sieve {
+            keep(schedule, kernels, [0, later], survivors);
+        }
+        let earlier: Vec<_> = kernels[..later]
+            .iter()
+            .map(|kernel| schedule.pixel_values(&computing_part(schedule, kernel)))
+            .collect();
+        let part = computing_part(schedule, &kernels[later]);
+        let sifting = kernels[later].sieve.and(list.sifting());
+        let prices = Prices { list, sifting };
+        for value in cheaper_kept(schedule, &part, &earlier.concat(), prices) {
             let keeper = earlier.iter().position(|values| values.contains(&value));
-            let stored = schedule.store(value);
-            let keeper = &mut kernels[keeper.expect("an earlier kernel has it")];
-            if !keeper.stores.contains(&stored) {
-                keeper.stores.push(stored);
-            }
-            kernels[later].loads.push(stored);
+            keep(schedule, kernels, [keeper.expect("an earlier kernel has it"), later], value);
         }
     }
 }
 
+/// Lets one kernel keep `value` for another.
+fn keep(schedule: &mut Schedule, kernels: &mut [Kernel], [keeper, reader]: [usize; 2], value: ValueId) {
+    let stored = schedule.store(value);
+    if !kernels[keeper].stores.contains(&stored) {
+        kernels[keeper].stores.push(stored);
+    }
+    kernels[reader].loads.push(stored);
+}
+
+/// The part of a kernel that is worth keeping something of or for.
+fn computing_part(schedule: &Schedule, kernel: &Kernel) -> Kernel {
+    schedule.parts(kernel).map_or_else(|| kernel.clone(), |[_, of_survivors]| of_survivors)
+}
+
 /// Which values of `earlier` kernels are read by `kernel` if all is as cheap as can
 /// be.
-fn cheaper_kept(
-    schedule: &Schedule,
-    kernel: &Kernel,
-    earlier: &[ValueId],
-    prices: PriceList,
-) -> Vec<ValueId> {
+fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], prices: Prices) -> Vec<ValueId> {
     let program = &schedule.program;
     let values = schedule.pixel_values(kernel);
     let mut graph = DiGraph::<(), u64>::new();
@@ -52,9 +65,9 @@ fn cheaper_kept(
     let place = |value: ValueId| values.iter().position(|known| *known == value);
     for (&value, &[needed, computed]) in values.iter().zip(&nodes) {
         let node = program.node(value);
-        let keeping = if earlier.contains(&value) { keeping(node.op, node.ty.element, prices) } else { None };
+        let keeping = if earlier.contains(&value) { prices.keeping(node) } else { None };
         graph.add_edge(needed, computed, keeping.unwrap_or(UNCUTTABLE));
-        graph.add_edge(computed, sink, prices.price(node.op, Level::Pixel));
+        graph.add_edge(computed, sink, prices.computing(node));
         for operand in node.operands.iter().filter_map(|&operand| place(operand)) {
             graph.add_edge(computed, nodes[operand][0], UNCUTTABLE);
         }
@@ -70,15 +83,35 @@ fn cheaper_kept(
     values.iter().zip(&nodes).filter(is_kept).map(|(&value, _)| value).collect()
 }
 
-/// What keeping a value costs; none if it cannot be kept or is nothing to compute.
-fn keeping(op: Op, element: Element, prices: PriceList) -> Option<u64> {
-    if matches!(op, Op::Argument(_) | Op::Constant(_) | Op::Broadcast) {
-        return None;
+/// What a kernel's values cost.
+#[derive(Clone, Copy)]
+struct Prices {
+    list: PriceList,
+    /// What survivors cost, if the kernel computes them alone.
+    sifting: Option<Sifting>,
+}
+
+impl Prices {
+    /// What keeping a value costs; none if it cannot be kept or is nothing to compute.
+    fn keeping(self, node: &Node) -> Option<u64> {
+        let is_leaf = match node.op {
+            Op::Argument(_) => self.sifting.is_none(),
+            op => matches!(op, Op::Constant(_) | Op::Broadcast),
+        };
+        match node.ty.element {
+            Element::F32 if !is_leaf => Some(self.list.keeping_float()),
+            Element::Mask if !is_leaf => Some(self.list.keeping_mask()),
+            _ => None,
+        }
     }
-    match element {
-        Element::F32 => Some(prices.keeping_float()),
-        Element::Mask => Some(prices.keeping_mask()),
-        _ => None,
+
+    /// What it costs to have a value from its operands. To read an input for survivors
+    /// alone is dear.
+    fn computing(self, node: &Node) -> u64 {
+        match (node.op, self.sifting) {
+            (Op::Argument(_), Some(sifting)) => sifting.input,
+            (op, _) => self.list.price(op, Level::Pixel),
+        }
     }
 }
 

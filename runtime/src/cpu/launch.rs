@@ -1,6 +1,7 @@
 //! Spreading the chunks of a pass over threads.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -138,12 +139,23 @@ impl Workspace {
         }
         let least = TASK_PIXELS / layout.row_length().min(CHUNK);
         let run_all = || {
-            (0..chunks).into_par_iter().with_min_len(least).for_each(run_chunk);
+            let chunks = (0..chunks).into_par_iter().with_min_len(least);
+            chunks.for_each_init(|| Arrival, |_, chunk| run_chunk(chunk));
         };
         match &self.pool {
             Some(pool) => pool.install(run_all),
             None => run_all(),
         }
+    }
+}
+
+/// Makes what a thread wrote past the caches visible before another learns that it is
+/// done: such writes keep no order with others.
+struct Arrival;
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        fence(Ordering::SeqCst);
     }
 }
 

@@ -20,8 +20,9 @@ use crate::{print, print_json};
 use machine::Machine;
 
 /// The ways to compile a loss that are compared.
-const PLANS: [(&str, Optimisation); 3] = [
-    ("fused", Optimisation::Algebra),
+const PLANS: [(&str, Optimisation); 4] = [
+    ("fused", Optimisation::Sieve),
+    ("fused-without-sieve", Optimisation::Algebra),
     ("fused-without-algebra", Optimisation::Fusion),
     ("unfused", Optimisation::None),
 ];

@@ -16,6 +16,7 @@ fn operations(function: impl Fn(&mut dyn Machine, Word, Word) -> Word) -> u64 {
 fn counts_are_those_of_the_documentation() {
     assert_eq!(operations(|m, x, _| exp(m, x)), 20);
     assert_eq!(operations(|m, x, _| exp_nonpositive(m, x)), 15);
+    assert_eq!(operations(|m, x, _| exp_upper(m, x)), 5);
     assert_eq!(operations(|m, x, _| expm1(m, x)), 21);
     assert_eq!(operations(|m, x, _| log(m, x)), 26);
     assert_eq!(operations(|m, x, _| log1p(m, x)), 24);

@@ -1,6 +1,7 @@
 //! Loops and branches.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use super::{Emitter, Value};
 
@@ -28,6 +29,18 @@ impl Emitter {
         self.block(|emitter| body(emitter, index, &carried))?;
         self.statement("}");
         Ok(results)
+    }
+
+    /// `scf.for` for its effects alone.
+    pub(in crate::lower) fn each(&mut self, bounds: [Value; 3], body: impl FnOnce(&mut Self, Value)) {
+        let done = self.repeat(bounds, &[], |emitter, index, _| {
+            body(emitter, index);
+            Ok::<_, Infallible>(vec![])
+        });
+        match done {
+            Ok(_) => (),
+            Err(never) => match never {},
+        }
     }
 
     /// `scf.if` with two branches that give values of the same types.

@@ -36,13 +36,41 @@ impl Emitter {
 
     /// The vector at an address, 0 where `mask` does not hold, which is not read.
     pub(in crate::lower) fn load_masked(&mut self, at: Value, mask: Value, ty: ValueType) -> Value {
-        let zero = if ty.scalar.is_float() { self.float(ty, 0.0) } else { self.integer(ty, 0) };
+        let zero = self.zero(ty);
         let (pointer, alignment) = (at.ty, ty.scalar.bytes());
         let operation = format!(
             "llvm.intr.masked.load {at}, {mask}, {zero} {{alignment = {alignment} : i32}} : ({pointer}, {}, {ty}) -> {ty}",
             mask.ty
         );
         self.define("loaded", ty, operation)
+    }
+
+    /// The elements of an array of stored `scalar`s at each lane of `indices`, 32 bits
+    /// wide.
+    pub(in crate::lower) fn gather(&mut self, array: Value, indices: Value, scalar: Scalar) -> Value {
+        let scalar = scalar.stored();
+        let ty = indices.ty.with(scalar);
+        let pointers = format!("vector<{}x{}>", ty.lanes, array.ty);
+        let at = self.name("at", array.ty);
+        self.statement(format_args!(
+            "{at} = llvm.getelementptr {array}[{indices}] : ({}, {}) -> {pointers}, {scalar}",
+            array.ty, indices.ty
+        ));
+        let every = self.integer(indices.ty.with(Scalar::Int(1)), 1);
+        let (zero, alignment) = (self.zero(ty), scalar.bytes());
+        let operation = format!(
+            "llvm.intr.masked.gather {at}, {every}, {zero} {{alignment = {alignment} : i32}} : ({pointers}, {}, {ty}) -> {ty}",
+            every.ty
+        );
+        self.define("gathered", ty, operation)
+    }
+
+    /// Brings the cache line of an address near; the address may be any.
+    pub(in crate::lower) fn prefetch(&mut self, at: Value) {
+        self.statement(format_args!(
+            "\"llvm.intr.prefetch\"({at}) <{{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}}> : ({}) -> ()",
+            at.ty
+        ));
     }
 
     /// Writes a value to an address that is aligned for it.
@@ -60,6 +88,15 @@ impl Emitter {
     pub(in crate::lower) fn store_vector(&mut self, value: Value, at: Value, alignment: usize) {
         let types = format!("{}, {}", value.ty, at.ty);
         self.statement(format_args!("llvm.store {value}, {at} {{alignment = {alignment} : i64}} : {types}"));
+    }
+
+    /// Writes a vector to an address that is aligned for it, past the caches.
+    pub(in crate::lower) fn store_past_caches(&mut self, value: Value, at: Value) {
+        let (types, alignment) =
+            (format!("{}, {}", value.ty, at.ty), value.ty.lanes * value.ty.scalar.bytes());
+        self.statement(format_args!(
+            "llvm.store {value}, {at} {{alignment = {alignment} : i64, nontemporal}} : {types}"
+        ));
     }
 
     /// Writes the lanes of a vector where `mask` holds.

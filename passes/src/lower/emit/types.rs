@@ -5,7 +5,7 @@ use std::fmt;
 use lossc_dialect::Element;
 
 /// What one lane of a value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::lower) enum Scalar {
     /// An integer of so many bits, without a sign of its own.
     Int(u32),

@@ -1,11 +1,12 @@
 //! What every kernel does once a chunk, as functions that stand once a module.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use lossc_dialect::numbers::LANES;
 
 use super::POINTER;
-use super::kernel::chunk_bytes;
+use super::memory::chunk_bytes;
 use super::stack::ALIGNMENT;
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
@@ -17,15 +18,32 @@ use crate::schedule::Temporary;
 const ADD_LANES: &str = "@add_lanes";
 const COUNT_BITS: &str = "@count_bits";
 const DRAW: &str = "@draw";
+const POSITIONS: &str = "@positions";
+
+/// A tensor of more chunks is larger than caches that a core has to itself: 512 chunks
+/// of f32 are 4 MiB.
+const MANY_CHUNKS: usize = 512;
+
+/// The inputs that are fetched while random numbers are drawn.
+const FETCHED: usize = 2;
+
+/// The positions that are listed at once.
+const LISTED: usize = 8;
+
+/// The elements that a list must have beyond those in it.
+pub(super) const LIST_SLACK: usize = 16;
 
 /// What keeps the bits of a mask of so many lanes.
 pub(super) fn mask_scalar(lanes: usize) -> Scalar {
     Scalar::Int(lanes.max(8) as u32)
 }
 
-/// The functions, for vectors of `lanes`; LLVM drops what no kernel calls.
-pub(super) fn functions(lanes: usize) -> String {
-    add_lanes(lanes) + &count_bits(chunk_bytes(Temporary::Mask, lanes)) + &draw(lanes)
+/// The functions, for vectors of `lanes` and outputs of such types; LLVM drops what no
+/// kernel calls.
+pub(super) fn functions(lanes: usize, outputs: &BTreeSet<Scalar>) -> String {
+    let writes: String = outputs.iter().map(|&scalar| write(scalar, lanes)).collect();
+    let counting = count_bits(chunk_bytes(Temporary::Mask, lanes));
+    add_lanes(lanes) + &counting + &draw(lanes) + &positions(lanes) + &writes
 }
 
 /// A chunk's sum from its accumulators.
@@ -53,12 +71,22 @@ fn count_bits(bytes: usize) -> String {
 
 /// The random numbers of the pixels from the Philox block `first` on, as far as
 /// position `end`, two vectors at a time.
+///
+/// Meanwhile memory has nothing to do, so the pixels that will be read next are
+/// fetched: two inputs, each with its address and the bytes of an element.
 fn draw(lanes: usize) -> String {
-    function(DRAW, &[POINTER, I64, I64, I64, I64], None, |emitter, arguments| {
-        let &[uniforms, first, end, seed, stream] = arguments else { unreachable!("as many as types") };
+    function(DRAW, &[POINTER, I64, I64, I64, I64, POINTER, I64, POINTER, I64], None, |emitter, arguments| {
+        let &[uniforms, first, end, seed, stream, ref fetched @ ..] = arguments else {
+            unreachable!("as many as types")
+        };
         let philox = Philox::for_vectors(emitter, seed, stream, lanes);
         let bounds = [emitter.index(0), end, emitter.index(2 * lanes)];
-        let drawn = emitter.repeat(bounds, &[], |emitter, position, _| {
+        emitter.each(bounds, |emitter, position| {
+            for input in fetched.chunks_exact(2) {
+                let offset = emitter.mul(position, input[1]);
+                let at = emitter.element(input[0], offset, Scalar::Int(8));
+                emitter.prefetch(at);
+            }
             let words = emitter.index(WORDS.ilog2() as usize);
             let offset = emitter.apply("arith.shrui", &[position, words]);
             let block = emitter.add(first, offset);
@@ -68,12 +96,145 @@ fn draw(lanes: usize) -> String {
                 let at = emitter.element(uniforms, position, Scalar::F32);
                 emitter.store_vector(numbers, at, lanes * Scalar::F32.bytes());
             }
-            Ok::<_, Infallible>(vec![])
         });
-        match drawn {
+        None
+    })
+}
+
+/// Copies a chunk's elements from position `begin` as far as `end` from `buffer` to a
+/// tensor, given by its element at position 0.
+///
+/// A tensor of many chunks does not stay in the caches until it is read, so it is
+/// written past them: a cache would first read each line that it is then given whole.
+fn write(scalar: Scalar, lanes: usize) -> String {
+    let types = [POINTER, POINTER, I64, I64, I64];
+    function(&write_name(scalar), &types, None, |emitter, arguments| {
+        let &[tensor, buffer, begin, end, chunks] = arguments else { unreachable!("as many as types") };
+        let [first, last] = whole_vectors(emitter, tensor, [begin, end], scalar, lanes);
+        let [one, whole] = [1, lanes].map(|lanes| ValueType { scalar: scalar.stored(), lanes });
+        let many = emitter.index(MANY_CHUNKS);
+        let is_large = emitter.compare("sgt", chunks, many);
+        copy(emitter, [tensor, buffer], [begin, first], one, false);
+        let ways = emitter.choose(
+            is_large,
+            |emitter| Ok::<_, Infallible>(copy(emitter, [tensor, buffer], [first, last], whole, true)),
+            |emitter| Ok(copy(emitter, [tensor, buffer], [first, last], whole, false)),
+        );
+        match ways {
+            Ok(_) => copy(emitter, [tensor, buffer], [last, end], one, false),
+            Err(never) => match never {},
+        };
+        None
+    })
+}
+
+fn write_name(scalar: Scalar) -> String {
+    format!("@write_{}", scalar.stored())
+}
+
+/// Where between `begin` and `end` the whole vectors begin and end that lie in the
+/// tensor as they are aligned.
+fn whole_vectors(
+    emitter: &mut Emitter,
+    tensor: Value,
+    [begin, end]: [Value; 2],
+    scalar: Scalar,
+    lanes: usize,
+) -> [Value; 2] {
+    let start = emitter.element(tensor, begin, scalar);
+    let address = emitter.pure("address", I64, format!("llvm.ptrtoint {start} : {POINTER} to {I64}"));
+    let [zero, below] = [0, lanes * scalar.bytes() - 1].map(|it| emitter.index(it));
+    let missing = emitter.apply("arith.subi", &[zero, address]);
+    let missing = emitter.apply("arith.andi", &[missing, below]);
+    let size = emitter.index(scalar.bytes().ilog2() as usize);
+    let missing = emitter.apply("arith.shrui", &[missing, size]);
+    let first = emitter.add(begin, missing);
+    let first = emitter.apply("arith.minsi", &[first, end]);
+    let mask = emitter.integer(I64, -(lanes as i64));
+    let length = emitter.apply("arith.subi", &[end, first]);
+    let length = emitter.apply("arith.andi", &[length, mask]);
+    [first, emitter.add(first, length)]
+}
+
+/// Copies `ty`s between two positions.
+fn copy(
+    emitter: &mut Emitter,
+    [tensor, buffer]: [Value; 2],
+    [from, to]: [Value; 2],
+    ty: ValueType,
+    past_caches: bool,
+) -> Vec<Value> {
+    let step = emitter.index(ty.lanes);
+    emitter.each([from, to, step], |emitter, position| {
+        let [to, from] = [tensor, buffer].map(|array| emitter.element(array, position, ty.scalar));
+        let value = emitter.load_vector(from, ty, ty.scalar.bytes());
+        if past_caches {
+            emitter.store_past_caches(value, to);
+        } else {
+            emitter.store_vector(value, to, ty.scalar.bytes());
+        }
+    });
+    vec![]
+}
+
+/// Lists the places of the bits that are set in a chunk's masks, in their order.
+///
+/// A word at a time, [`LISTED`] of its bits without asking whether there are so many:
+/// what was too much is written over (D. Lemire: "Really fast bitset decoding for
+/// “average” densities", 2019).
+fn positions(lanes: usize) -> String {
+    function(POSITIONS, &[POINTER, POINTER], None, |emitter, arguments| {
+        let &[masks, list] = arguments else { unreachable!("as many as types") };
+        let words = chunk_bytes(Temporary::Mask, lanes) / I64.scalar.bytes();
+        let [zero, one, words, listed] = [0, 1, words, LISTED].map(|it| emitter.index(it));
+        let listed_all = emitter.repeat([zero, words, one], &[zero], |emitter, index, count| {
+            let word = emitter.load_element("word", masks, index, I64);
+            let before = emitter.apply("math.ctpop", &[word]);
+            let after = emitter.add(count[0], before);
+            let rest = list_bits(emitter, (list, count[0]), index, word, lanes);
+            emitter.repeat([listed, before, listed], &[rest], |emitter, done, rest| {
+                let place = emitter.add(count[0], done);
+                Ok::<_, Infallible>(vec![list_bits(emitter, (list, place), index, rest[0], lanes)])
+            })?;
+            Ok::<_, Infallible>(vec![after])
+        });
+        match listed_all {
             Ok(_) => None,
             Err(never) => match never {},
         }
+    })
+}
+
+/// Lists the places of the [`LISTED`] lowest bits of a word; gives what is left of it.
+fn list_bits(
+    emitter: &mut Emitter,
+    (list, place): (Value, Value),
+    index: Value,
+    word: Value,
+    lanes: usize,
+) -> Value {
+    let one = emitter.index(1);
+    let width = emitter.index(8 * I64.scalar.bytes());
+    let first = emitter.mul(index, width);
+    (0..LISTED).fold(word, |word, listed| {
+        let bit = emitter.apply("math.cttz", &[word]);
+        let bit = emitter.add(first, bit);
+        // A mask of fewer than eight lanes takes a byte.
+        let position = if lanes < 8 {
+            let bits_of_byte = emitter.index(3);
+            let mask = emitter.apply("arith.shrui", &[bit, bits_of_byte]);
+            let unused = emitter.index(8 - lanes);
+            let unused = emitter.mul(mask, unused);
+            emitter.apply("arith.subi", &[bit, unused])
+        } else {
+            bit
+        };
+        let position = emitter.convert("arith.trunci", position, I32.scalar);
+        let offset = emitter.index(listed);
+        let place = emitter.add(place, offset);
+        emitter.store_element(position, list, place);
+        let below = emitter.apply("arith.subi", &[word, one]);
+        emitter.apply("arith.andi", &[word, below])
     })
 }
 
@@ -100,12 +261,43 @@ pub(super) fn partial(emitter: &mut Emitter, memory: Value, is_count: bool) -> V
     emitter.define("partial", ty, format_args!("llvm.call {name}({memory}) : ({POINTER}) -> {ty}"))
 }
 
-/// Writes the random numbers of a chunk's positions.
-pub(super) fn call_draw(emitter: &mut Emitter, call: &Call, chunk: &Chunk, uniforms: Value) {
+/// Lists the places of the bits that are set in a chunk's masks.
+pub(super) fn call_positions(emitter: &mut Emitter, masks: Value, list: Value) {
+    emitter.statement(format_args!("llvm.call {POSITIONS}({masks}, {list}) : ({POINTER}, {POINTER}) -> ()"));
+}
+
+/// Writes the random numbers of a chunk's positions, and fetches inputs, given with
+/// what they hold.
+pub(super) fn call_draw(
+    emitter: &mut Emitter,
+    (call, chunk): (&Call, &Chunk),
+    uniforms: Value,
+    inputs: &[(Value, Scalar)],
+) {
     let zero = emitter.index(0);
     let first = chunk.random_block(emitter, zero);
-    let (end, seed, stream) = (chunk.end, call.seed, call.stream);
-    let types = format!("({POINTER}, {I64}, {I64}, {I64}, {I64}) -> ()");
+    let mut arguments = vec![uniforms, first, chunk.end, call.seed, call.stream];
+    for fetched in 0..FETCHED {
+        let (origin, bytes) = inputs.get(fetched).map_or((uniforms, 0), |(it, scalar)| (*it, scalar.bytes()));
+        arguments.extend([origin, emitter.index(bytes)]);
+    }
+    let list = |text: fn(&Value) -> String| arguments.iter().map(text).collect::<Vec<_>>().join(", ");
+    let (names, types) = (list(Value::to_string), list(|it| it.ty.to_string()));
+    emitter.statement(format_args!("llvm.call {DRAW}({names}) : ({types}) -> ()"));
+}
+
+/// Copies a chunk's elements from `buffer` to a tensor, given by its element at
+/// position 0.
+pub(super) fn call_write(
+    emitter: &mut Emitter,
+    (call, chunk): (&Call, &Chunk),
+    tensor: Value,
+    buffer: Value,
+    scalar: Scalar,
+) {
+    let chunks = call.chunks(emitter);
+    let (name, Chunk { begin, end, .. }) = (write_name(scalar), chunk);
+    let types = format!("({POINTER}, {POINTER}, {I64}, {I64}, {I64}) -> ()");
     emitter
-        .statement(format_args!("llvm.call {DRAW}({uniforms}, {first}, {end}, {seed}, {stream}) : {types}"));
+        .statement(format_args!("llvm.call {name}({tensor}, {buffer}, {begin}, {end}, {chunks}) : {types}"));
 }

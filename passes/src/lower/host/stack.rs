@@ -18,7 +18,7 @@ pub(super) fn array(emitter: &mut Emitter, stem: &'static str, scalar: Scalar, c
 /// Writes 0 over `count` elements of an array, in vectors of `lanes`.
 pub(super) fn clear(emitter: &mut Emitter, array: Value, scalar: Scalar, count: usize, lanes: usize) {
     let ty = ValueType { scalar: scalar.stored(), lanes };
-    let zero = if ty.scalar.is_float() { emitter.float(ty, 0.0) } else { emitter.integer(ty, 0) };
+    let zero = emitter.zero(ty);
     for first in (0..count).step_by(lanes) {
         let first = emitter.index(first);
         let at = emitter.element(array, first, scalar);

@@ -1,16 +1,17 @@
 //! Leading the code of a pixel along a chunk in whole vectors.
 //!
 //! At a row's ends a vector has positions that are no pixels, and nobody may
-//! read or write there. So what the code reads and writes at a position is a
-//! [`Stream`], and a chunk is walked in three segments: the first vector if it
+//! read there, or add what it computes. So what the code reads or adds to at a
+//! position is a [`Stream`], and a chunk is walked in three segments: the first vector if it
 //! is incomplete, the whole ones, and the last if it is incomplete. Those at
 //! the edges stream through a vector on the stack, to and from which only the
 //! row's pixels are copied.
 
+use super::part::Access;
 use super::stack;
 use crate::lower::LowerError;
 use crate::lower::chunk::Chunk;
-use crate::lower::emit::{Emitter, Scalar, Value, ValueType};
+use crate::lower::emit::{Emitter, F32, Scalar, Value, ValueType};
 use lossc_dialect::numbers::LANES;
 
 /// Elements of which the code of a pixel touches the one at its position.
@@ -18,10 +19,8 @@ pub(super) struct Stream {
     /// The element of position 0.
     origin: Value,
     scalar: Scalar,
-    /// Whether positions [`LANES`] apart share an element.
-    wraps: bool,
-    is_read: bool,
-    is_written: bool,
+    /// Whether it is added to, and positions [`LANES`] apart share an element.
+    is_accumulated: bool,
     /// A vector on the stack that stands for it at an edge.
     edge: Value,
 }
@@ -30,21 +29,26 @@ impl Stream {
     /// A tensor that is read.
     pub(super) fn input(emitter: &mut Emitter, origin: Value, scalar: Scalar, lanes: usize) -> Self {
         let edge = stack::array(emitter, "edge", scalar, lanes);
-        Self { origin, scalar, wraps: false, is_read: true, is_written: false, edge }
-    }
-
-    /// A tensor that is written.
-    pub(super) fn output(emitter: &mut Emitter, origin: Value, scalar: Scalar, lanes: usize) -> Self {
-        Self { is_read: false, is_written: true, ..Self::input(emitter, origin, scalar, lanes) }
+        Self { origin, scalar, is_accumulated: false, edge }
     }
 
     /// The accumulators of a sum.
     pub(super) fn accumulators(emitter: &mut Emitter, origin: Value, lanes: usize) -> Self {
-        Self { wraps: true, is_written: true, ..Self::input(emitter, origin, Scalar::F32, lanes) }
+        Self { is_accumulated: true, ..Self::input(emitter, origin, Scalar::F32, lanes) }
+    }
+
+    /// The element of position 0.
+    pub(super) fn origin(&self) -> Value {
+        self.origin
+    }
+
+    /// Whether the code adds to it.
+    pub(super) fn is_accumulated(&self) -> bool {
+        self.is_accumulated
     }
 
     fn index(&self, emitter: &mut Emitter, position: Value) -> Value {
-        if !self.wraps {
+        if !self.is_accumulated {
             return position;
         }
         let mask = emitter.index(LANES - 1);
@@ -72,6 +76,58 @@ impl Stream {
     }
 }
 
+/// A vector's lanes at consecutive positions.
+pub(super) struct Along<'a> {
+    position: Value,
+    streams: &'a [Stream],
+    origins: &'a [Value],
+    lanes: usize,
+}
+
+impl Along<'_> {
+    fn at(&self, emitter: &mut Emitter, stream: usize) -> Value {
+        self.streams[stream].at(emitter, self.origins[stream], self.position)
+    }
+
+    /// What a whole vector in memory of the kernel's own is aligned for.
+    fn alignment(&self) -> usize {
+        self.lanes * Scalar::F32.bytes()
+    }
+}
+
+impl Access for Along<'_> {
+    fn place(&self) -> Value {
+        self.position
+    }
+
+    fn read(&self, emitter: &mut Emitter, stream: usize, ty: ValueType) -> Value {
+        let at = self.at(emitter, stream);
+        emitter.load_vector(at, ty, ty.scalar.bytes())
+    }
+
+    fn uniforms(&self, emitter: &mut Emitter, uniforms: Value) -> Value {
+        let at = emitter.element(uniforms, self.position, Scalar::F32);
+        emitter.load_vector(at, F32.times(self.lanes), self.alignment())
+    }
+
+    fn write(&self, emitter: &mut Emitter, buffer: Value, _: usize, value: Value) {
+        let at = emitter.element(buffer, self.position, value.ty.scalar);
+        emitter.store_vector(value, at, self.lanes * value.ty.scalar.bytes());
+    }
+
+    fn accumulate(&self, emitter: &mut Emitter, stream: usize, value: Value) {
+        let at = self.at(emitter, stream);
+        let before = emitter.load_vector(at, value.ty, self.alignment());
+        let after = emitter.apply("arith.addf", &[before, value]);
+        emitter.store_vector(after, at, self.alignment());
+    }
+
+    fn of_pixels(&self, _: &mut Emitter, mask: Value) -> Value {
+        // Only vectors at edges have other lanes, and `Path::walk` comes back to those.
+        mask
+    }
+}
+
 /// A part of a chunk that is walked with one set of origins.
 struct Segment {
     is_edge: Value,
@@ -89,25 +145,31 @@ pub(super) struct Path<'a> {
 }
 
 impl Path<'_> {
-    /// Runs `body` for each vector of the chunk with its position and the origins
-    /// of the streams, and `at_edge` for each vector that is incomplete with its
+    /// Runs `body` for each vector of the chunk, and `at_edge` for each vector that is incomplete with its
     /// position and the range of its lanes that are pixels, once `body` has seen it.
     pub(super) fn walk(
         &self,
         emitter: &mut Emitter,
-        body: impl FnOnce(&mut Emitter, Value, &[Value]) -> Result<(), LowerError>,
+        body: impl FnOnce(&mut Emitter, &Along<'_>) -> Result<(), LowerError>,
         at_edge: impl FnOnce(&mut Emitter, Value, [Value; 2]),
     ) -> Result<(), LowerError> {
         let bounds = [0, 3, 1].map(|bound| emitter.index(bound));
         emitter.repeat(bounds, &[], |emitter, number, _| {
             let segment = self.segment(emitter, number);
             let origins = self.origins(emitter, &segment);
-            emitter.when(segment.is_edge, |emitter| self.enter_edge(emitter, &segment, &origins))?;
+            emitter.when(segment.is_edge, |emitter| {
+                self.enter_edge(emitter, &segment, &origins);
+                Ok::<_, LowerError>(())
+            })?;
             let step = emitter.index(self.lanes);
             emitter.repeat([segment.start, segment.stop, step], &[], |emitter, position, _| {
-                body(emitter, position, &origins).map(|()| vec![])
+                let (streams, lanes) = (self.streams, self.lanes);
+                body(emitter, &Along { position, streams, origins: &origins, lanes }).map(|()| vec![])
             })?;
-            emitter.when(segment.is_edge, |emitter| self.leave_edge(emitter, &segment, &origins, at_edge))?;
+            emitter.when(segment.is_edge, |emitter| {
+                self.leave_edge(emitter, &segment, &origins, at_edge);
+                Ok::<_, LowerError>(())
+            })?;
             Ok(vec![])
         })?;
         Ok(())
@@ -155,20 +217,15 @@ impl Path<'_> {
         self.streams.iter().map(origin).collect()
     }
 
-    fn enter_edge(
-        &self,
-        emitter: &mut Emitter,
-        segment: &Segment,
-        origins: &[Value],
-    ) -> Result<(), LowerError> {
+    fn enter_edge(&self, emitter: &mut Emitter, segment: &Segment, origins: &[Value]) {
         for stream in self.streams {
             stack::clear(emitter, stream.edge, stream.scalar, self.lanes, self.lanes);
         }
         self.for_pixels(emitter, segment, |emitter, position| {
-            for (stream, &origin) in self.streams.iter().zip(origins).filter(|(stream, _)| stream.is_read) {
+            for (stream, &origin) in self.streams.iter().zip(origins) {
                 stream.copy(emitter, stream.origin, origin, position);
             }
-        })
+        });
     }
 
     fn leave_edge(
@@ -177,29 +234,20 @@ impl Path<'_> {
         segment: &Segment,
         origins: &[Value],
         at_edge: impl FnOnce(&mut Emitter, Value, [Value; 2]),
-    ) -> Result<(), LowerError> {
+    ) {
         let lanes = segment.pixels.map(|bound| emitter.apply("arith.subi", &[bound, segment.start]));
         at_edge(emitter, segment.start, lanes);
         self.for_pixels(emitter, segment, |emitter, position| {
-            for (stream, &origin) in self.streams.iter().zip(origins).filter(|(stream, _)| stream.is_written)
-            {
+            let accumulators = self.streams.iter().zip(origins).filter(|(stream, _)| stream.is_accumulated);
+            for (stream, &origin) in accumulators {
                 stream.copy(emitter, origin, stream.origin, position);
             }
-        })
+        });
     }
 
-    fn for_pixels(
-        &self,
-        emitter: &mut Emitter,
-        segment: &Segment,
-        body: impl FnOnce(&mut Emitter, Value),
-    ) -> Result<(), LowerError> {
+    fn for_pixels(&self, emitter: &mut Emitter, segment: &Segment, body: impl FnOnce(&mut Emitter, Value)) {
         let [from, to] = segment.pixels;
         let one = emitter.index(1);
-        emitter.repeat([from, to, one], &[], |emitter, position, _| {
-            body(emitter, position);
-            Ok(vec![])
-        })?;
-        Ok(())
+        emitter.each([from, to, one], body);
     }
 }

@@ -7,6 +7,7 @@ use crate::schedule::{EntryPoints, Options, Stored, Temporary, schedule};
 use crate::stabilise::stabilise;
 
 const PRICES: PriceList = PriceList::Host;
+const UNSIFTED: Prices = Prices { list: PRICES, sifting: None };
 
 fn optimised(choice: &str) -> Program {
     let (file, source) = library::find("random-drop").expect("in the library");
@@ -31,8 +32,8 @@ fn price_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId]) -> u64 {
     let price = |value: ValueId| {
         let node = program.node(value);
         match kept.contains(&value) {
-            true => keeping(node.op, node.ty.element, PRICES).expect("can be kept"),
-            false => PRICES.price(node.op, Level::Pixel),
+            true => UNSIFTED.keeping(node).expect("can be kept"),
+            false => UNSIFTED.computing(node),
         }
     };
     schedule.pixel_values(&kernel).into_iter().map(price).sum()
@@ -45,10 +46,10 @@ fn no_other_choice_is_cheaper() {
         let recomputed = joint(&program, None);
         let [first, second] = [0, 1].map(|pass| &recomputed.kernels[recomputed.forward_backward[pass]]);
         let earlier = recomputed.pixel_values(first);
-        let chosen = cheaper_kept(&recomputed, second, &earlier, PRICES);
+        let chosen = cheaper_kept(&recomputed, second, &earlier, UNSIFTED);
         let is_candidate = |value: &&ValueId| {
             let node = program.node(**value);
-            earlier.contains(value) && keeping(node.op, node.ty.element, PRICES).is_some()
+            earlier.contains(value) && UNSIFTED.keeping(node).is_some()
         };
         let values = recomputed.pixel_values(second);
         let candidates: Vec<_> = values.iter().filter(is_candidate).copied().collect();

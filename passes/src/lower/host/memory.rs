@@ -1,0 +1,100 @@
+//! The memory of one kernel's chunk.
+
+use lossc_dialect::numbers::{CHUNK, LANES};
+
+use super::library::mask_scalar;
+use super::stack::{self, ALIGNMENT};
+use crate::lower::call::Call;
+use crate::lower::chunk::Chunk;
+use crate::lower::emit::{Emitter, Scalar, Value};
+use crate::lower::pixel::{Kept, PixelCode, Tensor};
+use crate::schedule::Temporary;
+
+/// What a kernel has on its stack.
+pub(super) struct Memory {
+    /// The random numbers of the chunk's positions, if the kernel needs any.
+    pub(super) uniforms: Option<Value>,
+    /// By cell: a sum's accumulators, [`LANES`] floats, or a count's masks, a bit a
+    /// place.
+    reductions: Vec<(usize, Value)>,
+    /// The chunk's elements of each output, which go to their tensor all together: see
+    /// [`super::library`].
+    pub(super) outputs: Vec<(Tensor, Value)>,
+}
+
+impl Memory {
+    /// The memory of the kernel that `code` is all the code of, nothing added up yet.
+    pub(super) fn new(emitter: &mut Emitter, code: &PixelCode<'_>, draws: bool, lanes: usize) -> Self {
+        let uniforms = draws.then(|| stack::array(emitter, "uniforms", Scalar::F32, CHUNK));
+        let reductions = code.reductions.iter();
+        let reductions =
+            reductions.map(|it| (it.cell, empty_reduction(emitter, it.is_count, lanes))).collect();
+        let array = |emitter: &mut Emitter, tensor: &Tensor| {
+            stack::array(emitter, "output", Scalar::of(tensor.element), CHUNK)
+        };
+        let outputs = code.outputs.iter().map(|tensor| (*tensor, array(emitter, tensor))).collect();
+        Self { uniforms, reductions, outputs }
+    }
+
+    /// The chunk's elements of an output.
+    pub(super) fn of_output(&self, output: Tensor) -> Value {
+        let (_, memory) =
+            self.outputs.iter().find(|(it, _)| it.index == output.index).expect("the kernel's output");
+        *memory
+    }
+
+    /// The accumulators or masks of a cell.
+    pub(super) fn of_reduction(&self, cell: usize) -> Value {
+        let (_, memory) =
+            self.reductions.iter().find(|(known, _)| *known == cell).expect("the kernel's cell");
+        *memory
+    }
+}
+
+/// Accumulators, all +0, or masks, all false.
+fn empty_reduction(emitter: &mut Emitter, is_count: bool, lanes: usize) -> Value {
+    if is_count {
+        return empty_masks(emitter, lanes);
+    }
+    let sum = stack::array(emitter, "sum", Scalar::F32, LANES);
+    stack::clear(emitter, sum, Scalar::F32, LANES, lanes);
+    sum
+}
+
+/// Masks of a chunk, all false.
+pub(super) fn empty_masks(emitter: &mut Emitter, lanes: usize) -> Value {
+    let masks = stack::array(emitter, "masks", mask_scalar(lanes), CHUNK / lanes);
+    clear_masks(emitter, masks, lanes);
+    masks
+}
+
+/// Makes all masks of a chunk false.
+pub(super) fn clear_masks(emitter: &mut Emitter, masks: Value, lanes: usize) {
+    let scalar = mask_scalar(lanes);
+    stack::clear(emitter, masks, scalar, CHUNK / lanes, ALIGNMENT / scalar.bytes());
+}
+
+/// The bytes that a chunk has in a temporary.
+pub(in crate::lower) fn chunk_bytes(holds: Temporary, lanes: usize) -> usize {
+    match holds {
+        Temporary::Float => CHUNK * Scalar::F32.bytes(),
+        Temporary::Mask => CHUNK / lanes * mask_scalar(lanes).bytes(),
+    }
+}
+
+/// A chunk's part of a temporary.
+pub(super) fn chunk_of_temporary(
+    emitter: &mut Emitter,
+    call: &Call,
+    chunk: &Chunk,
+    kept: Kept,
+    lanes: usize,
+) -> Value {
+    let bytes = emitter.index(chunk_bytes(kept.holds, lanes));
+    let number = chunk.number(emitter, call);
+    let offset = emitter.mul(number, bytes);
+    emitter.element(call.pixels[kept.index], offset, Scalar::Int(8))
+}
+
+/// Accumulators, and chunks drawn two vectors at a time, are vectors without rest.
+const _: () = assert!(CHUNK.is_multiple_of(LANES) && LANES.is_multiple_of(2 * 16));

@@ -1,0 +1,135 @@
+use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::{Element, library};
+
+use super::*;
+use crate::differentiate::differentiate;
+use crate::saturate::saturate;
+use crate::specialise::{self, specialise};
+use crate::stabilise::stabilise;
+
+const PRICES: PriceList = PriceList::Host;
+
+fn optimised(program: &Program) -> Program {
+    let stable = stabilise(program, false).expect("stabilises").program;
+    let gradient = differentiate(&stable).expect("has a gradient");
+    saturate(&gradient, PRICES, false).expect("saturates").program
+}
+
+fn library_programs(options: &specialise::Options) -> Vec<Program> {
+    let files = library::all().expect("the library parses");
+    let programs = files.iter().flat_map(|file| &file.programs);
+    programs.map(|program| optimised(&specialise(program, options).expect("specialises"))).collect()
+}
+
+/// Logits of every size on both sides, and what is none.
+fn logits() -> Vec<f64> {
+    let sizes = (-40..40).map(|power| 1.3_f64.powi(power));
+    let edges = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40];
+    sizes.flat_map(|size| [size, -size]).chain(edges).map(|x| f64::from(x as f32)).collect()
+}
+
+/// The program whose pixel result is `value`, as a number.
+fn observing(program: &Program, value: ValueId) -> Program {
+    let mut builder = Builder::new("observed");
+    builder.declare_arguments(program);
+    let mut copies: Vec<ValueId> = vec![];
+    for (_, node) in program.values() {
+        let operands: Vec<_> = node.operands.iter().map(|operand| copies[operand.index()]).collect();
+        let copy = match node.op {
+            Op::Argument(index) => ValueId(index),
+            _ => builder.copy(node, &operands),
+        };
+        copies.push(copy);
+    }
+    let number = builder.cast(copies[value.index()], Element::F32);
+    let loss = copies[program.results()[0].value.index()];
+    builder.finish_named([("loss", loss), ("gradient", number)]).expect("a loss")
+}
+
+/// What of the survivors and of all that they are found for there is at pixels of
+/// every logit, label and random number.
+fn observe(program: &Program, sieve: &Sieve) -> Vec<Vec<f64>> {
+    let cells =
+        program.values().filter(|(value, node)| is_cell(node.op) && !sieve.everywhere.contains(value));
+    let mut values = vec![sieve.survivors];
+    values.extend(cells.map(|(_, node)| node.operands[0]));
+    let outputs = program.results().iter().map(|result| result.value);
+    values.extend(outputs.filter(|&value| program.ty(value).level == Level::Pixel));
+    let uniforms: Vec<f32> = (0..256).map(|step| step as f32 / 256.0).collect();
+    let logits = logits();
+    let pixel = |of: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
+        let each = logits.iter().flat_map(|&x| [0.0, 1.0].map(|label| of(x, label)));
+        each.flat_map(|value| vec![value; uniforms.len()]).collect()
+    };
+    let pixels = [pixel(&|x, _| x), pixel(&|_, label| label)];
+    let inputs = Inputs {
+        row_group: &[0],
+        groups: 1,
+        row_length: pixels[0].len(),
+        pixels: &pixels,
+        scalars: &[1.0],
+        uniform: &|index| uniforms[index as usize % uniforms.len()],
+    };
+    let observe =
+        |&value: &ValueId| interpret(&observing(program, value), &inputs, Meaning::Exact).swap_remove(1);
+    values.iter().map(observe).collect()
+}
+
+#[test]
+fn a_pixel_that_does_not_survive_counts_for_nothing() {
+    let ignoring = specialise::Options { ignore_index: Some(255), ..Default::default() };
+    for options in [specialise::Options::default(), ignoring] {
+        for program in library_programs(&options) {
+            let Some((program, sieve)) = sieve(&program, PRICES) else { continue };
+            let observed = observe(&program, &sieve);
+            let (survives, targets) = observed.split_first().expect("the mask");
+            assert!(targets.len() > 3);
+            for target in targets {
+                for (pixel, (value, survives)) in target.iter().zip(survives).enumerate() {
+                    assert!(*survives != 0.0 || *value == 0.0, "{}: {value} at {pixel}", program.name());
+                }
+            }
+        }
+    }
+}
+
+/// A bound that is far off would let all pixels through. Of negatives with a positive
+/// logit all survive: they are hard, and there a bound would cost more than it saves.
+#[test]
+fn of_easy_negatives_few_survive_that_need_not() {
+    let logits = logits();
+    let is_easy_negative = |pixel: &usize| pixel / 256 % 2 == 0 && logits[pixel / 512] < 0.0;
+    for program in library_programs(&specialise::Options::default()) {
+        let Some((program, sieve)) = sieve(&program, PRICES) else { continue };
+        let observed = observe(&program, &sieve);
+        let (survives, targets) = observed.split_first().expect("the mask");
+        let counts = |pixel: usize| targets.iter().any(|target| target[pixel] != 0.0);
+        let easy: Vec<_> = (0..survives.len()).filter(is_easy_negative).collect();
+        let needless = easy.iter().filter(|&&pixel| survives[pixel] != 0.0 && !counts(pixel)).count();
+        assert!(needless * 15 < easy.len(), "{}: {needless} of {}", program.name(), easy.len());
+    }
+}
+
+#[test]
+fn only_losses_that_drop_are_sifted() {
+    let sifted = |options| -> Vec<_> {
+        let programs = library_programs(options).into_iter();
+        programs.filter(|program| sieve(program, PRICES).is_some()).map(|it| it.name().to_owned()).collect()
+    };
+    let plain = specialise::Options::default();
+    assert_eq!(sifted(&plain), ["random_drop.linear", "random_drop.squ", "random_drop.log"]);
+    // A weight may be NaN where its pixel was dropped.
+    assert!(sifted(&specialise::Options { weight_map: true, ..plain.clone() }).is_empty());
+    let nvidia = library_programs(&plain);
+    assert!(nvidia.iter().all(|program| sieve(program, PriceList::Nvidia).is_none()));
+}
+
+/// The counts of NaN logits and of invalid labels do not keep the rest from being sifted.
+#[test]
+fn cheap_counts_are_made_of_all_pixels() {
+    let checked = specialise::Options { checks: true, ..Default::default() };
+    let programs = library_programs(&checked);
+    let sieves: Vec<_> = programs.iter().filter_map(|program| sieve(program, PRICES)).collect();
+    assert_eq!(sieves.len(), 3);
+    assert!(sieves.iter().all(|(_, sieve)| sieve.everywhere.len() == 2));
+}
