@@ -1,4 +1,4 @@
-//! What fusion and algebra are worth: one loss compiled four ways.
+//! What fusion, algebra and sifting are worth: one loss compiled five ways.
 //!
 //! ```text
 //! cargo run --example fused_vs_unfused -- [--loss random-drop] [--quick] [--output target/fused]
@@ -10,12 +10,14 @@
 //! - **algebra**: the loss and its gradient are rewritten first; `forward` and
 //!   `backward` are two calls, as in a framework's training step;
 //! - **algebra, one call**: `forward_backward`, which may keep what the second
-//!   pass would compute again.
+//!   pass would compute again;
+//! - **sieve, one call**: and of pixels that a cheap bound shows to count for nothing,
+//!   nothing more is computed.
 //!
 //! For each it prints the kernels launched, the bytes moved and the median time of
 //! a loss with its gradient, and it draws the times. It runs on the GPU where there
 //! is one, else on the processor; on a GPU the times have the copies from and to this
-//! machine's memory in them, and the first way is left out.
+//! machine's memory in them, and the first and the last way are left out.
 
 mod measure;
 mod plot;

@@ -12,8 +12,13 @@ const SIZE: (u32, u32) = (1000, 700);
 const FONT: &str = "DejaVu Sans";
 /// Colours that differ in lightness too, for those who see fewer hues (Okabe and
 /// Ito).
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(0, 0, 0), RGBColor(230, 159, 0), RGBColor(86, 180, 233), RGBColor(213, 94, 0)];
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(0, 0, 0),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 114, 178),
+];
 
 /// Draws nanoseconds a pixel over pixels, a line a way, and writes it as PNG.
 pub fn plot(
@@ -43,7 +48,7 @@ fn draw(
     let times = || measurements.iter().flatten().map(Measurement::nanoseconds_per_pixel);
     let (fastest, slowest) = (times().fold(f64::MAX, f64::min), times().fold(0.0, f64::max));
     let mut chart = ChartBuilder::on(&area)
-        .caption(format!("{loss}: loss and gradient, four ways"), (FONT, 24))
+        .caption(format!("{loss}: loss and gradient, {} ways", ways.len()), (FONT, 24))
         .margin(20)
         .x_label_area_size(50)
         .y_label_area_size(70)

@@ -35,8 +35,8 @@ const MOST_PIXELS: u64 = 1 << 28;
 const PIXELS_PER_MEDIAN: usize = 1 << 26;
 const ROUNDS: (usize, usize) = (7, 999);
 
-/// Measures what losses take: fused as lossc does it, fused without its algebra, and with one
-/// kernel an op
+/// Measures what losses take: fused as lossc does it, without its sieve, without its algebra
+/// too, and with one kernel an op
 ///
 /// Logits are f32, around -4 with a deviation of 2; labels are u8, a thousandth of them positive,
 /// in blobs. Unlike `run` it does not have them checked. Times are medians of calls that take
