@@ -162,6 +162,7 @@ fn range(op: Op, operands: &[Facts]) -> Range {
         (Op::Abs, [x]) => Range { low: 0.0, high: x.high.max(-x.low), ..*x },
         (Op::Add, [a, b]) => add(*a, *b),
         (Op::Max, [a, b]) => Range { low: a.low.max(b.low), high: a.high.max(b.high), ..a.union(*b) },
+        (Op::Min, [a, b]) => Range { low: a.low.min(b.low), high: a.high.min(b.high), ..a.union(*b) },
         (Op::PositivePart, [x]) => Range { low: x.low.max(0.0), high: x.high.max(0.0), ..*x },
         (Op::Select, [_, a, b]) => a.union(*b),
         (Op::Mul | Op::Weight, [a, b]) => product(*a, *b, op == Op::Weight),

@@ -10,6 +10,7 @@
 mod kernel;
 mod library;
 mod memory;
+mod output;
 mod part;
 mod stack;
 mod stream;

@@ -2,8 +2,8 @@
 //!
 //! The bounds of an op are the op itself on the bounds of its operands, wherever it
 //! is monotonic in them: rounding is monotonic, so what holds in real numbers holds
-//! in f32. Only where an elementary function is bounded by something else did
-//! somebody have to prove it, see `lossc_dialect::elementary`.
+//! in f32, and a NaN stays a NaN. Only where an elementary function is bounded by
+//! something else did somebody have to prove it, see `lossc_dialect::elementary`.
 
 use std::collections::HashMap;
 
@@ -115,12 +115,12 @@ impl<'a> Bounds<'a> {
         match (node.op, operands.as_slice()) {
             (Op::ExpNonpositive, &[x]) => {
                 let x = self.exact(x)?;
-                Some(Interval { lower: self.builder.constant_like(0.0, x), upper: self.builder.exp_upper(x) })
+                Some(Interval { lower: self.zero(x), upper: self.builder.exp_upper(x) })
             }
             // log(1 + e) ≤ e
             (Op::Log1pUnit, &[x]) => {
                 let Interval { upper, .. } = self.interval(x)?;
-                Some(Interval { lower: self.builder.constant_like(0.0, upper), upper })
+                Some(Interval { lower: self.zero(upper), upper })
             }
             (Op::Select, &[mask, a, b]) => {
                 let mask = self.exact(mask)?;
@@ -161,6 +161,13 @@ impl<'a> Bounds<'a> {
         let lower = build(self.builder, |interval| interval.lower);
         let upper = build(self.builder, |interval| interval.upper);
         Interval { lower, upper }
+    }
+
+    /// 0, and NaN where `operand` is: a bound keeps the NaN of what it bounds, so that
+    /// nothing is sure of it.
+    fn zero(&mut self, operand: ValueId) -> ValueId {
+        let zero = self.builder.constant_like(0.0, operand);
+        self.builder.mul(operand, zero)
     }
 
     fn exact(&self, value: ValueId) -> Option<ValueId> {

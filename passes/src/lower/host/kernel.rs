@@ -5,7 +5,7 @@ use lossc_dialect::numbers::CHUNK;
 use super::library;
 use super::memory::{self, Memory, chunk_of_temporary};
 use super::part::Part;
-use super::survivors;
+use super::{output, survivors};
 use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
@@ -41,7 +41,7 @@ impl HostKernel<'_> {
         }
         for (output, buffer) in &memory.outputs {
             let (tensor, scalar) = self.elements(emitter, output);
-            library::call_write(emitter, (self.call, self.chunk), tensor, *buffer, scalar);
+            output::call_write(emitter, (self.call, self.chunk), tensor, *buffer, scalar);
         }
         Ok(())
     }

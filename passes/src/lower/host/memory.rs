@@ -18,7 +18,7 @@ pub(super) struct Memory {
     /// place.
     reductions: Vec<(usize, Value)>,
     /// The chunk's elements of each output, which go to their tensor all together: see
-    /// [`super::library`].
+    /// [`super::output`].
     pub(super) outputs: Vec<(Tensor, Value)>,
 }
 

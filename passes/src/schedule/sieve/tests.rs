@@ -1,5 +1,10 @@
+use std::cell::Cell;
+
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
-use lossc_dialect::{Element, library};
+use lossc_dialect::{Element, library, text};
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
 use super::*;
 use crate::differentiate::differentiate;
@@ -8,6 +13,9 @@ use crate::specialise::{self, specialise};
 use crate::stabilise::stabilise;
 
 const PRICES: PriceList = PriceList::Host;
+
+/// Each logit and label is tried with so many random numbers.
+const UNIFORMS: usize = 64;
 
 fn optimised(program: &Program) -> Program {
     let stable = stabilise(program, false).expect("stabilises").program;
@@ -55,7 +63,7 @@ fn observe(program: &Program, sieve: &Sieve) -> Vec<Vec<f64>> {
     values.extend(cells.map(|(_, node)| node.operands[0]));
     let outputs = program.results().iter().map(|result| result.value);
     values.extend(outputs.filter(|&value| program.ty(value).level == Level::Pixel));
-    let uniforms: Vec<f32> = (0..256).map(|step| step as f32 / 256.0).collect();
+    let uniforms: Vec<f32> = (0..UNIFORMS).map(|step| step as f32 / UNIFORMS as f32).collect();
     let logits = logits();
     let pixel = |of: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
         let each = logits.iter().flat_map(|&x| [0.0, 1.0].map(|label| of(x, label)));
@@ -98,7 +106,8 @@ fn a_pixel_that_does_not_survive_counts_for_nothing() {
 #[test]
 fn of_easy_negatives_few_survive_that_need_not() {
     let logits = logits();
-    let is_easy_negative = |pixel: &usize| pixel / 256 % 2 == 0 && logits[pixel / 512] < 0.0;
+    let is_easy_negative =
+        |pixel: &usize| (pixel / UNIFORMS).is_multiple_of(2) && logits[pixel / (2 * UNIFORMS)] < 0.0;
     for program in library_programs(&specialise::Options::default()) {
         let Some((program, sieve)) = sieve(&program, PRICES) else { continue };
         let observed = observe(&program, &sieve);
@@ -122,6 +131,96 @@ fn only_losses_that_drop_are_sifted() {
     assert!(sifted(&specialise::Options { weight_map: true, ..plain.clone() }).is_empty());
     let nvidia = library_programs(&plain);
     assert!(nvidia.iter().all(|program| sieve(program, PriceList::Nvidia).is_none()));
+}
+
+/// What decides how a random program is built.
+type Choices<'a> = std::iter::Copied<std::slice::Iter<'a, u8>>;
+
+/// A threshold of a few ops on the logit, most of them costly somewhere within.
+fn threshold(builder: &mut Builder, choices: &mut Choices<'_>, logit: ValueId, depth: usize) -> ValueId {
+    let choice = choices.next().unwrap_or(0);
+    if depth == 0 {
+        let size = builder.abs(logit);
+        let below = builder.neg(size);
+        let e = builder.exp_nonpositive(below);
+        return match choice % 5 {
+            0 => {
+                // A sum of logits may be one of opposite infinities, of which nothing is sure.
+                let [low, high] = [-60.0, 60.0].map(|bound| builder.constant(bound, Level::Pixel));
+                let logit = builder.max(logit, low);
+                builder.min(logit, high)
+            }
+            1 => builder.constant(f32::from(choice) / 80.0 - 1.6, Level::Pixel),
+            2 => builder.log1p_unit(e),
+            _ => e,
+        };
+    }
+    let mut operand = || threshold(builder, choices, logit, depth - 1);
+    let [a, b, c] = [operand(), operand(), operand()];
+    let zero = builder.constant(0.0, Level::Pixel);
+    match choice % 9 {
+        0 => builder.add(a, b),
+        1 => builder.sub(a, b),
+        2 | 3 => builder.mul(a, b),
+        4 => builder.fma(a, b, c),
+        5 => builder.max(a, b),
+        6 => builder.min(a, b),
+        7 => builder.neg(a),
+        _ => {
+            let is_positive = builder.less(zero, logit);
+            builder.select(is_positive, a, b)
+        }
+    }
+}
+
+/// A loss that drops a pixel by comparing a random number with a random threshold.
+fn dropping(choices: &[u8]) -> Program {
+    let choices = &mut choices.iter().copied();
+    let mut builder = Builder::new("random");
+    let logit = builder.pixel_argument("logit", Element::F32);
+    builder.pixel_argument("label", Element::F32);
+    let uniform = builder.uniform();
+    let threshold = threshold(&mut builder, choices, logit, 3);
+    let is_dropped = match choices.next().unwrap_or(0) % 4 {
+        0 => builder.less(uniform, threshold),
+        1 => builder.less(threshold, uniform),
+        2 => builder.less_equal(uniform, threshold),
+        _ => builder.less_equal(threshold, uniform),
+    };
+    let (softplus, zero) = (builder.softplus(logit), builder.constant(0.0, Level::Pixel));
+    let costly = builder.sigmoid(softplus);
+    let kept = builder.select(is_dropped, zero, costly);
+    let sum = builder.sum(kept);
+    let loss = builder.sum_groups(sum);
+    builder.finish_named([("loss", loss), ("gradient", kept)]).expect("a loss")
+}
+
+/// Bounds of whatever threshold bound it: seed 1, or what `LOSSC_SEED` says.
+#[test]
+fn a_pixel_that_does_not_survive_a_random_threshold_counts_for_nothing() {
+    let seed = std::env::var("LOSSC_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let config =
+        Config { cases: 400, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
+    let (sieves, held_back) = (Cell::new(0), Cell::new(0));
+    let check = |choices: Vec<u8>| {
+        let Some((program, sieve)) = sieve(&dropping(&choices), PRICES) else { return Ok(()) };
+        let observed = observe(&program, &sieve);
+        let (survives, targets) = observed.split_first().expect("the mask");
+        let counts = |pixel: usize| targets.iter().any(|target| target[pixel] != 0.0);
+        sieves.set(sieves.get() + 1);
+        held_back.set(held_back.get() + usize::from(survives.contains(&0.0)));
+        match (0..survives.len()).find(|&pixel| survives[pixel] == 0.0 && counts(pixel)) {
+            None => Ok(()),
+            Some(pixel) => Err(TestCaseError::fail(format!("pixel {pixel} of\n{}", text::print(&program)))),
+        }
+    };
+    TestRunner::new(config)
+        .run(&vec(any::<u8>(), 48), check)
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    assert!(
+        sieves.get() > 50 && held_back.get() > 40,
+        "{sieves:?} sieves, {held_back:?} hold something back"
+    );
 }
 
 /// The counts of NaN logits and of invalid labels do not keep the rest from being sifted.
