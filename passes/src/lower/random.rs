@@ -28,7 +28,7 @@ pub(super) struct Philox {
 }
 
 impl Philox {
-    /// For vectors of `lanes` pixels, of which each block of code has two.
+    /// For vectors of `lanes` pixels, of which two come of one vector of counters.
     pub(super) fn for_vectors(emitter: &mut Emitter, seed: Value, stream: Value, lanes: usize) -> Self {
         Self::new(emitter, seed, stream, I64.times(2 * lanes / WORDS))
     }
@@ -48,17 +48,29 @@ impl Philox {
         Self { word, stream, keys }
     }
 
-    /// The numbers of `2 * lanes` pixels from the one on with which Philox block
-    /// `block` starts, in two vectors.
-    pub(super) fn vectors(&self, emitter: &mut Emitter, block: Value) -> [Value; 2] {
+    /// The numbers of `4 * lanes` pixels from the one on with which Philox block
+    /// `block` starts, in four vectors. Two halves go round by round together, so that
+    /// one is computed while the other waits for its products.
+    pub(super) fn vectors(&self, emitter: &mut Emitter, block: Value) -> [Value; 4] {
         let counters = self.word.lanes;
-        let first = emitter.splat(block, counters);
         // Lane by lane 0, n/2, 1, n/2 + 1, …, so that joining words 0 and 1 with
         // words 2 and 3 stays within 128 bits, where processors shuffle cheaply.
         let deal: Vec<_> = (0..counters).map(|lane| lane / 2 + lane % 2 * (counters / 2)).collect();
         let deal = emitter.constant(self.word, &format!("{deal:?}"));
-        let counter = emitter.add(first, deal);
-        let [a, b, c, d] = self.block(emitter, counter);
+        let half = emitter.index(counters);
+        let next = emitter.add(block, half);
+        let numbers = [block, next].map(|first| {
+            let first = emitter.splat(first, counters);
+            emitter.add(first, deal)
+        });
+        let [[a, b], [c, d]] = self.blocks(emitter, numbers).map(|words| self.in_order(emitter, words));
+        [a, b, c, d]
+    }
+
+    /// The words of blocks dealt to lanes as `vectors` does, as numbers in the order of
+    /// the pixels.
+    fn in_order(&self, emitter: &mut Emitter, [a, b, c, d]: [Value; WORDS]) -> [Value; 2] {
+        let counters = self.word.lanes;
         let (lower, upper) = (self.join(emitter, a, b), self.join(emitter, c, d));
         [0, 1].map(|half| {
             let lanes: Vec<_> = (0..counters).map(|lane| lane / 2 * 2 + half + lane % 2 * counters).collect();
@@ -70,20 +82,25 @@ impl Philox {
 
     /// The numbers of the four pixels of block `block`.
     pub(super) fn thread(&self, emitter: &mut Emitter, block: Value) -> Value {
-        let [a, b, c, d] = self.block(emitter, block);
+        let [[a, b, c, d]] = self.blocks(emitter, [block]);
         let ty = I32.times(WORDS);
         let words = emitter.pure("words", ty, format!("vector.from_elements {a}, {b}, {c}, {d} : {ty}"));
         to_uniform(emitter, words)
     }
 
     /// The words of the blocks with these 64-bit numbers.
-    fn block(&self, emitter: &mut Emitter, number: Value) -> [Value; WORDS] {
-        let half = emitter.integer(number.ty, 32);
-        let high = emitter.apply("arith.shrui", &[number, half]);
-        let [low, high] = [number, high].map(|half| self.low_bits(emitter, half));
-        let [stream_low, stream_high] = self.stream;
-        let counter = [low, high, stream_low, stream_high];
-        self.keys.iter().fold(counter, |counter, &key| self.round(emitter, counter, key))
+    fn blocks<const N: usize>(&self, emitter: &mut Emitter, numbers: [Value; N]) -> [[Value; WORDS]; N] {
+        let counters = numbers.map(|number| {
+            let half = emitter.integer(number.ty, 32);
+            let high = emitter.apply("arith.shrui", &[number, half]);
+            let [low, high] = [number, high].map(|half| self.low_bits(emitter, half));
+            let [stream_low, stream_high] = self.stream;
+            [low, high, stream_low, stream_high]
+        });
+        let round = |counters: [[Value; WORDS]; N], &key: &[Value; 2]| {
+            counters.map(|counter| self.round(emitter, counter, key))
+        };
+        self.keys.iter().fold(counters, round)
     }
 
     fn round(&self, emitter: &mut Emitter, [a, b, c, d]: [Value; WORDS], key: [Value; 2]) -> [Value; WORDS] {

@@ -66,7 +66,7 @@ fn count_bits(bytes: usize) -> String {
 }
 
 /// The random numbers of the pixels from the Philox block `first` on, as far as
-/// position `end`, two vectors at a time.
+/// position `end`, four vectors at a time.
 ///
 /// Meanwhile memory has nothing to do, so the pixels that will be read next are
 /// fetched: two inputs, each with its address and the bytes of an element.
@@ -76,18 +76,22 @@ fn draw(lanes: usize) -> String {
             unreachable!("as many as types")
         };
         let philox = Philox::for_vectors(emitter, seed, stream, lanes);
-        let bounds = [emitter.index(0), end, emitter.index(2 * lanes)];
+        let bounds = [emitter.index(0), end, emitter.index(4 * lanes)];
         emitter.each(bounds, |emitter, position| {
-            for input in fetched.chunks_exact(2) {
-                let offset = emitter.mul(position, input[1]);
-                let at = emitter.element(input[0], offset, Scalar::Int(8));
-                emitter.prefetch(at);
+            for half in [0, 2 * lanes] {
+                let half = emitter.index(half);
+                let position = emitter.add(position, half);
+                for input in fetched.chunks_exact(2) {
+                    let offset = emitter.mul(position, input[1]);
+                    let at = emitter.element(input[0], offset, Scalar::Int(8));
+                    emitter.prefetch(at);
+                }
             }
             let words = emitter.index(WORDS.ilog2() as usize);
             let offset = emitter.apply("arith.shrui", &[position, words]);
             let block = emitter.add(first, offset);
-            for (half, numbers) in philox.vectors(emitter, block).into_iter().enumerate() {
-                let offset = emitter.index(half * lanes);
+            for (vector, numbers) in philox.vectors(emitter, block).into_iter().enumerate() {
+                let offset = emitter.index(vector * lanes);
                 let position = emitter.add(position, offset);
                 let at = emitter.element(uniforms, position, Scalar::F32);
                 emitter.store_vector(numbers, at, lanes * Scalar::F32.bytes());

@@ -96,5 +96,5 @@ pub(super) fn chunk_of_temporary(
     emitter.element(call.pixels[kept.index], offset, Scalar::Int(8))
 }
 
-/// Accumulators, and chunks drawn two vectors at a time, are vectors without rest.
-const _: () = assert!(CHUNK.is_multiple_of(LANES) && LANES.is_multiple_of(2 * 16));
+/// Accumulators, and chunks drawn four vectors at a time, are vectors without rest.
+const _: () = assert!(CHUNK.is_multiple_of(LANES) && LANES.is_multiple_of(4 * 16));
