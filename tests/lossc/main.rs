@@ -10,6 +10,7 @@ mod cache;
 mod command;
 mod data;
 mod dialect;
+mod emulation;
 mod entry_points;
 mod gpu;
 mod judge;

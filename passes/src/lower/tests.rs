@@ -10,7 +10,7 @@ use super::{compute, lower};
 use crate::codegen::{Artifact, Output, Target, compile};
 use crate::schedule::{Options, schedule};
 
-const TARGETS: [&str; 3] = ["cpu:avx2", "cpu:avx512", "sm_80"];
+const TARGETS: [&str; 6] = ["cpu:sse2", "cpu:sse4.2", "cpu:avx2", "cpu:avx512", "cpu:neon", "sm_80"];
 
 fn target(name: &str) -> Target {
     name.parse().expect("a known target")
@@ -82,7 +82,7 @@ fn every_op_lowers_at_every_level_on_every_target() {
             let Some(operands) = floats.operands(definition, level) else { continue };
             let value = floats.builder.op(definition.op, &operands, Type::new(level, Element::F32));
             let program = floats.finish(value);
-            for target in ["cpu:avx512", "sm_80"] {
+            for target in ["cpu:sse2", "cpu:avx512", "cpu:neon", "sm_80"] {
                 let text = module(&program, target);
                 let comment = format!("= loss.{}\n", definition.mnemonic);
                 assert!(text.contains(&comment), "{comment} in\n{text}");
