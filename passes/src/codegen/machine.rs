@@ -107,8 +107,12 @@ fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
 /// What is left to do for LLVM on a processor. The lowering has chosen vectors and
 /// loops, and writes no operation twice in a block; all of O3 takes many times as
 /// long for the same instructions.
+///
+/// Instructions are combined last: what that makes of Philox's masks, moved out of
+/// the loop, would hide from instruction selection that a factor has 32 bits, and a
+/// product of such factors is one instruction where one of 64 bits is many.
 const HOST_PASSES: &str = "always-inline,globaldce,\
-    function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm))";
+    function(early-cse,simplifycfg,loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>)";
 
 /// Runs LLVM's optimisations: a GPU's code goes through O3, less what looks for
 /// vectors.

@@ -146,6 +146,35 @@ fn a_library_loss_keeps_its_pixels_in_vectors() {
     }
 }
 
+/// The blocks of an assembly text that have this instruction more than once.
+fn blocks_with<'a>(text: &'a str, instruction: &str) -> Vec<&'a str> {
+    text.split("\n.LBB").filter(|block| block.matches(instruction).count() > 1).collect()
+}
+
+#[test]
+fn vectors_of_128_bits_are_worked_on_whole() {
+    // A product of pixels, one of 32 by 32 bits, and what is work on single numbers.
+    let targets = [
+        ("cpu:sse2", "\tmulpd\t", "\tpmuludq\t", ["pinsr", "pextr", "mulsd", "\timul", "\tcall"]),
+        ("cpu:neon", "\tfmla\t", "\tumull\t", ["\tumov\t", "\tins\t", "\tfmadd\t", "\tmul\tx", "\tbl\t"]),
+    ];
+    for (target, product, random_product, slow) in targets {
+        for program in library_programs() {
+            let text = assembly(&program, target);
+            let [pixels, draws] = [product, random_product].map(|it| blocks_with(&text, it));
+            assert!(!pixels.is_empty(), "{} for {target}\n{text}", program.name());
+            for (block, word) in pixels.iter().chain(&draws).flat_map(|block| slow.map(|word| (block, word)))
+            {
+                assert!(!block.contains(word), "{word:?} in {} for {target}\n{block}", program.name());
+            }
+            // Ten rounds of two products, of which the stream's first is the same for all.
+            let is_random = program.values().any(|(_, node)| node.op == Op::Uniform);
+            assert_eq!(draws.len(), usize::from(is_random), "{} for {target}", program.name());
+            draws.iter().for_each(|block| assert_eq!(block.matches(random_product).count(), 19, "{block}"));
+        }
+    }
+}
+
 #[test]
 fn a_library_loss_is_scalar_code_without_calls_on_a_gpu() {
     for program in library_programs() {
