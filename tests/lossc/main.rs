@@ -1,5 +1,6 @@
 //! The integration tests: one binary, since each one links MLIR and LLVM.
 
+mod aarch64;
 mod allocations;
 mod architecture;
 mod bench;
