@@ -3,7 +3,7 @@ use crate::testing::compile_c;
 
 const SOURCE: &str = r#"
 #include <stdint.h>
-typedef float vector __attribute__((vector_size(64)));
+typedef float vector __attribute__((vector_size(64), aligned(64)));
 static const double table[8] = {0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5};
 static const vector weights = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16};
 static const char *const names[3] = {"ab", "cde", "f"};
