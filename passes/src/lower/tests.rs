@@ -160,6 +160,8 @@ fn vectors_of_128_bits_are_worked_on_whole() {
     ];
     for (target, product, random_product, slow) in targets {
         for program in library_programs() {
+            // An object that needed anything would be an error.
+            compiled(&program, target, Output::Code);
             let text = assembly(&program, target);
             let [pixels, draws] = [product, random_product].map(|it| blocks_with(&text, it));
             assert!(!pixels.is_empty(), "{} for {target}\n{text}", program.name());
