@@ -32,7 +32,7 @@ fn machine_code(artifact: Artifact, target: &Target) -> Code {
     match (artifact, target) {
         (Artifact::Object(object), Target::Cpu(cpu)) => {
             let features = target.needed_features().into_iter().map(str::to_owned).collect();
-            let architecture = std::env::consts::ARCH.into();
+            let architecture = cpu.architecture().name().into();
             Code::Native { processor: Processor { architecture, name: cpu.name().into(), features }, object }
         }
         (Artifact::Text(ptx), Target::Nvidia(gpu)) => {

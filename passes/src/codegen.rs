@@ -9,6 +9,7 @@
 
 mod check;
 mod context;
+mod emulate;
 mod error;
 mod machine;
 mod pipeline;
@@ -26,7 +27,7 @@ use inkwell::{
 };
 
 pub use error::{CodegenError, Diagnostic};
-pub use target::{Cpu, Nvidia, Target, TargetError};
+pub use target::{Architecture, Cpu, Nvidia, Target, TargetError};
 
 /// Where [`compile`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +92,7 @@ fn generate(
     output: Output,
     observer: &mut Option<Observer<'_>>,
 ) -> Result<Artifact, CodegenError> {
-    machine::prepare(module, target);
+    machine::prepare(module, target)?;
     observe(observer, "llvm", || module.print_to_string().to_string());
     timed("optimise", || machine::optimise(module, machine, target))?;
     observe(observer, "llvm-optimised", || module.print_to_string().to_string());

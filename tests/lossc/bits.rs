@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lossc::{Balance, Compiled, Compiler, Optimisation};
+use lossc::{Balance, Compiled, Compiler, Optimisation, Target};
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_runtime::philox;
 use lossc_runtime::rayon::ThreadPoolBuilder;
@@ -59,6 +59,26 @@ fn at_every_vector_width() {
                 let target = host().with_vector_lanes(lanes).expect("a narrower width");
                 let found = bits(&sample.step(&compile(name, set, Compiler::new(target)), &options));
                 assert!(found == expected, "{name} {set:?} {shape:?} with {lanes} lanes");
+            }
+        }
+    }
+}
+
+/// The vectors of each level of x86-64, and instructions that the older ones lack.
+#[test]
+fn on_every_level_of_processor() {
+    let levels = ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"];
+    let levels = levels.map(|level| format!("cpu:{level}").parse::<Target>().expect("a level"));
+    for target in levels.into_iter().filter(Target::runs_on_host_processor) {
+        for (name, set) in LOSSES {
+            let level = compile(name, set, Compiler::new(target.clone()));
+            let host = compiled(name, set);
+            for shape in [&[3, 1, 7][..], &[2, 31, 33], &[5, 1, 2051]] {
+                let mut sample = sample(shape, 0.2, 15);
+                sample.logits[[1, 0, 3]] = 1e-40;
+                let options = options(9, Balance::Image);
+                let (found, expected) = (sample.step(&level, &options), sample.step(&host, &options));
+                assert!(bits(&found) == bits(&expected), "{name} {set:?} {shape:?} for {target}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, since each one links MLIR and LLVM.
 
+mod aarch64;
 mod allocations;
 mod architecture;
 mod bench;
@@ -10,6 +11,7 @@ mod cache;
 mod command;
 mod data;
 mod dialect;
+mod emulation;
 mod entry_points;
 mod gpu;
 mod judge;

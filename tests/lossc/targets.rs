@@ -40,7 +40,7 @@ pub fn ptx_with(loss: &Loss, target: &str, options: &Options) -> String {
 #[test]
 fn compiling_twice_gives_the_same_text() {
     for loss in library_losses() {
-        for target in ["cpu:avx2", "sm_90"] {
+        for target in ["cpu:sse2", "cpu:avx2", "cpu:neon", "sm_90"] {
             let target: Target = target.parse().expect("a known target");
             for stage in [Stage::Optimised, Stage::Mlir, Stage::Assembly] {
                 let text =

@@ -14,13 +14,13 @@ use inkwell::{
     values::FunctionValue,
 };
 
-use super::{CodegenError, Target, target::Cpu};
+use super::{CodegenError, Cpu, Target, emulate};
 
 /// The machine for a target, at LLVM's highest optimisation level.
 pub(super) fn create(target: &Target) -> Result<TargetMachine, CodegenError> {
     initialise();
     let (triple, options) = match target {
-        Target::Cpu(cpu) => (TargetMachine::get_default_triple(), host_options(cpu)),
+        Target::Cpu(cpu) => (TargetTriple::create(cpu.architecture().triple()), processor_options(cpu)),
         Target::Nvidia(gpu) => (
             TargetTriple::create("nvptx64-nvidia-cuda"),
             TargetMachineOptions::new().set_cpu(&gpu.name()).set_features(&gpu.features()),
@@ -34,9 +34,9 @@ pub(super) fn create(target: &Target) -> Result<TargetMachine, CodegenError> {
 
 /// Position-independent, so that the loader may put it anywhere; small, so that
 /// constants are reached from the instruction pointer.
-fn host_options(cpu: &Cpu) -> TargetMachineOptions {
+fn processor_options(cpu: &Cpu) -> TargetMachineOptions {
     TargetMachineOptions::new()
-        .set_cpu(cpu.name())
+        .set_cpu(cpu.processor())
         .set_features(cpu.features())
         .set_reloc_mode(RelocMode::PIC)
         .set_code_model(CodeModel::Small)
@@ -51,6 +51,7 @@ fn initialise() {
             ..InitializationConfig::default()
         };
         LlvmTarget::initialize_x86(&config);
+        LlvmTarget::initialize_aarch64(&config);
         LlvmTarget::initialize_nvptx(&config);
     });
 }
@@ -70,11 +71,16 @@ pub(super) fn describe(machine: &TargetMachine) -> Description {
     }
 }
 
-/// Tells the functions of the module what they may assume.
-pub(super) fn prepare(module: &Module<'_>, target: &Target) {
+/// Leaves nothing in the module that the target has no instruction for, and tells
+/// its functions what they may assume.
+pub(super) fn prepare(module: &Module<'_>, target: &Target) -> Result<(), CodegenError> {
+    if let Target::Cpu(cpu) = target {
+        emulate::replace_missing(module, cpu)?;
+    }
     for function in module.get_functions().filter(is_defined) {
         annotate(module, function, target);
     }
+    Ok(())
 }
 
 fn is_defined(function: &FunctionValue<'_>) -> bool {
@@ -90,7 +96,7 @@ fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
     add(context.create_string_attribute("no-builtins", ""));
     if let Target::Cpu(cpu) = target {
         let width = (target.vector_lanes() * 32).to_string();
-        add(context.create_string_attribute("target-cpu", cpu.name()));
+        add(context.create_string_attribute("target-cpu", cpu.processor()));
         add(context.create_string_attribute("target-features", cpu.features()));
         // Without these LLVM halves 512-bit vectors on some processors.
         add(context.create_string_attribute("prefer-vector-width", &width));
@@ -101,8 +107,12 @@ fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
 /// What is left to do for LLVM on a processor. The lowering has chosen vectors and
 /// loops, and writes no operation twice in a block; all of O3 takes many times as
 /// long for the same instructions.
-const HOST_PASSES: &str =
-    "globaldce,function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm))";
+///
+/// Instructions are combined last: what that makes of Philox's masks, moved out of
+/// the loop, would hide from instruction selection that a factor has 32 bits, and a
+/// product of such factors is one instruction where one of 64 bits is many.
+const HOST_PASSES: &str = "always-inline,globaldce,\
+    function(early-cse,simplifycfg,loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>)";
 
 /// Runs LLVM's optimisations: a GPU's code goes through O3, less what looks for
 /// vectors.

@@ -30,10 +30,12 @@ fn kernel(body: &str) -> String {
 
 #[test]
 fn an_object_defines_the_functions_and_needs_no_symbol() {
-    for name in ["cpu", "cpu:avx2", "cpu:avx512"] {
+    for name in ["cpu", "cpu:sse2", "cpu:sse4.2", "cpu:avx2", "cpu:avx512", "cpu:neon"] {
         let artifact = compile(HOST, &target(name), Output::Code, None).expect(name);
         let Artifact::Object(bytes) = artifact else { panic!("{name} gives an object") };
         let file = object::File::parse(&*bytes).expect("an object file");
+        let is_arm = file.architecture() == object::Architecture::Aarch64;
+        assert_eq!(is_arm, name == "cpu:neon" || name == "cpu" && cfg!(target_arch = "aarch64"));
         let symbol = file.symbol_by_name("pass_0").expect("the function");
         assert!(symbol.is_definition() && symbol.is_global());
     }
@@ -53,8 +55,21 @@ fn philox_products_and_masks_use_the_processors_vectors() {
 }
 
 #[test]
+fn what_a_processor_has_no_instruction_for_is_vector_code() {
+    let f16 = HOST.replace("bf16", "f16");
+    let [old, newer] = ["cpu:sse2", "cpu:avx2"].map(|name| text(&f16, name, Output::Assembly));
+    for instruction in ["vfmadd", "vcvtps2ph"] {
+        assert!(newer.contains(instruction) && !old.contains(instruction), "{instruction} in\n{old}");
+    }
+    assert!(old.contains("mulpd") && old.contains("cvtpd2ps"), "{old}");
+    for slow in ["call", "mulsd", "cvtsd2ss"] {
+        assert!(!old.contains(slow), "{slow} in\n{old}");
+    }
+}
+
+#[test]
 fn bfloat16_never_uses_the_instruction_that_flushes_denormals() {
-    for name in ["cpu", "cpu:avx2", "cpu:avx512"] {
+    for name in ["cpu", "cpu:avx2", "cpu:avx512", "cpu:neon"] {
         assert!(!text(HOST, name, Output::Assembly).contains("bf16"));
     }
     assert!(!text(KERNEL, "sm_90", Output::Code).contains("bf16"));
@@ -90,7 +105,8 @@ fn each_output_is_the_text_of_its_stage() {
     assert!(text(HOST, "cpu", Output::Mlir).contains("llvm.func @pass_0"));
     let llvm = text(HOST, "cpu:avx512", Output::LlvmIr);
     assert!(llvm.contains("\"min-legal-vector-width\"=\"512\""));
-    assert!(llvm.contains("target triple = \"x86_64"));
+    assert!(llvm.contains("target triple = \"x86_64-unknown-linux-gnu\""));
+    assert!(text(HOST, "cpu:neon", Output::LlvmIr).contains("target triple = \"aarch64-unknown-linux-gnu\""));
     assert!(text(KERNEL, "sm_90", Output::LlvmIr).contains("ptx_kernel void @pass_0"));
     let ptx = text(KERNEL, "sm_80", Output::Assembly);
     assert_eq!(ptx, text(KERNEL, "sm_80", Output::Code));

@@ -10,7 +10,7 @@ use super::{compute, lower};
 use crate::codegen::{Artifact, Output, Target, compile};
 use crate::schedule::{Options, schedule};
 
-const TARGETS: [&str; 3] = ["cpu:avx2", "cpu:avx512", "sm_80"];
+const TARGETS: [&str; 6] = ["cpu:sse2", "cpu:sse4.2", "cpu:avx2", "cpu:avx512", "cpu:neon", "sm_80"];
 
 fn target(name: &str) -> Target {
     name.parse().expect("a known target")
@@ -82,7 +82,7 @@ fn every_op_lowers_at_every_level_on_every_target() {
             let Some(operands) = floats.operands(definition, level) else { continue };
             let value = floats.builder.op(definition.op, &operands, Type::new(level, Element::F32));
             let program = floats.finish(value);
-            for target in ["cpu:avx512", "sm_80"] {
+            for target in ["cpu:sse2", "cpu:avx512", "cpu:neon", "sm_80"] {
                 let text = module(&program, target);
                 let comment = format!("= loss.{}\n", definition.mnemonic);
                 assert!(text.contains(&comment), "{comment} in\n{text}");
@@ -143,6 +143,37 @@ fn a_library_loss_keeps_its_pixels_in_vectors() {
         let kernels = schedule(&program, Options::default()).kernels.len();
         assert!(count("vpmullq") <= kernels, "{}\n{text}", program.name());
         assert!(text.contains("%zmm"));
+    }
+}
+
+/// The blocks of an assembly text that have this instruction more than once.
+fn blocks_with<'a>(text: &'a str, instruction: &str) -> Vec<&'a str> {
+    text.split("\n.LBB").filter(|block| block.matches(instruction).count() > 1).collect()
+}
+
+#[test]
+fn vectors_of_128_bits_are_worked_on_whole() {
+    // A product of pixels, one of 32 by 32 bits, and what is work on single numbers.
+    let targets = [
+        ("cpu:sse2", "\tmulpd\t", "\tpmuludq\t", ["pinsr", "pextr", "mulsd", "\timul", "\tcall"]),
+        ("cpu:neon", "\tfmla\t", "\tumull\t", ["\tumov\t", "\tins\t", "\tfmadd\t", "\tmul\tx", "\tbl\t"]),
+    ];
+    for (target, product, random_product, slow) in targets {
+        for program in library_programs() {
+            // An object that needed anything would be an error.
+            compiled(&program, target, Output::Code);
+            let text = assembly(&program, target);
+            let [pixels, draws] = [product, random_product].map(|it| blocks_with(&text, it));
+            assert!(!pixels.is_empty(), "{} for {target}\n{text}", program.name());
+            for (block, word) in pixels.iter().chain(&draws).flat_map(|block| slow.map(|word| (block, word)))
+            {
+                assert!(!block.contains(word), "{word:?} in {} for {target}\n{block}", program.name());
+            }
+            // Ten rounds of two products, of which the stream's first is the same for all.
+            let is_random = program.values().any(|(_, node)| node.op == Op::Uniform);
+            assert_eq!(draws.len(), usize::from(is_random), "{} for {target}", program.name());
+            draws.iter().for_each(|block| assert_eq!(block.matches(random_product).count(), 19, "{block}"));
+        }
     }
 }
 

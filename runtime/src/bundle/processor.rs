@@ -8,7 +8,7 @@ use super::BundleError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Processor {
-    /// The architecture as Rust names it: `x86_64`.
+    /// The architecture as Rust names it: `x86_64` or `aarch64`.
     pub architecture: String,
     /// What the code was compiled for, for messages.
     pub name: String,
@@ -44,6 +44,7 @@ fn is_present(feature: &str) -> bool {
 type Feature = (&'static str, fn() -> bool);
 
 /// Features that LLVM and Rust call the same.
+#[cfg(target_arch = "x86_64")]
 macro_rules! features {
     ($($name:tt)*) => { &[$(($name, || std::arch::is_x86_feature_detected!($name))),*] };
 }
@@ -67,6 +68,7 @@ static OTHER_NAME: &[Feature] = &[
     ("pclmul", || std::arch::is_x86_feature_detected!("pclmulqdq")),
 ];
 
+// Code for AArch64 uses what every processor of it has.
 #[cfg(not(target_arch = "x86_64"))]
 static SAME_NAME: &[Feature] = &[];
 #[cfg(not(target_arch = "x86_64"))]

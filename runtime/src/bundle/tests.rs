@@ -6,13 +6,11 @@ use crate::executor::Call;
 use crate::layout::Balance;
 use crate::native::NativeKernels;
 
-/// The variance loss of the CPU tests, whose code any x86-64 processor runs.
+/// The variance loss of the CPU tests, whose code any processor like this one runs.
 fn bundle() -> Bundle {
-    let processor = Processor {
-        architecture: std::env::consts::ARCH.into(),
-        name: "x86-64".into(),
-        features: vec!["sse2".into()],
-    };
+    let sse2: &[_] = if cfg!(target_arch = "x86_64") { &["sse2".to_owned()] } else { &[] };
+    let architecture = std::env::consts::ARCH.into();
+    let processor = Processor { architecture, name: "any".into(), features: sse2.to_vec() };
     Bundle {
         producer: "tests".into(),
         manifest: manifest(3),

@@ -14,7 +14,7 @@ use object::{
     RelocationTarget, SectionIndex, SectionKind, SymbolIndex, SymbolSection, elf,
 };
 
-use super::relocation::{Patch, apply, needs_offset_table};
+use super::relocation::{Patch, Relocations};
 
 type Elf<'a> = ElfFile64<'a, LittleEndian>;
 
@@ -36,7 +36,7 @@ pub enum ObjectError {
     #[error("malformed object file: {0}")]
     Malformed(&'static str),
     /// The object is for another processor than this one.
-    #[error("native kernels run on x86-64 only; the object is for {object}, this machine is {machine}")]
+    #[error("the object is for {object}, this machine is {machine}")]
     Architecture {
         /// The processor the object is for.
         object: String,
@@ -89,12 +89,13 @@ impl NativeObject {
     /// itself, or memory cannot be had.
     pub fn load(bytes: &[u8]) -> Result<Self, ObjectError> {
         let file = Elf::parse(bytes)?;
-        check_target(&file)?;
-        let plan = Plan::new(&file)?;
+        let plan = Plan::new(&file, check_target(&file)?)?;
         let mut memory = MmapMut::map_anon(plan.length).map_err(memory_error)?;
         plan.copy_sections(&file, &mut memory)?;
         plan.relocate(&file, &mut memory)?;
-        Ok(Self { functions: plan.functions(&file)?, code: memory.make_exec().map_err(memory_error)? })
+        let code = memory.make_exec().map_err(memory_error)?;
+        make_visible(&code);
+        Ok(Self { functions: plan.functions(&file)?, code })
     }
 
     /// The address of a function.
@@ -114,21 +115,42 @@ fn memory_error(error: std::io::Error) -> ObjectError {
     ObjectError::Memory(error.to_string())
 }
 
-fn check_target(file: &Elf<'_>) -> Result<(), ObjectError> {
-    if file.architecture() != Architecture::X86_64 || !cfg!(target_arch = "x86_64") {
-        return Err(ObjectError::Architecture {
-            object: format!("{:?}", file.architecture()),
-            machine: std::env::consts::ARCH,
-        });
-    }
+/// The relocations that the object may have, if it is for this machine.
+fn check_target(file: &Elf<'_>) -> Result<Relocations, ObjectError> {
+    let machine = std::env::consts::ARCH;
+    let object = architecture_name(file.architecture());
+    let relocations = Relocations::of(file.architecture()).filter(|_| object == machine);
+    let relocations = relocations.ok_or(ObjectError::Architecture { object, machine })?;
     match file.kind() {
-        ObjectKind::Relocatable => Ok(()),
+        ObjectKind::Relocatable => Ok(relocations),
         _ => Err(ObjectError::Malformed("it is linked, expected a relocatable object")),
+    }
+}
+
+/// The name of an architecture in Rust.
+fn architecture_name(architecture: Architecture) -> String {
+    format!("{architecture:?}").to_lowercase()
+}
+
+/// Lets processors fetch instructions that were written as data. On x86-64 they
+/// see to that themselves.
+#[cfg_attr(not(target_arch = "aarch64"), expect(unused_variables))]
+fn make_visible(code: &[u8]) {
+    #[cfg(target_arch = "aarch64")]
+    {
+        // Of the run-time library of GCC and of LLVM, one of which every program has.
+        unsafe extern "C" {
+            fn __clear_cache(begin: *const u8, end: *const u8);
+        }
+        let range = code.as_ptr_range();
+        // SAFETY: it takes any mapped range, and writes nothing.
+        unsafe { __clear_cache(range.start, range.end) };
     }
 }
 
 /// Where everything goes in the mapping.
 struct Plan {
+    relocations: Relocations,
     /// Offsets of the sections that are loaded.
     sections: HashMap<SectionIndex, usize>,
     /// Offsets of the slots that hold symbols' addresses.
@@ -137,8 +159,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(file: &Elf<'_>) -> Result<Self, ObjectError> {
-        let mut plan = Self { sections: HashMap::new(), slots: HashMap::new(), length: 0 };
+    fn new(file: &Elf<'_>, relocations: Relocations) -> Result<Self, ObjectError> {
+        let mut plan = Self { relocations, sections: HashMap::new(), slots: HashMap::new(), length: 0 };
         for section in file.sections() {
             if is_loaded(&section)? {
                 let offset = plan.reserve(section.size(), section.align())?;
@@ -174,7 +196,7 @@ impl Plan {
         let loaded = file.sections().filter(|section| self.sections.contains_key(&section.index()));
         loaded
             .flat_map(|section| section.relocations())
-            .filter(|(_, relocation)| needs_offset_table(elf_kind(relocation.flags())))
+            .filter(|(_, relocation)| self.relocations.needs_slot(elf_kind(relocation.flags())))
             .filter_map(|(_, relocation)| match relocation.target() {
                 RelocationTarget::Symbol(symbol) => Some(symbol),
                 _ => None,
@@ -218,7 +240,7 @@ impl Plan {
             };
             let kind = elf_kind(relocation.flags());
             let target = match self.slots.get(&symbol) {
-                Some(slot) if needs_offset_table(kind) => (base + slot) as u64,
+                Some(slot) if self.relocations.needs_slot(kind) => (base + slot) as u64,
                 _ => self.address(file, symbol, base)?,
             };
             let patch = Patch {
@@ -228,7 +250,7 @@ impl Plan {
             };
             let place = usize::try_from(offset).ok().and_then(|at| bytes.get_mut(at..));
             let place = place.ok_or(ObjectError::Malformed("a relocation lies outside its section"))?;
-            apply(kind, patch, place, file.symbol_by_index(symbol)?.name()?)?;
+            self.relocations.apply(kind, patch, place, file.symbol_by_index(symbol)?.name()?)?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
-//! x86-64 relocations: filling in the addresses that an object file leaves open.
+//! Relocations: filling in the addresses that an object file leaves open.
 
-use object::elf;
+mod tables;
+
+use object::{Architecture, elf};
 
 use super::object::ObjectError;
 
@@ -16,80 +18,141 @@ pub(super) struct Patch {
     pub place: u64,
 }
 
-impl Patch {
-    fn absolute(self) -> u64 {
-        self.target.wrapping_add_signed(self.addend)
-    }
-
-    fn relative(self) -> i64 {
-        self.absolute().wrapping_sub(self.place) as i64
-    }
-}
-
-/// Whether the relocation refers to a slot that holds the symbol's address
-/// instead of the symbol. The relaxable forms may be treated as the plain one.
-pub(super) fn needs_offset_table(kind: elf::RelocationType) -> bool {
-    matches!(kind, elf::R_X86_64_GOTPCREL | elf::R_X86_64_GOTPCRELX | elf::R_X86_64_REX_GOTPCRELX)
-}
-
-/// Writes the patch into `bytes`, which start at the place and end with its
-/// section. `symbol` is for messages.
-pub(super) fn apply(
+/// A type of relocation: what is filled in, and where it goes.
+#[derive(Debug, Clone, Copy)]
+struct Relocation {
     kind: elf::RelocationType,
-    patch: Patch,
-    bytes: &mut [u8],
-    symbol: &str,
-) -> Result<(), ObjectError> {
-    match kind {
-        elf::R_X86_64_NONE => Ok(()),
-        elf::R_X86_64_64 => write(bytes, &patch.absolute().to_le_bytes()),
-        elf::R_X86_64_PC64 => write(bytes, &patch.relative().to_le_bytes()),
-        elf::R_X86_64_PC32 | elf::R_X86_64_PLT32 => write(bytes, &near(patch, symbol)?),
-        kind if needs_offset_table(kind) => write(bytes, &near(patch, symbol)?),
-        kind => Err(ObjectError::Relocation { kind: kind.0, symbol: symbol.to_owned() }),
+    /// Whether it refers to a slot that holds the symbol's address instead of the
+    /// symbol.
+    through_slot: bool,
+    value: Value,
+    field: Field,
+}
+
+/// What is filled in.
+#[derive(Debug, Clone, Copy)]
+enum Value {
+    Address,
+    /// From the place to the address.
+    Distance,
+    /// From the place's page of 4096 bytes to the address's.
+    PageDistance,
+    /// The address within its page.
+    PageOffset,
+}
+
+/// Where it goes. An AArch64 instruction has a field for a value without the
+/// low bits that are always 0.
+#[derive(Debug, Clone, Copy)]
+enum Field {
+    Bytes8,
+    Bytes4,
+    /// Of a branch: 26 bits for a number of instructions.
+    Branch,
+    /// Of `adrp`: 21 bits, in two parts, for a number of pages.
+    Page,
+    /// Of an addition, a load or a store: 12 bits for a number of units of so many
+    /// bytes.
+    Offset(u64),
+}
+
+/// The types of relocation of one architecture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Relocations(&'static [Relocation]);
+
+impl Relocations {
+    /// Those of an architecture that kernels are compiled for.
+    pub(super) fn of(architecture: Architecture) -> Option<Self> {
+        match architecture {
+            Architecture::X86_64 => Some(Self(&tables::X86_64)),
+            Architecture::Aarch64 => Some(Self(&tables::AARCH64)),
+            _ => None,
+        }
+    }
+
+    fn find(self, kind: elf::RelocationType) -> Option<Relocation> {
+        self.0.iter().find(|relocation| relocation.kind == kind).copied()
+    }
+
+    /// Whether the relocation refers to a slot that holds the symbol's address
+    /// instead of the symbol.
+    pub(super) fn needs_slot(self, kind: elf::RelocationType) -> bool {
+        self.find(kind).is_some_and(|relocation| relocation.through_slot)
+    }
+
+    /// Writes the patch into `bytes`, which start at the place and end with its
+    /// section. `symbol` is for messages.
+    pub(super) fn apply(
+        self,
+        kind: elf::RelocationType,
+        patch: Patch,
+        bytes: &mut [u8],
+        symbol: &str,
+    ) -> Result<(), ObjectError> {
+        let unknown = || ObjectError::Relocation { kind: kind.0, symbol: symbol.to_owned() };
+        let relocation = self.find(kind).ok_or_else(unknown)?;
+        let value = patch.value(relocation.value);
+        match relocation.field {
+            Field::Bytes8 => write(bytes, value.to_le_bytes()),
+            Field::Bytes4 => {
+                let value = i32::try_from(value).map_err(|_| ObjectError::TooFar(symbol.to_owned()))?;
+                write(bytes, value.to_le_bytes())
+            }
+            Field::Branch => set_bits(bytes, &[(0, units(value, 4, 26, symbol)?, 26)]),
+            Field::Page => {
+                let pages = units(value, PAGE, 21, symbol)?;
+                set_bits(bytes, &[(29, pages, 2), (5, pages >> 2, 19)])
+            }
+            Field::Offset(unit) => set_bits(bytes, &[(10, units(value, unit, 13, symbol)?, 12)]),
+        }
     }
 }
 
-fn near(patch: Patch, symbol: &str) -> Result<[u8; 4], ObjectError> {
-    match i32::try_from(patch.relative()) {
-        Ok(distance) => Ok(distance.to_le_bytes()),
-        Err(_) => Err(ObjectError::TooFar(symbol.to_owned())),
+const PAGE: u64 = 4096;
+
+impl Patch {
+    fn value(self, value: Value) -> i64 {
+        let address = self.target.wrapping_add_signed(self.addend);
+        let value = match value {
+            Value::Address => address,
+            Value::Distance => address.wrapping_sub(self.place),
+            Value::PageDistance => (address & !(PAGE - 1)).wrapping_sub(self.place & !(PAGE - 1)),
+            Value::PageOffset => address & (PAGE - 1),
+        };
+        value.cast_signed()
     }
 }
 
-fn write(bytes: &mut [u8], value: &[u8]) -> Result<(), ObjectError> {
-    let place = bytes.get_mut(..value.len());
-    place.ok_or(ObjectError::Malformed("a relocation lies outside its section"))?.copy_from_slice(value);
+/// `value` as a number of units that fits so many bits with its sign.
+fn units(value: i64, unit: u64, bits: u32, symbol: &str) -> Result<u32, ObjectError> {
+    if !value.cast_unsigned().is_multiple_of(unit) {
+        return Err(ObjectError::Malformed("a relocation's address is not aligned"));
+    }
+    let count = value / unit.cast_signed();
+    let limit = 1 << (bits - 1);
+    match (-limit..limit).contains(&count) {
+        // The low bits of a negative number are those of the field.
+        true => Ok(count.cast_unsigned() as u32),
+        false => Err(ObjectError::TooFar(symbol.to_owned())),
+    }
+}
+
+/// Sets fields of an instruction: the first bit, the value, how many bits.
+fn set_bits(bytes: &mut [u8], fields: &[(u32, u32, u32)]) -> Result<(), ObjectError> {
+    let word = bytes.first_chunk().copied().ok_or(OUTSIDE)?;
+    let set = |word: u32, &(first, value, count): &(u32, u32, u32)| {
+        let mask = (1 << count) - 1;
+        word & !(mask << first) | (value & mask) << first
+    };
+    write(bytes, fields.iter().fold(u32::from_le_bytes(word), set).to_le_bytes())
+}
+
+const OUTSIDE: ObjectError = ObjectError::Malformed("a relocation lies outside its section");
+
+fn write<const N: usize>(bytes: &mut [u8], value: [u8; N]) -> Result<(), ObjectError> {
+    *bytes.first_chunk_mut().ok_or(OUTSIDE)? = value;
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATCH: Patch = Patch { target: 0x1_0000_1000, addend: -4, place: 0x1_0000_2000 };
-
-    #[test]
-    fn values_are_those_of_the_psabi() {
-        let mut bytes = [0; 8];
-        apply(elf::R_X86_64_PC32, PATCH, &mut bytes, "f").unwrap();
-        assert_eq!(i32::from_le_bytes(bytes[..4].try_into().unwrap()), -0x1004);
-        assert_eq!(bytes[4..], [0; 4]);
-        apply(elf::R_X86_64_64, PATCH, &mut bytes, "f").unwrap();
-        assert_eq!(u64::from_le_bytes(bytes), 0x1_0000_0ffc);
-        apply(elf::R_X86_64_PC64, PATCH, &mut bytes, "f").unwrap();
-        assert_eq!(i64::from_le_bytes(bytes), -0x1004);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_an_error() {
-        let far = Patch { place: 0x2_0000_0000, ..PATCH };
-        let error = |kind, patch, bytes: &mut [u8]| apply(kind, patch, bytes, "f").unwrap_err();
-        assert_eq!(error(elf::R_X86_64_PLT32, far, &mut [0; 4]), ObjectError::TooFar("f".into()));
-        assert!(matches!(error(elf::R_X86_64_PC32, PATCH, &mut [0; 3]), ObjectError::Malformed(_)));
-        assert_eq!(
-            error(elf::R_X86_64_TPOFF32, PATCH, &mut [0; 4]).to_string(),
-            "relocation type 23 of `f` is not supported: compile position-independent code"
-        );
-    }
-}
+mod tests;

@@ -21,6 +21,11 @@ enum { UPSTREAM, SHIFT, MEAN };
 static uint32_t bits_of_float(float x) { uint32_t b; __builtin_memcpy(&b, &x, 4); return b; }
 static double double_of_bits(uint64_t b) { double x; __builtin_memcpy(&x, &b, 8); return x; }
 
+// Volatile, or compilers call memset, which no object's loader provides.
+static void clear(volatile float *lanes) {
+  for (int i = 0; i < 128; i++) lanes[i] = 0;
+}
+
 static float tree(float *lanes) {
   for (int n = 64; n >= 32; n /= 2)
     for (int i = 0; i < n; i++) lanes[i] = lanes[2 * i] + lanes[2 * i + 1];
@@ -45,7 +50,8 @@ static uint32_t *partial(const frame_t *f, int64_t reduction, int64_t row, int64
 }
 
 void kernel_0(const frame_t *f, int64_t row, int64_t chunk) {
-  float lanes[128] = {0};
+  float lanes[128];
+  clear(lanes);
   uint32_t count = 0;
   FOR_EACH_PIXEL(if (positive) { lanes[q & 127] += x; count++; })
   *partial(f, 0, row, chunk) = count;
@@ -66,7 +72,8 @@ void finish_0(const frame_t *f) {
 }
 
 void kernel_1(const frame_t *f, int64_t row, int64_t chunk) {
-  float lanes[128] = {0};
+  float lanes[128];
+  clear(lanes);
   float mean = f->scalars[MEAN];
   FOR_EACH_PIXEL(if (positive) { float d = x - mean; lanes[q & 127] += d * d; })
   *partial(f, 0, row, chunk) = bits_of_float(tree(lanes));

@@ -3,7 +3,7 @@ use crate::testing::compile_c;
 
 const SOURCE: &str = r#"
 #include <stdint.h>
-typedef float vector __attribute__((vector_size(64)));
+typedef float vector __attribute__((vector_size(64), aligned(64)));
 static const double table[8] = {0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5};
 static const vector weights = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16};
 static const char *const names[3] = {"ab", "cde", "f"};
@@ -78,12 +78,17 @@ fn a_missing_function_is_named() {
 fn what_is_no_object_is_an_error() {
     assert!(matches!(NativeObject::load(b""), Err(ObjectError::Parse(_))));
     assert!(matches!(NativeObject::load(&[7; 4096]), Err(ObjectError::Parse(_))));
-    let mut other = compile_c("int f(void) { return 1; }", &[]);
-    other[18] = 183; // The machine field: AArch64.
-    assert_eq!(
-        NativeObject::load(&other).unwrap_err().to_string(),
-        "native kernels run on x86-64 only; the object is for Aarch64, this machine is x86_64"
-    );
+}
+
+#[test]
+fn an_object_for_another_machine_is_named() {
+    let mut object = compile_c("int f(void) { return 1; }", &[]);
+    let machines = [(62, "x86_64"), (183, "aarch64"), (243, "riscv64")];
+    for (number, name) in machines.into_iter().filter(|(_, name)| *name != std::env::consts::ARCH) {
+        object[18] = number;
+        let error = NativeObject::load(&object).unwrap_err().to_string();
+        assert_eq!(error, format!("the object is for {name}, this machine is {}", std::env::consts::ARCH));
+    }
 }
 
 #[test]
