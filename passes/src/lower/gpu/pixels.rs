@@ -264,11 +264,14 @@ fn is_aligned<'t>(emitter: &mut Emitter, call: &Call, tensors: impl Iterator<Ite
     })
 }
 
-/// Adds the lanes that hold to a count.
+/// Adds the lanes that hold to a count, one by one: of their sum LLVM makes a mask of
+/// bits first, which takes twice the instructions.
 fn add_count(emitter: &mut Emitter, count: Value, mask: Value) -> Value {
-    let ones = emitter.convert("arith.extui", mask, I32.scalar);
-    let held = emitter.pure("held", I32, format!("vector.reduction <add>, {ones} : {} into i32", ones.ty));
-    emitter.add(count, held)
+    (0..mask.ty.lanes).fold(count, |count, lane| {
+        let lane = emitter.extract(mask, lane);
+        let one = emitter.convert("arith.extui", lane, I32.scalar);
+        emitter.add(count, one)
+    })
 }
 
 /// A chunk's partial, in the warp's first thread.
