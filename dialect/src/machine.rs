@@ -5,9 +5,14 @@
 //! computes it for the interpreter, on the lowering's machine, which emits the
 //! same operations as MLIR, and on [`Operations`], which counts them for the price
 //! lists. Hence interpreter, CPU and GPU agree bit for bit by construction.
+//!
+//! An op's fast meaning is written against [`ApproximateMachine`], whose three further
+//! operations are only near their results.
 
+mod approximate;
 mod count;
 
+pub use approximate::{ApproximateMachine, Perturbed};
 pub use count::Operations;
 
 /// A value of a [`Machine`]: 32 bits for [`Evaluate`], an SSA name for a

@@ -1,6 +1,6 @@
 //! The machine that counts.
 
-use super::{Evaluate, Machine, Word};
+use super::{ApproximateMachine, Evaluate, Machine, Perturbed, Word};
 
 /// How many operations of each kind were run. Constants and casts between a float
 /// and its bits take none.
@@ -24,6 +24,8 @@ pub struct Operations {
     pub shift: u64,
     /// Conversions of integers to floats.
     pub conversion: u64,
+    /// Operations of an [`ApproximateMachine`].
+    pub approximation: u64,
 }
 
 /// Each method counts as one of a kind and evaluates.
@@ -64,5 +66,21 @@ impl Machine for Operations {
         }
         shift { shift_left(a: Word, amount: u32); shift_right(a: Word, amount: u32); }
         conversion { integer_to_float(a: Word); }
+    }
+}
+
+/// Counts, and evaluates without an error.
+impl ApproximateMachine for Operations {
+    fn exp2(&mut self, a: Word) -> Word {
+        self.approximation += 1;
+        Perturbed::default().exp2(a)
+    }
+    fn log2(&mut self, a: Word) -> Word {
+        self.approximation += 1;
+        Perturbed::default().log2(a)
+    }
+    fn reciprocal(&mut self, a: Word) -> Word {
+        self.approximation += 1;
+        Perturbed::default().reciprocal(a)
     }
 }

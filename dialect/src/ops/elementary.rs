@@ -1,7 +1,7 @@
 //! Elementary functions. Their exact f32 meaning is in [`crate::elementary`].
 
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
-use crate::elementary;
+use crate::elementary::{self, approximate};
 
 pub(super) static OPS: [OpDefinition; 9] = [
     floats!(
@@ -12,7 +12,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
         "e to the operand",
         |x| x[0].exp(),
         |m, x| elementary::exp(m, x[0]),
-        |_, _, result| vec![Some(result)]
+        |_, _, result| vec![Some(result)],
+        fast = |m, x| approximate::exp(m, x[0])
     ),
     floats!(
         ExpNonpositive,
@@ -22,7 +23,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
         "e to the operand, for an operand of 0 or below",
         |x| x[0].exp(),
         |m, x| elementary::exp_nonpositive(m, x[0]),
-        |_, _, result| vec![Some(result)]
+        |_, _, result| vec![Some(result)],
+        fast = |m, x| approximate::exp(m, x[0])
     ),
     floats!(
         Expm1,
@@ -32,7 +34,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
         "e to the operand, minus 1, exact near 0",
         |x| x[0].exp_m1(),
         |m, x| elementary::expm1(m, x[0]),
-        |b, x, _| vec![Some(b.exp(x[0]))]
+        |b, x, _| vec![Some(b.exp(x[0]))],
+        fast = |m, x| approximate::expm1(m, x[0])
     ),
     floats!(
         Log,
@@ -45,7 +48,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
         |b, x, _| {
             let one = b.constant_like(1.0, x[0]);
             vec![Some(b.div(one, x[0]))]
-        }
+        },
+        fast = |m, x| approximate::log(m, x[0])
     ),
     floats!(
         Log1p,
@@ -59,7 +63,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
             let one = b.constant_like(1.0, x[0]);
             let sum = b.add(one, x[0]);
             vec![Some(b.div(one, sum))]
-        }
+        },
+        fast = |m, x| approximate::log1p(m, x[0])
     ),
     floats!(
         Log1pUnit,
@@ -73,7 +78,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
             let one = b.constant_like(1.0, x[0]);
             let sum = b.add(one, x[0]);
             vec![Some(b.div(one, sum))]
-        }
+        },
+        fast = |m, x| approximate::log1p_unit(m, x[0])
     ),
     floats!(
         Pow,
@@ -90,7 +96,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
             let power = b.pow(x[0], less_one);
             let logarithm = b.log(x[0]);
             vec![Some(b.weight(x[1], power)), Some(b.weight(result, logarithm))]
-        }
+        },
+        fast = |m, x| approximate::pow(m, x[0], x[1])
     ),
     floats!(
         Sigmoid,
@@ -105,7 +112,8 @@ pub(super) static OPS: [OpDefinition; 9] = [
             let mirrored = b.neg(x[0]);
             let complement = b.sigmoid(mirrored);
             vec![Some(b.mul(result, complement))]
-        }
+        },
+        fast = |m, x| approximate::sigmoid(m, x[0])
     ),
     floats!(
         Softplus,
@@ -115,6 +123,7 @@ pub(super) static OPS: [OpDefinition; 9] = [
         "log(1 + exp(operand))",
         |x| x[0].max(0.0) + if x[0].is_nan() { x[0] } else { (-x[0].abs()).exp().ln_1p() },
         |m, x| elementary::softplus(m, x[0]),
-        |b, x, _| vec![Some(b.sigmoid(x[0]))]
+        |b, x, _| vec![Some(b.sigmoid(x[0]))],
+        fast = |m, x| approximate::softplus(m, x[0])
     ),
 ];
