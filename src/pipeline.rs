@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::BuildError;
 use lossc_dialect::{Program, text};
 use lossc_passes::codegen::{self, Artifact, Output, Target};
 use lossc_passes::differentiate::{differentiate, store_gradient_as};
 use lossc_passes::egraph::Rewriting;
-use lossc_passes::lower::lower;
+use lossc_passes::lower::{LowerError, lower};
 use lossc_passes::saturate::prices::PriceList;
 use lossc_passes::saturate::{rules, saturate_by};
 use lossc_passes::schedule::{self, EntryPoints, Schedule, schedule};
@@ -107,6 +108,8 @@ pub struct Options {
     pub specialise: specialise::Options,
     /// How far to go.
     pub optimisation: Optimisation,
+    /// What pixels are computed by.
+    pub numerics: Numerics,
     /// The entry points to make code for.
     pub entry_points: EntryPoints,
 }
@@ -124,6 +127,7 @@ pub fn optimise(
     target: &Target,
     explain: bool,
 ) -> Result<Optimised, Error> {
+    let prices = prices(target, options.numerics)?;
     let source = specialise(program, &options.specialise)?;
     let stable = stabilise(&source, explain).map_err(in_pass("stabilise"))?;
     warn_of_limit(program, "stabilise", &stable);
@@ -132,7 +136,7 @@ pub fn optimise(
         Optimisation::Algebra => rules::all(),
         Optimisation::None | Optimisation::Fusion => vec![],
     };
-    let optimised = saturate_by(&rules, &gradient, prices(target), explain).map_err(in_pass("saturate"))?;
+    let optimised = saturate_by(&rules, &gradient, prices, explain).map_err(in_pass("saturate"))?;
     warn_of_limit(program, "saturate", &optimised);
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
@@ -150,10 +154,12 @@ fn warn_of_limit(program: &Program, pass: &str, rewriting: &Rewriting) {
     }
 }
 
-fn prices(target: &Target) -> PriceList {
-    match target {
-        Target::Cpu(_) => PriceList::Host,
-        Target::Nvidia(_) => PriceList::Nvidia,
+fn prices(target: &Target, numerics: Numerics) -> Result<PriceList, Error> {
+    match (target, numerics) {
+        (Target::Cpu(_), Numerics::Reproducible) => Ok(PriceList::Host),
+        (Target::Nvidia(_), Numerics::Reproducible) => Ok(PriceList::Nvidia),
+        (Target::Nvidia(_), Numerics::Fast) => Ok(PriceList::NvidiaFast),
+        (Target::Cpu(_), Numerics::Fast) => Err(LowerError::Fast(target.to_string()).into()),
     }
 }
 
@@ -197,7 +203,7 @@ pub fn compile(program: &Program, options: &Options, target: &Target) -> Result<
     let mut dump = Dump::from_environment(program.name());
     let stages = optimise(program, options, target, false)?;
     let schedule = schedule(&stages.program, options.schedule(target));
-    let module = lower(&schedule, target)?;
+    let module = lower(&schedule, target, options.numerics)?;
     if let Some(dump) = &mut dump {
         stages.dump(dump)?;
         dump.write("schedule", "txt", &schedule.to_string())?;
@@ -239,7 +245,7 @@ pub fn emit(program: &Program, options: &Options, target: &Target, stage: Stage)
     let stages = optimise(program, options, target, false)?;
     let schedule = || schedule(&stages.program, options.schedule(target));
     let code = |output| -> Result<String, Error> {
-        match codegen::compile(&lower(&schedule(), target)?, target, output, None)? {
+        match codegen::compile(&lower(&schedule(), target, options.numerics)?, target, output, None)? {
             Artifact::Text(text) => Ok(text),
             Artifact::Object(_) => unreachable!("text was asked for"),
         }
@@ -250,7 +256,7 @@ pub fn emit(program: &Program, options: &Options, target: &Target, stage: Stage)
         Stage::Gradient => Ok(text::print(&stages.gradient)),
         Stage::Optimised => Ok(text::print(&stages.program)),
         Stage::Schedule => Ok(schedule().to_string()),
-        Stage::Mlir => Ok(lower(&schedule(), target)?),
+        Stage::Mlir => Ok(lower(&schedule(), target, options.numerics)?),
         Stage::Llvm => code(Output::LlvmIr),
         Stage::Assembly | Stage::Ptx => code(Output::Assembly),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lossc::manifest::manifest;
 use lossc::pipeline::optimise;
-use lossc::{Balance, Loss, Target};
+use lossc::{Balance, Loss, Numerics, Target};
 use lossc_dialect::Element;
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
@@ -37,15 +37,17 @@ impl Both {
             .program;
         let schedule = schedule(&program, lossc_passes::schedule::Options::default());
         let code = |target: &Target, output| {
-            let module = lower(&schedule, target).expect("lowers");
+            let module = lower(&schedule, target, Numerics::Reproducible).expect("lowers");
             codegen::compile(&module, target, output, None).expect("the loss compiles")
         };
         let Artifact::Text(ir) = code(&gpu, Output::LlvmIr) else { panic!("IR is text") };
         let Artifact::Object(object) = code(&host(), Output::Code) else { panic!("code is an object") };
         // SAFETY: code and manifest are made from one schedule, for this processor.
-        let kernels = unsafe { NativeKernels::from_object(&object, manifest(&schedule, &host())) };
+        let kernels = unsafe {
+            NativeKernels::from_object(&object, manifest(&schedule, &host(), Numerics::Reproducible))
+        };
         let cpu = CpuExecutor::new(kernels.expect("the code loads"));
-        Self { ir, manifest: manifest(&schedule, &gpu), cpu }
+        Self { ir, manifest: manifest(&schedule, &gpu, Numerics::Reproducible), cpu }
     }
 
     pub fn code(&self) -> Code {
