@@ -1,6 +1,7 @@
 //! The GPU's kernels on a simulated GPU: the processor's bits in every order of
 //! threads and blocks. This is no GPU result.
 
+mod fast;
 mod faults;
 mod machine;
 
