@@ -161,7 +161,9 @@ impl<'a> ChunkPixels<'a> {
         let start = emitter.add(first, step);
         let position = emitter.add(start, offset);
         let valid = is_masked.then(|| self.chunk.valid(emitter, position, PIXELS));
-        Step { position, linear: self.chunk.linear(emitter, position), valid }
+        // In this order, the thread's own part is the same in all steps.
+        let own = self.chunk.linear(emitter, offset);
+        Step { position, linear: emitter.add(own, start), valid }
     }
 
     /// Reads the step's inputs.
@@ -200,7 +202,8 @@ impl<'a> ChunkPixels<'a> {
         }
         if let Some((id, philox)) = &self.random {
             self.code.comment(emitter, *id);
-            let block = self.chunk.random_block(emitter, step.position);
+            let two = emitter.index(2);
+            let block = emitter.apply("arith.shrui", &[step.linear, two]);
             values.insert(*id, philox.thread(emitter, block));
         }
         self.code.compute(emitter, &mut values)?;
