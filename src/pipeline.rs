@@ -133,7 +133,7 @@ pub fn optimise(
     warn_of_limit(program, "stabilise", &stable);
     let gradient = differentiate(&stable.program)?;
     let rules = match options.optimisation {
-        Optimisation::Algebra => rules::all(),
+        Optimisation::Algebra => rules::of(options.numerics),
         Optimisation::None | Optimisation::Fusion => vec![],
     };
     let optimised = saturate_by(&rules, &gradient, prices, explain).map_err(in_pass("saturate"))?;
