@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lossc::pipeline::{Stage, emit, optimise};
+use lossc::pipeline::{self, Stage, emit, optimise};
 use lossc::{Loss, Target};
 use lossc_dialect::{Element, Program, library};
 use lossc_passes::schedule::{Schedule, passes, schedule};
@@ -28,13 +28,13 @@ pub fn library_losses() -> Vec<Loss> {
 
 /// The PTX of a loss.
 pub fn ptx(loss: &Loss, target: &str) -> String {
-    ptx_with(loss, target, &Options::default())
+    ptx_with(loss, target, &pipeline::Options::default())
 }
 
 /// The PTX of a loss with these options.
-pub fn ptx_with(loss: &Loss, target: &str, options: &Options) -> String {
+pub fn ptx_with(loss: &Loss, target: &str, options: &pipeline::Options) -> String {
     let target: Target = target.parse().expect("a known target");
-    emit(program(loss), &options.clone().into(), &target, Stage::Ptx).expect("the loss compiles")
+    emit(program(loss), options, &target, Stage::Ptx).expect("the loss compiles")
 }
 
 #[test]
