@@ -36,6 +36,9 @@ pub trait Machine {
     fn mul(&mut self, a: Word, b: Word) -> Word;
     /// `a / b`
     fn div(&mut self, a: Word, b: Word) -> Word;
+    /// `1 / a` for `a` from 1 to 2 or NaN, rounded once: what a machine may have a shorter
+    /// way for than for any quotient.
+    fn reciprocal_one_to_two(&mut self, a: Word) -> Word;
     /// `a * b + c`, rounded once
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word;
     /// `-a`: the sign bit flipped, also of a NaN
@@ -108,6 +111,9 @@ impl Machine for Evaluate {
     }
     fn div(&mut self, a: Word, b: Word) -> Word {
         word(float(a) / float(b))
+    }
+    fn reciprocal_one_to_two(&mut self, a: Word) -> Word {
+        word(1.0 / float(a))
     }
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word {
         word(float(a).mul_add(float(b), float(c)))

@@ -68,6 +68,7 @@ pub enum Op {
     PositivePart,
     Weight,
     RatioOrZero,
+    ReciprocalOneToTwo,
     Exp,
     ExpNonpositive,
     Expm1,
@@ -246,14 +247,16 @@ pub enum Domain {
     AboveMinusOne,
     /// From zero to one.
     Unit,
+    /// From one to two.
+    OneToTwo,
 }
 
 impl Domain {
     /// Operands to try an op on: ordinary ones and edges, all in the domain.
     pub fn samples(self) -> impl Iterator<Item = f32> {
-        const SAMPLES: [f32; 17] = [
-            -100.0, -17.25, -4.0, -1.0, -0.75, -0.3, -1e-3, -1e-30, -0.0, 0.0, 1e-30, 1e-3, 0.3, 1.0, 4.0,
-            17.25, 80.0,
+        const SAMPLES: [f32; 18] = [
+            -100.0, -17.25, -4.0, -1.0, -0.75, -0.3, -1e-3, -1e-30, -0.0, 0.0, 1e-30, 1e-3, 0.3, 1.0, 1.375,
+            4.0, 17.25, 80.0,
         ];
         SAMPLES.into_iter().filter(move |&x| self.contains(f64::from(x)))
     }
@@ -267,6 +270,7 @@ impl Domain {
             Self::NonPositive => x <= 0.0,
             Self::AboveMinusOne => x > -1.0,
             Self::Unit => (0.0..=1.0).contains(&x),
+            Self::OneToTwo => (1.0..=2.0).contains(&x),
         }
     }
 }

@@ -67,7 +67,7 @@ fn pixel_ops(program: &Program, entry: fn(&Schedule) -> &[usize]) -> BTreeMap<&'
 /// functions where shorter ones do.
 const EXPONENTIALS: [&str; 6] = ["exp", "exp_nonpositive", "expm1", "sigmoid", "softplus", "pow"];
 const LOGARITHMS: [&str; 5] = ["log", "log1p", "log1p_unit", "softplus", "pow"];
-const DIVISIONS: [&str; 4] = ["div", "ratio_or_zero", "sigmoid", "pow"];
+const DIVISIONS: [&str; 5] = ["div", "reciprocal_one_to_two", "ratio_or_zero", "sigmoid", "pow"];
 const GENERAL: [&str; 4] = ["exp", "log1p", "max", "min"];
 
 /// A loss as it is written, and with more asked of it.

@@ -136,6 +136,29 @@ pub fn pow(m: &mut dyn ApproximateMachine, x: Word, y: Word) -> Word {
     m.select(is_one, one, power)
 }
 
+/// 1 / x for x from 1 to 2 or NaN, rounded to nearest: no approximation is left in it.
+/// 7 operations.
+///
+/// P. Markstein, "Computation of elementary functions on the IBM RISC System/6000
+/// processor", IBM J. Res. Dev. 34 (1990): an fma with the remainder of a reciprocal that
+/// is within a unit in the last place gives the rounded one, but for the largest mantissa.
+/// The tests try every x with every such reciprocal.
+pub fn rounded_reciprocal(m: &mut dyn ApproximateMachine, x: Word) -> Word {
+    let one = m.float(1.0);
+    let (last, of_last) = (m.float(f32::from_bits(0x3fff_ffff)), m.float(f32::from_bits(0x3f00_0001)));
+    let near = m.reciprocal(x);
+    let minus_x = m.neg(x);
+    let step = |m: &mut dyn ApproximateMachine, near: Word| {
+        let remainder = m.fma(minus_x, near, one);
+        m.fma(near, remainder, near)
+    };
+    // The first brings it within a unit, also where it was one beside the rounded one.
+    let nearer = step(m, near);
+    let rounded = step(m, nearer);
+    let is_last = m.equal(x, last);
+    m.select(is_last, of_last, rounded)
+}
+
 /// a / b for b from 2⁻¹²⁶ to 2¹²⁶ in size; a larger b gives 0, a smaller one ∞ or, of 0,
 /// NaN. 2 operations.
 pub fn quotient(m: &mut dyn ApproximateMachine, a: Word, b: Word) -> Word {

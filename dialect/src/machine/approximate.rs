@@ -94,6 +94,7 @@ impl Machine for Perturbed {
     evaluate! {
         float(value: f32); integer(value: i32);
         add(a: Word, b: Word); sub(a: Word, b: Word); mul(a: Word, b: Word); div(a: Word, b: Word);
+        reciprocal_one_to_two(a: Word);
         fma(a: Word, b: Word, c: Word); neg(a: Word); abs(a: Word);
         less(a: Word, b: Word); less_equal(a: Word, b: Word); equal(a: Word, b: Word);
         and(a: Word, b: Word); or(a: Word, b: Word); not(a: Word);

@@ -10,6 +10,8 @@ pub struct Operations {
     pub arithmetic: u64,
     /// Quotients.
     pub division: u64,
+    /// Reciprocals of numbers from 1 to 2.
+    pub reciprocal: u64,
     /// Changes of a sign, which may fold into the operation after them.
     pub sign: u64,
     /// Comparisons.
@@ -57,6 +59,7 @@ impl Machine for Operations {
             add(a: Word, b: Word); sub(a: Word, b: Word); mul(a: Word, b: Word); fma(a: Word, b: Word, c: Word);
         }
         division { div(a: Word, b: Word); }
+        reciprocal { reciprocal_one_to_two(a: Word); }
         sign { neg(a: Word); abs(a: Word); }
         comparison { less(a: Word, b: Word); less_equal(a: Word, b: Word); equal(a: Word, b: Word); }
         selection { select(mask: Word, a: Word, b: Word); }

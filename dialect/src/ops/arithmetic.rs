@@ -3,7 +3,7 @@
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary::{self, approximate};
 
-pub(super) static OPS: [OpDefinition; 12] = [
+pub(super) static OPS: [OpDefinition; 13] = [
     floats!(
         Add,
         "add",
@@ -169,5 +169,19 @@ pub(super) static OPS: [OpDefinition; 12] = [
             let empty = m.equal(x[1], zero);
             m.select(empty, zero, ratio)
         }
+    ),
+    floats!(
+        ReciprocalOneToTwo,
+        "reciprocal_one_to_two",
+        ["operand"],
+        OneToTwo,
+        "1 / operand, for an operand from 1 to 2",
+        |x| 1.0 / x[0],
+        |m, x| m.reciprocal_one_to_two(x[0]),
+        |b, _, result| {
+            let square = b.mul(result, result);
+            vec![Some(b.neg(square))]
+        },
+        fast = |m, x| m.reciprocal(x[0])
     ),
 ];

@@ -33,7 +33,8 @@ pub(super) fn object(bytes: &[u8], target: &Target) -> Result<(), CodegenError> 
     refuse(undefined.filter(|name| !name.is_empty()), target)
 }
 
-/// The approximate instructions that fast numerics ask for, by their intrinsics.
+/// The approximate instructions of fast numerics, and of reciprocals that are rounded from
+/// one, by their intrinsics.
 const APPROXIMATIONS: [(&str, &str); 3] = [
     ("llvm.nvvm.ex2.approx.ftz.f32", "ex2.approx.ftz.f32"),
     ("llvm.nvvm.lg2.approx.f", "lg2.approx.f32"),

@@ -42,6 +42,7 @@ pub(super) struct Emitter {
     known: Vec<HashMap<String, Value>>,
     known_constants: HashMap<String, Value>,
     numerics: Numerics,
+    has_approximations: bool,
 }
 
 impl Emitter {
@@ -50,9 +51,14 @@ impl Emitter {
         Self { depth: depth + 1, known: vec![HashMap::new()], ..Self::default() }
     }
 
-    /// The same for pixels of these numerics.
-    pub(super) fn with_numerics(self, numerics: Numerics) -> Self {
-        Self { numerics, ..self }
+    /// The same for a GPU and pixels of these numerics.
+    pub(super) fn for_gpu(self, numerics: Numerics) -> Self {
+        Self { numerics, has_approximations: true, ..self }
+    }
+
+    /// Whether there is an approximate reciprocal to start from.
+    pub(super) fn has_approximations(&self) -> bool {
+        self.has_approximations
     }
 
     /// Which meaning of an op its pixels have.

@@ -89,7 +89,7 @@ impl Entry {
         body: impl FnOnce(&mut Emitter, &Call) -> Result<(), LowerError>,
     ) -> Result<String, LowerError> {
         let Self { name, index, threads, tensors, numerics } = *self;
-        let mut emitter = Emitter::new(1).with_numerics(numerics);
+        let mut emitter = Emitter::new(1).for_gpu(numerics);
         let call = Call::from_parameters(&mut emitter, tensors);
         body(&mut emitter, &call)?;
         let parameters: Vec<_> = call.values().iter().map(|value| format!("{value}: {}", value.ty)).collect();

@@ -1,5 +1,6 @@
 //! The machine of the ops' exact meanings that emits MLIR.
 
+use lossc_dialect::elementary::approximate::rounded_reciprocal;
 use lossc_dialect::machine::{ApproximateMachine, Machine, Word};
 
 use super::emit::{Emitter, F32, Scalar, Value, ValueType};
@@ -85,6 +86,13 @@ impl Machine for MlirMachine<'_> {
     }
     fn div(&mut self, a: Word, b: Word) -> Word {
         self.apply("arith.divf", &[a, b])
+    }
+    fn reciprocal_one_to_two(&mut self, a: Word) -> Word {
+        if self.emitter.has_approximations() {
+            return rounded_reciprocal(self, a);
+        }
+        let one = self.float(1.0);
+        self.div(one, a)
     }
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word {
         self.apply("math.fma", &[a, b, c])

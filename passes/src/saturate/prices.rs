@@ -56,6 +56,7 @@ const HOST: Table = Table {
     operations: Operations {
         arithmetic: 10,
         division: 90,
+        reciprocal: 90,
         sign: 6,
         comparison: 10,
         selection: 10,
@@ -83,7 +84,8 @@ const NEVER: u64 = 1 << 20;
 /// of a comparison, an integer operation or a shift, 16 of a reciprocal. A
 /// conversion counts as an integer operation. A change of a sign is part of the
 /// instruction after it. A correctly rounded quotient is a reciprocal, six fmas and
-/// a branch on a check. An approximation too is made at 16 a clock, but by a unit of its
+/// a branch on a check; of a number from 1 to 2 the reciprocal needs neither check nor
+/// branch. An approximation too is made at 16 a clock, but by a unit of its
 /// own, beside all others: where fewer than one instruction of eight is one, it takes no
 /// more than its issue. Its price is between the two.
 ///
@@ -96,6 +98,7 @@ const NVIDIA: Table = Table {
     operations: Operations {
         arithmetic: 10,
         division: 80 + 6 * 10 + 2 * 20,
+        reciprocal: 40 + 4 * 10 + 2 * 20,
         sign: 1,
         comparison: 20,
         selection: 20,
@@ -165,6 +168,7 @@ impl Table {
         let prices = &self.operations;
         taken.arithmetic * prices.arithmetic
             + taken.division * prices.division
+            + taken.reciprocal * prices.reciprocal
             + taken.sign * prices.sign
             + taken.comparison * prices.comparison
             + taken.selection * prices.selection

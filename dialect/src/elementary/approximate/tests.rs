@@ -114,6 +114,19 @@ fn quotients_are_two_roundings_off() {
     }
 }
 
+/// Of every float there is, 1 unit beside and further.
+#[test]
+fn a_reciprocal_is_rounded_whatever_the_approximation() {
+    for bits in 1.0_f32.to_bits()..=2.0_f32.to_bits() {
+        for mut machine in Perturbed::extremes(1) {
+            let found = rounded_reciprocal(&mut machine, Word(bits)).0;
+            assert_eq!(found, (1.0 / f32::from_bits(bits)).to_bits(), "{:e}", f32::from_bits(bits));
+        }
+    }
+    let nan = rounded_reciprocal(&mut Perturbed::default(), Word(f32::NAN.to_bits()));
+    assert!(f32::from_bits(nan.0).is_nan());
+}
+
 #[test]
 fn special_values() {
     let infinity = f32::INFINITY;
@@ -152,4 +165,5 @@ fn counts_are_those_of_the_documentation() {
     }
     assert_eq!(count(&|m| _ = pow(m, half, half)), 7);
     assert_eq!(count(&|m| _ = quotient(m, half, half)), 2);
+    assert_eq!(count(&|m| _ = rounded_reciprocal(m, half)), 7);
 }

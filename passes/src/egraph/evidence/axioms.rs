@@ -25,6 +25,7 @@ const AXIOMS: &[&str] = &[
     "softplus-relu",
     "exp-nonpositive",
     "log1p-unit",
+    "reciprocal-one-to-two",
     "max-zero",
     "less-sigmoid-squared",
     "select-same",
