@@ -7,6 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use lossc::pipeline::{Options, compile, optimise};
 use lossc::{Loss, Target};
 use lossc_dialect::library;
+use lossc_dialect::ops::Numerics;
 use lossc_dialect::text::parse;
 use lossc_passes::differentiate::differentiate;
 use lossc_passes::lower::lower;
@@ -32,7 +33,7 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("differentiate", |bench| bench.iter(|| differentiate(&stable)));
     group.bench_function("saturate", |bench| bench.iter(|| saturate(&gradient, PriceList::Host, false)));
     group.bench_function("schedule", |bench| bench.iter(|| schedule(&optimised, Default::default())));
-    group.bench_function("lower", |bench| bench.iter(|| lower(&scheduled, &target)));
+    group.bench_function("lower", |bench| bench.iter(|| lower(&scheduled, &target, Numerics::default())));
     for (name, entry_points) in [
         ("to object code: forward and backward", EntryPoints::Separate),
         ("to object code: forward_backward", EntryPoints::Joint),

@@ -7,8 +7,9 @@
 It needs PyTorch and Triton, and the folder that `cargo xtask gpu-bundle` packs, in which
 it lies too. All contestants work on the same logits and labels in device memory. Each is
 checked in double precision first; one that is wrong, or cannot be had, is left out with a
-word, and where that is lossc the exit code is 1. Times are medians between device events,
-of calls that take turns.
+word, and where that is lossc the exit code is 1. lossc has two rows: `reproducible` gives
+the bits of a processor, `fast` is near them. Times are medians between device events, of
+calls that take turns.
 
 GB/s count the fewest bytes that a phase can move, whatever a contestant moves: forward
 reads 5 bytes a pixel, and with backward writes 4 more. The copy within the device's
@@ -37,6 +38,8 @@ import gpu_peer_losses as losses
 HERE = Path(__file__).resolve().parent
 SHAPES = ((512, 512), (1440, 960), (4288, 2848), (16, 1024, 1024))
 SCHEDULES = ("linear", "log")
+# Its rows, and what ends the names of their bundles.
+LOSSC = {"lossc reproducible": "", "lossc fast": ".fast"}
 # The fewest bytes a pixel.
 BYTES = {"forward": 5, "forward_backward": 9}
 ROUNDS = 100
@@ -56,8 +59,8 @@ def main():
         arguments.markdown.write_text(markdown(**found))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
-    expected = len(SHAPES) * len(BYTES) * (len(SCHEDULES) + 1)
-    return 0 if sum(row["name"] == "lossc" for row in rows) == expected else 1
+    expected = len(SHAPES) * len(BYTES) * (len(SCHEDULES) + 1) * len(LOSSC)
+    return 0 if sum(row["name"] in LOSSC for row in rows) == expected else 1
 
 
 def parse_arguments():
@@ -117,7 +120,7 @@ class Lossc:
         if not self.handle:
             raise RuntimeError(self.interface.lossc_error().decode())
 
-    def peer(self, schedule, logits, labels):
+    def peer(self, row, schedule, logits, labels):
         gradient, result = torch.empty_like(logits), ctypes.c_uint64()
         pixels = (ctypes.c_uint64 * 2)(logits.data_ptr(), labels.data_ptr())
         shape = (ctypes.c_size_t * logits.dim())(*logits.shape)
@@ -129,7 +132,7 @@ class Lossc:
             return DeviceScalar(result.value)
 
         return losses.Peer(
-            "lossc",
+            row,
             schedule,
             lambda: call(self.interface.lossc_cuda_forward),
             lambda: (call(self.interface.lossc_cuda_forward_backward, gradient.data_ptr()), gradient),
@@ -152,12 +155,16 @@ def makers(schedule, logits, labels, arguments):
     major, minor = torch.cuda.get_device_capability()
     target = max((it for it in (80, 90) if it <= 10 * major + minor), default=80)
     name = "bce" if schedule is None else f"random-drop-schedule-{schedule}"
-    bundle = arguments.bundles / f"{name}.f32.sm_{target}.lossc"
-    lossc = lambda: [Lossc(arguments.library, bundle).peer(schedule, logits, labels)]
+
+    def lossc(row, ending):
+        bundle = arguments.bundles / f"{name}.f32.sm_{target}{ending}.lossc"
+        return lambda: [Lossc(arguments.library, bundle).peer(row, schedule, logits, labels)]
+
+    ours = {row: lossc(row, ending) for row, ending in LOSSC.items()}
     if schedule is None:
-        return {"lossc": lossc, "PyTorch": lambda: [losses.plain_peer(logits, labels)]}
+        return {**ours, "PyTorch": lambda: [losses.plain_peer(logits, labels)]}
     return {
-        "lossc": lossc,
+        **ours,
         "PyTorch": lambda: losses.torch_peers(schedule, logits, labels, compiled=True),
         "Triton": lambda: [hand_written_triton()(schedule, logits, labels)],
         "CUDA": lambda: [hand_written_cuda()(schedule, logits, labels)],

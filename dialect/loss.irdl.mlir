@@ -144,6 +144,16 @@ irdl.dialect @loss {
     irdl.results(result: %3)
   }
 
+  // 1 / operand, for an operand from 1 to 2
+  irdl.operation @reciprocal_one_to_two {
+    %0 = irdl.is tensor<f32>
+    %1 = irdl.is tensor<?xf32>
+    %2 = irdl.is tensor<?x?xf32>
+    %3 = irdl.any_of(%0, %1, %2)
+    irdl.operands(operand: %3)
+    irdl.results(result: %3)
+  }
+
   // e to the operand
   irdl.operation @exp {
     %0 = irdl.is tensor<f32>

@@ -1,5 +1,6 @@
 //! Compiled losses as bundles: what the passes made, in the runtime's words.
 
+use lossc_dialect::ops::Numerics;
 use lossc_passes::codegen::{Artifact, Target};
 use lossc_runtime::Bundle;
 use lossc_runtime::bundle::{Code, Processor};
@@ -13,11 +14,12 @@ use crate::pipeline;
 pub(crate) fn bundle(
     code: pipeline::Code,
     target: &Target,
+    numerics: Numerics,
     description: &Description,
 ) -> Result<Bundle, Error> {
     Ok(Bundle {
         producer: concat!("lossc ", env!("CARGO_PKG_VERSION")).into(),
-        manifest: manifest(&code.schedule, target),
+        manifest: manifest(&code.schedule, target, numerics),
         details: serde_json::to_value(description).map_err(|error| Error::Details(error.to_string()))?,
         code: machine_code(code.artifact, target),
     })

@@ -1,5 +1,6 @@
 //! Certificates: the proof that what is run is the loss that was written.
 
+use lossc_dialect::ops::Numerics;
 use lossc_passes::certificate::CertificateError;
 pub use lossc_passes::certificate::{Certificate, VERSION};
 use lossc_passes::codegen::Target;
@@ -9,9 +10,10 @@ use crate::error::Error;
 use crate::loss::Loss;
 use crate::pipeline;
 
-/// The certificate of what compiling `loss` for `target` makes of it.
-pub fn certify(loss: &Loss, target: &Target) -> Result<Certificate, Error> {
-    let stages = pipeline::optimise(loss.program()?, &Default::default(), target, true)?;
+/// The certificate of what compiling `loss` for `target` and `numerics` makes of it.
+pub fn certify(loss: &Loss, target: &Target, numerics: Numerics) -> Result<Certificate, Error> {
+    let options = pipeline::Options { numerics, ..Default::default() };
+    let stages = pipeline::optimise(loss.program()?, &options, target, true)?;
     Ok(Certificate::new(&stages.source, &stages.stable, &stages.gradient, &stages.optimised)?)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lossc_dialect::ops::Numerics;
 use lossc_passes::codegen::Target;
 use lossc_passes::specialise::{self, Reduction};
 use lossc_runtime::rayon::ThreadPool;
@@ -77,6 +78,13 @@ impl Compiler {
     /// How far to go; all the way unless one wants to see what that is worth.
     pub fn optimisation(mut self, optimisation: Optimisation) -> Self {
         self.options.optimisation = optimisation;
+        self
+    }
+
+    /// What pixels are computed by: the same bits on every machine, unless one asks for
+    /// [`Numerics::Fast`], which only GPUs have.
+    pub fn numerics(mut self, numerics: Numerics) -> Self {
+        self.options.numerics = numerics;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lossc_dialect::ops::Numerics;
 use lossc_passes::codegen::Target;
 use lossc_passes::egraph::{Class, Rule};
 use lossc_passes::{saturate, schedule, stabilise};
@@ -64,6 +65,8 @@ pub struct Explanation {
     pub loss: String,
     /// The target whose prices were used.
     pub target: String,
+    /// What pixels are computed by: `reproducible` or `fast`.
+    pub numerics: &'static str,
     /// Passes over the data.
     pub passes: Passes,
     /// The price of the program, in tenths of a fused multiply-add a pixel, over one call
@@ -80,8 +83,9 @@ pub struct Explanation {
 }
 
 /// Explains what compiling `loss` for `target` does, without generating code.
-pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
-    let stages = pipeline::optimise(loss.program()?, &Default::default(), target, true)?;
+pub fn explain(loss: &Loss, target: &Target, numerics: Numerics) -> Result<Explanation, Error> {
+    let options = pipeline::Options { numerics, ..Default::default() };
+    let stages = pipeline::optimise(loss.program()?, &options, target, true)?;
     let (stable, optimised) = (&stages.stable, &stages.optimised);
     let (forward, backward) = schedule::passes(&stages.gradient);
     let (forward_after, backward_after) = schedule::passes(&stages.program);
@@ -97,6 +101,7 @@ pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
     Ok(Explanation {
         loss: loss.program()?.name().into(),
         target: target.to_string(),
+        numerics: numerics.name(),
         passes: Passes {
             forward: change(forward, forward_after),
             backward: change(backward, backward_after),
@@ -105,8 +110,7 @@ pub fn explain(loss: &Loss, target: &Target) -> Result<Explanation, Error> {
         values: change(stages.gradient.len(), stages.program.len()),
         phases: vec![phase("stabilise", stable), phase("saturate", optimised)],
         rules,
-        schedule: schedule::schedule(&stages.program, pipeline::Options::default().schedule(target))
-            .to_string(),
+        schedule: schedule::schedule(&stages.program, options.schedule(target)).to_string(),
     })
 }
 
@@ -129,8 +133,9 @@ fn applied(phase: &'static str, rules: &[Rule], names: &[&'static str]) -> Vec<A
 /// A page; with `{:#}` also what each rule says.
 impl fmt::Display for Explanation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { loss, target, passes, price, values, .. } = self;
-        writeln!(formatter, "{loss} for {target}\n")?;
+        let Self { loss, target, numerics, passes, price, values, .. } = self;
+        let numerics = if *numerics == Numerics::Fast.name() { ", by fast numerics" } else { "" };
+        writeln!(formatter, "{loss} for {target}{numerics}\n")?;
         writeln!(formatter, "                    before   after")?;
         for (name, change) in [
             ("passes forward", passes.forward),

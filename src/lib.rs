@@ -48,6 +48,7 @@ pub use input::Input;
 pub use loss::{Loss, Selection};
 pub use pipeline::Optimisation;
 
+pub use lossc_dialect::ops::Numerics;
 pub use lossc_dialect::{Builder, Program};
 pub use lossc_passes::codegen::Target;
 pub use lossc_passes::specialise::Reduction;

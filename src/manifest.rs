@@ -1,5 +1,6 @@
 //! What the passes know of a compiled loss, in the words of the runtime.
 
+use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::GRADIENT;
 use lossc_dialect::{Element, Level, Program};
 use lossc_passes::codegen::Target;
@@ -11,8 +12,8 @@ use lossc_runtime::manifest::{
     ScalarArgument,
 };
 
-/// The manifest of a schedule's code for `target`.
-pub fn manifest(schedule: &Schedule, target: &Target) -> Manifest {
+/// The manifest of a schedule's code for `target` and `numerics`.
+pub fn manifest(schedule: &Schedule, target: &Target, numerics: Numerics) -> Manifest {
     let program = &schedule.program;
     let inputs = program.pixel_arguments().map(|(_, argument)| PixelArgument {
         name: argument.name.clone(),
@@ -24,6 +25,7 @@ pub fn manifest(schedule: &Schedule, target: &Target) -> Manifest {
     });
     Manifest {
         name: program.name().into(),
+        is_reproducible: numerics == Numerics::Reproducible,
         pixel_inputs: inputs.collect(),
         pixel_outputs: outputs(program),
         scalars: scalars.collect(),

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::BuildError;
 use lossc_dialect::{Program, text};
 use lossc_passes::codegen::{self, Artifact, Output, Target};
 use lossc_passes::differentiate::{differentiate, store_gradient_as};
 use lossc_passes::egraph::Rewriting;
-use lossc_passes::lower::lower;
+use lossc_passes::lower::{LowerError, lower};
 use lossc_passes::saturate::prices::PriceList;
 use lossc_passes::saturate::{rules, saturate_by};
 use lossc_passes::schedule::{self, EntryPoints, Schedule, schedule};
@@ -110,6 +111,8 @@ pub struct Options {
     pub specialise: specialise::Options,
     /// How far to go.
     pub optimisation: Optimisation,
+    /// What pixels are computed by.
+    pub numerics: Numerics,
     /// The entry points to make code for.
     pub entry_points: EntryPoints,
 }
@@ -127,15 +130,16 @@ pub fn optimise(
     target: &Target,
     explain: bool,
 ) -> Result<Optimised, Error> {
+    let prices = prices(target, options.numerics)?;
     let source = specialise(program, &options.specialise)?;
     let stable = stabilise(&source, explain).map_err(in_pass("stabilise"))?;
     warn_of_limit(program, "stabilise", &stable);
     let gradient = differentiate(&stable.program)?;
     let rules = match options.optimisation {
-        Optimisation::Algebra | Optimisation::Sieve => rules::all(),
+        Optimisation::Algebra | Optimisation::Sieve => rules::of(options.numerics),
         Optimisation::None | Optimisation::Fusion => vec![],
     };
-    let optimised = saturate_by(&rules, &gradient, prices(target), explain).map_err(in_pass("saturate"))?;
+    let optimised = saturate_by(&rules, &gradient, prices, explain).map_err(in_pass("saturate"))?;
     warn_of_limit(program, "saturate", &optimised);
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
@@ -153,26 +157,29 @@ fn warn_of_limit(program: &Program, pass: &str, rewriting: &Rewriting) {
     }
 }
 
-fn prices(target: &Target) -> PriceList {
-    match target {
-        Target::Cpu(_) => PriceList::Host,
-        Target::Nvidia(_) => PriceList::Nvidia,
+fn prices(target: &Target, numerics: Numerics) -> Result<PriceList, Error> {
+    match (target, numerics) {
+        (Target::Cpu(_), Numerics::Reproducible) => Ok(PriceList::Host),
+        (Target::Nvidia(_), Numerics::Reproducible) => Ok(PriceList::Nvidia),
+        (Target::Nvidia(_), Numerics::Fast) => Ok(PriceList::NvidiaFast),
+        (Target::Cpu(_), Numerics::Fast) => Err(LowerError::Fast(target.to_string()).into()),
     }
 }
 
 impl Options {
     /// What the schedule is made for. A GPU computes again rather than keep: two
-    /// passes over its memory take longer than that.
+    /// passes over its memory take longer than that. And it does not sift: a warp takes
+    /// as long as its last survivor.
     pub(crate) fn schedule(&self, target: &Target) -> schedule::Options {
         let fusion = match self.optimisation {
             Optimisation::None => schedule::Fusion::Op,
             Optimisation::Fusion | Optimisation::Algebra | Optimisation::Sieve => schedule::Fusion::Pass,
         };
-        let sieve = (self.optimisation == Optimisation::Sieve).then(|| prices(target));
         let storage = match target {
             Target::Cpu(_) => Some(PriceList::Host),
             Target::Nvidia(_) => None,
         };
+        let sieve = storage.filter(|_| self.optimisation == Optimisation::Sieve);
         schedule::Options { fusion, storage, sieve, entry_points: self.entry_points }
     }
 }
@@ -201,7 +208,7 @@ pub fn compile(program: &Program, options: &Options, target: &Target) -> Result<
     let mut dump = Dump::from_environment(program.name());
     let stages = optimise(program, options, target, false)?;
     let schedule = schedule(&stages.program, options.schedule(target));
-    let module = lower(&schedule, target)?;
+    let module = lower(&schedule, target, options.numerics)?;
     if let Some(dump) = &mut dump {
         stages.dump(dump)?;
         dump.write("schedule", "txt", &schedule.to_string())?;
@@ -243,7 +250,7 @@ pub fn emit(program: &Program, options: &Options, target: &Target, stage: Stage)
     let stages = optimise(program, options, target, false)?;
     let schedule = || schedule(&stages.program, options.schedule(target));
     let code = |output| -> Result<String, Error> {
-        match codegen::compile(&lower(&schedule(), target)?, target, output, None)? {
+        match codegen::compile(&lower(&schedule(), target, options.numerics)?, target, output, None)? {
             Artifact::Text(text) => Ok(text),
             Artifact::Object(_) => unreachable!("text was asked for"),
         }
@@ -254,7 +261,7 @@ pub fn emit(program: &Program, options: &Options, target: &Target, stage: Stage)
         Stage::Gradient => Ok(text::print(&stages.gradient)),
         Stage::Optimised => Ok(text::print(&stages.program)),
         Stage::Schedule => Ok(schedule().to_string()),
-        Stage::Mlir => Ok(lower(&schedule(), target)?),
+        Stage::Mlir => Ok(lower(&schedule(), target, options.numerics)?),
         Stage::Llvm => code(Output::LlvmIr),
         Stage::Assembly | Stage::Ptx => code(Output::Assembly),
     }

@@ -46,7 +46,7 @@ impl<'a> Request<'a> {
         let description =
             Description::new(self.loss.name()?, self.loss.chosen_value()?, &self.options.specialise);
         let code = pipeline::compile(self.loss.program()?, &self.options, self.target)?;
-        let bundle = Arc::new(bundle(code, self.target, &description)?);
+        let bundle = Arc::new(bundle(code, self.target, self.options.numerics, &description)?);
         self.cache.put(&self.key, &bundle);
         Ok(bundle)
     }

@@ -24,6 +24,7 @@
 //! An operation is whatever takes an instruction of its own: constants, casts
 //! between a float and its bits, and changes of a sign do not.
 
+pub mod approximate;
 mod chord;
 mod exponential;
 mod extrema;

@@ -151,7 +151,7 @@ impl Interpreter<'_> {
     }
 
     fn element(&self, op: Op, node: &Node, operands: &[&[f64]], count: usize) -> Vec<f64> {
-        let Some(ops::Meaning::Element { real, exact }) = op.definition().map(|it| &it.meaning) else {
+        let Some(ops::Meaning::Element { real, exact, .. }) = op.definition().map(|it| &it.meaning) else {
             unreachable!("{op:?} has a meaning of its own above");
         };
         let types: Vec<_> = node.operands.iter().map(|&operand| self.program.ty(operand)).collect();

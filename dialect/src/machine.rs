@@ -5,9 +5,14 @@
 //! computes it for the interpreter, on the lowering's machine, which emits the
 //! same operations as MLIR, and on [`Operations`], which counts them for the price
 //! lists. Hence interpreter, CPU and GPU agree bit for bit by construction.
+//!
+//! An op's fast meaning is written against [`ApproximateMachine`], whose three further
+//! operations are only near their results.
 
+mod approximate;
 mod count;
 
+pub use approximate::{ApproximateMachine, Perturbed};
 pub use count::Operations;
 
 /// A value of a [`Machine`]: 32 bits for [`Evaluate`], an SSA name for a
@@ -31,6 +36,9 @@ pub trait Machine {
     fn mul(&mut self, a: Word, b: Word) -> Word;
     /// `a / b`
     fn div(&mut self, a: Word, b: Word) -> Word;
+    /// `1 / a` for `a` from 1 to 2 or NaN, rounded once: what a machine may have a shorter
+    /// way for than for any quotient.
+    fn reciprocal_one_to_two(&mut self, a: Word) -> Word;
     /// `a * b + c`, rounded once
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word;
     /// `-a`: the sign bit flipped, also of a NaN
@@ -103,6 +111,9 @@ impl Machine for Evaluate {
     }
     fn div(&mut self, a: Word, b: Word) -> Word {
         word(float(a) / float(b))
+    }
+    fn reciprocal_one_to_two(&mut self, a: Word) -> Word {
+        word(1.0 / float(a))
     }
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word {
         word(float(a).mul_add(float(b), float(c)))

@@ -5,11 +5,21 @@
 //! [`Op`] and an entry to the table of its theme; its lowering follows from its
 //! exact meaning.
 
+/// The fast meaning of an op, if it has one.
+macro_rules! fast {
+    () => {
+        None
+    };
+    ($fast:expr) => {
+        Some($fast)
+    };
+}
+
 /// The table entry of an op on floats of one level.
 macro_rules! floats {
     (
         $op:ident, $mnemonic:literal, $operands:expr, $domain:ident, $summary:literal,
-        $real:expr, $exact:expr, $partials:expr
+        $real:expr, $exact:expr, $partials:expr $(, fast = $fast:expr)?
     ) => {
         OpDefinition {
             op: Op::$op,
@@ -17,7 +27,7 @@ macro_rules! floats {
             summary: $summary,
             operands: &$operands,
             signature: Signature::Floats,
-            meaning: Meaning::Element { real: $real, exact: $exact },
+            meaning: Meaning::Element { real: $real, exact: $exact, fast: fast!($($fast)?) },
             derivative: Derivative::Partials($partials),
             domain: Domain::$domain,
         }
@@ -34,7 +44,7 @@ mod signature;
 
 pub use signature::{Signature, SignatureError};
 
-use crate::machine::{Machine, Operations, Word};
+use crate::machine::{ApproximateMachine, Machine, Operations, Word};
 use crate::program::{Builder, ValueId};
 
 /// An operation of the loss IR, with its attribute where it has one.
@@ -58,6 +68,7 @@ pub enum Op {
     PositivePart,
     Weight,
     RatioOrZero,
+    ReciprocalOneToTwo,
     Exp,
     ExpNonpositive,
     ExpUpper,
@@ -136,14 +147,60 @@ pub struct OpDefinition {
 }
 
 impl OpDefinition {
+    /// Runs an element-wise op's meaning in f32. What has no fast meaning is exact.
+    pub fn run(
+        &self,
+        numerics: Numerics,
+        machine: &mut dyn ApproximateMachine,
+        operands: &[Word],
+    ) -> Option<Word> {
+        let Meaning::Element { exact, fast, .. } = self.meaning else { return None };
+        match (numerics, fast) {
+            (Numerics::Fast, Some(fast)) => Some(fast(machine, operands)),
+            _ => Some(exact(machine, operands)),
+        }
+    }
+
     /// What the exact meaning of an element-wise op takes.
     pub fn operations(&self) -> Option<Operations> {
-        let Meaning::Element { exact, .. } = self.meaning else { return None };
+        self.operations_by(Numerics::Reproducible)
+    }
+
+    /// What either meaning of an element-wise op takes.
+    pub fn operations_by(&self, numerics: Numerics) -> Option<Operations> {
         let mut operations = Operations::default();
-        exact(&mut operations, &vec![Word(0); self.operands.len()]);
+        self.run(numerics, &mut operations, &vec![Word(0); self.operands.len()])?;
         Some(operations)
     }
 }
+
+/// Which of an op's two meanings in f32 pixels are computed by. What is the same for a
+/// group of pixels is exact in either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Numerics {
+    /// The exact one: the same bits on every machine.
+    #[default]
+    Reproducible,
+    /// The fast one, where there is one: the same bits on one device, near the exact ones
+    /// on all. Only GPUs have its operations.
+    Fast,
+}
+
+impl Numerics {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Reproducible, Self::Fast];
+
+    /// Its name in options and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reproducible => "reproducible",
+            Self::Fast => "fast",
+        }
+    }
+}
+
+/// A meaning in f32 by approximate operations.
+pub type Fast = fn(&mut dyn ApproximateMachine, &[Word]) -> Word;
 
 /// What an op computes.
 pub enum Meaning {
@@ -153,6 +210,8 @@ pub enum Meaning {
         real: fn(&[f64]) -> f64,
         /// In f32, exactly: the sequence of IEEE operations that every target runs.
         exact: fn(&mut dyn Machine, &[Word]) -> Word,
+        /// In f32, within a documented error, where that takes fewer operations.
+        fast: Option<Fast>,
     },
     /// The interpreter and the lowering give it its meaning, since it reads
     /// more than one place or none.
@@ -189,14 +248,16 @@ pub enum Domain {
     AboveMinusOne,
     /// From zero to one.
     Unit,
+    /// From one to two.
+    OneToTwo,
 }
 
 impl Domain {
     /// Operands to try an op on: ordinary ones and edges, all in the domain.
     pub fn samples(self) -> impl Iterator<Item = f32> {
-        const SAMPLES: [f32; 17] = [
-            -100.0, -17.25, -4.0, -1.0, -0.75, -0.3, -1e-3, -1e-30, -0.0, 0.0, 1e-30, 1e-3, 0.3, 1.0, 4.0,
-            17.25, 80.0,
+        const SAMPLES: [f32; 18] = [
+            -100.0, -17.25, -4.0, -1.0, -0.75, -0.3, -1e-3, -1e-30, -0.0, 0.0, 1e-30, 1e-3, 0.3, 1.0, 1.375,
+            4.0, 17.25, 80.0,
         ];
         SAMPLES.into_iter().filter(move |&x| self.contains(f64::from(x)))
     }
@@ -210,6 +271,7 @@ impl Domain {
             Self::NonPositive => x <= 0.0,
             Self::AboveMinusOne => x > -1.0,
             Self::Unit => (0.0..=1.0).contains(&x),
+            Self::OneToTwo => (1.0..=2.0).contains(&x),
         }
     }
 }

@@ -123,7 +123,7 @@ fn assembly(module: &Module<'_>, machine: &TargetMachine, target: &Target) -> Re
     let text =
         String::from_utf8(bytes).map_err(|error| CodegenError::internal("LLVM code generation", error))?;
     if matches!(target, Target::Nvidia(_)) {
-        check::ptx(&text)?;
+        check::ptx(&text, module)?;
     }
     Ok(text)
 }

@@ -33,9 +33,9 @@ mod reduction;
 #[cfg(test)]
 mod tests;
 
-use lossc_dialect::Node;
 use lossc_dialect::machine::Word;
-use lossc_dialect::ops::{Meaning, Op};
+use lossc_dialect::ops::{Numerics, Op};
+use lossc_dialect::{Level, Node};
 use thiserror::Error;
 
 use crate::codegen::Target;
@@ -60,6 +60,9 @@ pub enum LowerError {
         /// The op whose value it is.
         mnemonic: &'static str,
     },
+    /// A processor has no fast meanings.
+    #[error("{0} has no fast numerics: only GPUs do, and reproducible ones are the default everywhere")]
+    Fast(String),
 }
 
 impl LowerError {
@@ -72,18 +75,21 @@ impl LowerError {
     }
 }
 
-/// The module that computes all kernels of `schedule` on `target`.
+/// The module that computes all kernels of `schedule` on `target`, pixels by the ops'
+/// meanings of `numerics`.
 ///
 /// # Errors
 ///
-/// When the program has an op that has no lowering.
-pub fn lower(schedule: &Schedule, target: &Target) -> Result<String, LowerError> {
+/// When the program has an op that has no lowering, or fast numerics are asked for on a
+/// processor.
+pub fn lower(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<String, LowerError> {
     match target {
+        Target::Cpu(_) if numerics == Numerics::Fast => Err(LowerError::Fast(target.to_string())),
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
         Target::Nvidia(_) => match schedule.stored.first() {
             // A GPU's kernels compute again; keeping has no code there.
             Some(stored) => Err(LowerError::kept(schedule.program.node(stored.value))),
-            None => gpu::module(schedule),
+            None => gpu::module(schedule, numerics),
         },
     }
 }
@@ -119,18 +125,18 @@ fn compute(
     }
 }
 
-/// The value of an element-wise op: its exact meaning.
+/// The value of an element-wise op: its exact meaning, or at pixels the one that the
+/// function is written for.
 fn element(
     emitter: &mut Emitter,
     node: &Node,
     operands: &[Value],
     lanes: usize,
 ) -> Result<Value, LowerError> {
-    let Some(Meaning::Element { exact, .. }) = node.op.definition().map(|definition| &definition.meaning)
-    else {
-        return Err(LowerError::new(node));
-    };
+    let numerics = if node.ty.level == Level::Pixel { emitter.numerics() } else { Numerics::Reproducible };
     let words: Vec<_> = operands.iter().map(|operand| Word(operand.id)).collect();
-    let word = exact(&mut MlirMachine::new(emitter, lanes), &words);
+    let definition = node.op.definition().ok_or_else(|| LowerError::new(node))?;
+    let word = definition.run(numerics, &mut MlirMachine::new(emitter, lanes), &words);
+    let word = word.ok_or_else(|| LowerError::new(node))?;
     Ok(emitter.value(word.0))
 }

@@ -12,9 +12,9 @@ use lossc_dialect::program::BuildError;
 use crate::egraph::{Limits, Rewriting, Rule, rewrite};
 use prices::PriceList;
 
-/// The cheapest form of `program` by all rules and the target's price list.
+/// The cheapest form of `program` by the target's price list and the rules for its numerics.
 pub fn saturate(program: &Program, prices: PriceList, explain: bool) -> Result<Rewriting, BuildError> {
-    saturate_by(&rules::all(), program, prices, explain)
+    saturate_by(&rules::of(prices.numerics()), program, prices, explain)
 }
 
 /// The cheapest form of `program` by some rules and the target's price list.

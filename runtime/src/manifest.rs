@@ -19,6 +19,10 @@ pub const UPSTREAM: &str = "upstream";
 pub struct Manifest {
     /// The loss's name, for messages.
     pub name: String,
+    /// Whether it gives the same bits on every machine. Else its pixels are computed by
+    /// operations that each GPU rounds in its own way.
+    #[serde(default = "reproducible")]
+    pub is_reproducible: bool,
     /// Pixel inputs in the order kernels take them.
     pub pixel_inputs: Vec<PixelArgument>,
     /// Pixel outputs, that is gradients, in the order kernels take them.
@@ -47,6 +51,11 @@ pub struct Manifest {
     pub forward_backward: Vec<usize>,
     /// The named group results that follow the loss.
     pub results: Vec<ResultDescription>,
+}
+
+/// What code is that does not say.
+fn reproducible() -> bool {
+    true
 }
 
 /// A way through a loss.

@@ -175,6 +175,42 @@ fn a_bundle_for_a_gpu_holds_ptx() {
 }
 
 #[test]
+fn a_bundle_says_by_which_numerics_it_computes() {
+    let directory = Directory::new();
+    let read = |options: &str| Bundle::read(&emit(&directory, options)).expect("a bundle");
+    assert!(read("random-drop --target sm_90").manifest.is_reproducible);
+    let fast = read("random-drop --target sm_90 --numerics fast");
+    assert!(!fast.manifest.is_reproducible);
+    assert!(matches!(fast.code, Code::Nvidia { ptx, .. } if ptx.contains("ex2.approx.ftz.f32")));
+    assert!(read("bce").manifest.is_reproducible);
+    let error = directory.failure("run loss.lossc --logits x.npy --labels t.npy --numerics fast");
+    assert!(error.ends_with("compiled for reproducible numerics, not fast"), "{error}");
+    assert!(
+        directory
+            .lossc("run loss.lossc --logits x.npy --labels t.npy --numerics reproducible")
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_processor_has_no_fast_numerics() {
+    let directory = Directory::new();
+    for command in [
+        "run bce --logits x.npy --labels t.npy",
+        "compile bce",
+        "compile bce --emit bundle -o b.lossc",
+        "explain bce",
+    ] {
+        let error = directory.failure(&format!("{command} --numerics fast"));
+        assert!(error.starts_with("error: cpu has no fast numerics"), "{error}");
+    }
+    let explained = directory.lossc("explain bce --target sm_90 --numerics fast");
+    let text = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(text.starts_with("bce for sm_90, by fast numerics"), "{text}");
+}
+
+#[test]
 fn the_same_loss_is_the_same_bundle() {
     let directory = Directory::new();
     let read = || fs::read(emit(&directory, "random-drop --set schedule=squ")).expect("written");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use half::f16;
-use lossc::{Balance, Cache, Compiler};
+use lossc::{Balance, Cache, Compiler, Loss, Numerics, Target};
 use lossc_runtime::Bundle;
 use ndarray_npy::write_npy;
 use tempfile::TempDir;
@@ -322,4 +322,16 @@ fn a_cache_serves_every_type_and_gives_the_same_bits() {
     }
     assert!(halves.iter().all(|it| *it == halves[0]));
     assert_eq!(entries(directory.path()).len(), 2, "one for f32 logits, one for f16");
+}
+
+#[test]
+fn numerics_are_in_the_key() {
+    let directory = TempDir::new().expect("a directory");
+    let loss = Loss::library("bce").expect("a library loss");
+    let target: Target = "sm_90".parse().expect("a known target");
+    let compiler = Compiler::new(target).cache(Cache::at(directory.path()));
+    let bundle = |numerics| compiler.clone().numerics(numerics).bundle(&loss).expect("compiles");
+    let bundles = [Numerics::Reproducible, Numerics::Fast, Numerics::Reproducible].map(bundle);
+    assert!(bundles[0] == bundles[2] && bundles[0] != bundles[1]);
+    assert_eq!(entries(directory.path()).len(), 2);
 }

@@ -81,15 +81,26 @@ pub fn random_drop(
     schedule: Schedule,
     kept: impl Fn(usize) -> bool,
 ) -> Verdict {
+    random_drop_within(6e-7, pixels, groups, schedule, kept)
+}
+
+/// The same where a call is close within `close`.
+pub fn random_drop_within(
+    close: f64,
+    pixels: &[Pixel],
+    groups: usize,
+    schedule: Schedule,
+    kept: impl Fn(usize) -> bool,
+) -> Verdict {
     let mut verdict = Verdict { positives: vec![0; groups], kept: vec![0; groups], ..Verdict::default() };
     let mut keeps = vec![false; pixels.len()];
     for (index, pixel) in pixels.iter().enumerate().filter(|(_, pixel)| !pixel.ignored) {
         let probability = schedule(pixel.x);
         let u = f64::from(pixel.u);
-        let close = !pixel.positive && (u - probability).abs() <= 6e-7;
-        verdict.close_calls += usize::from(close);
+        let is_close = !pixel.positive && (u - probability).abs() <= close;
+        verdict.close_calls += usize::from(is_close);
         keeps[index] =
-            !pixel.positive && if close { kept(index) } else { u >= probability || probability.is_nan() };
+            !pixel.positive && if is_close { kept(index) } else { u >= probability || probability.is_nan() };
         verdict.positives[pixel.group] += i64::from(pixel.positive);
         verdict.kept[pixel.group] += i64::from(keeps[index]);
     }

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use lossc::pipeline::Options;
+use lossc::{Loss, Numerics};
+use lossc_passes::specialise;
+
 use crate::data::program;
 use crate::targets::{library_losses, ptx, ptx_with};
-use lossc_passes::specialise;
 use text::opcode;
 
 /// What kernels are checked for.
@@ -50,9 +53,12 @@ fn every_loss_assembles_without_spills() {
     for target in TARGETS {
         for loss in library_losses() {
             // As the text has it, and with the counts of invalid input that users get.
-            for checks in [false, true] {
-                let name = format!("{}-{checks}-{target}", program(&loss).name());
-                let options = specialise::Options { checks, ..Default::default() };
+            for (checks, numerics) in
+                [false, true].into_iter().flat_map(|it| Numerics::ALL.map(|by| (it, by)))
+            {
+                let name = format!("{}-{checks}-{}-{target}", program(&loss).name(), numerics.name());
+                let specialise = specialise::Options { checks, ..Default::default() };
+                let options = Options { numerics, ..specialise.into() };
                 check_report(&name, &assemble(ptxas, target, &name, &ptx_with(&loss, target, &options)));
             }
         }
@@ -98,9 +104,92 @@ fn kernels_have_no_call_no_approximation_and_no_local_memory() {
         for loss in library_losses() {
             let text = ptx(&loss, target);
             let name = program(&loss).name();
+            // A rounded reciprocal starts from one, and does not depend on it.
+            let text = text.replace(APPROXIMATE[2], "");
             for word in ["call", ".approx", ".ftz", ".local", ".func"] {
                 assert!(!text.contains(word), "{name}: {word}");
             }
+            // `ptxas` makes a check, a branch and a call of either.
+            for instruction in pixel_kernels(&text).iter().flat_map(pixel_blocks).flat_map(|(_, block)| block)
+            {
+                let is_division = ["div.", "rcp.rn"].iter().any(|it| opcode(instruction).starts_with(it));
+                assert!(!is_division, "{name}: {instruction}");
+            }
+        }
+    }
+}
+
+/// The PTX of a loss by fast numerics.
+fn fast_ptx(loss: &Loss, target: &str) -> String {
+    ptx_with(loss, target, &Options { numerics: Numerics::Fast, ..Options::default() })
+}
+
+/// What fast kernels may have of approximate instructions.
+const APPROXIMATE: [&str; 3] = ["ex2.approx.ftz.f32", "lg2.approx.f32", "rcp.approx.ftz.f32"];
+
+#[test]
+fn fast_kernels_have_approximations_instead_of_divisions() {
+    for target in TARGETS {
+        for loss in library_losses() {
+            let (text, name) = (fast_ptx(&loss, target), program(&loss).name());
+            for word in ["call", ".local", ".func"] {
+                assert!(!text.contains(word), "{name}: {word}");
+            }
+            for entry in pixel_kernels(&text) {
+                let approximate = |word: &str| word.contains(".approx") || word.contains(".ftz");
+                let blocks = pixel_blocks(&entry);
+                for instruction in blocks.iter().flat_map(|(_, block)| block.iter()) {
+                    let opcode = opcode(instruction);
+                    assert!(!approximate(opcode) || APPROXIMATE.contains(&opcode), "{name}: {instruction}");
+                    assert!(
+                        !["div.", "rcp.rn"].iter().any(|it| opcode.starts_with(it)),
+                        "{name}: {instruction}"
+                    );
+                }
+                for (_, block) in &blocks {
+                    let count = |what: &str| block.iter().filter(|it| opcode(it) == what).count();
+                    let (exponentials, quotients) = (count(APPROXIMATE[0]), count(APPROXIMATE[2]));
+                    assert_eq!(exponentials, pixels(block), "{name}: an exponential a pixel");
+                    assert!(quotients <= pixels(block), "{name}: {quotients} quotients");
+                }
+            }
+        }
+    }
+}
+
+/// Instructions a pixel of each pass, by reproducible and by fast numerics, without loads
+/// and stores, and without what names half of a register or folds into another
+/// instruction.
+const MOST_INSTRUCTIONS: [(&str, [&[f64]; 2]); 5] = [
+    ("balanced_bce", [&[46.0, 37.0], &[27.0, 15.0]]),
+    ("bce", [&[40.0, 36.0, 57.0], &[21.0, 14.0, 29.0]]),
+    ("random_drop.linear", [&[69.5, 60.0], &[50.5, 38.0]]),
+    ("random_drop.squ", [&[71.5, 62.0], &[52.5, 37.0]]),
+    ("random_drop.log", [&[66.5, 75.0], &[47.5, 47.0]]),
+];
+
+/// The instructions a pixel of the passes that read pixels, in the order of the text.
+fn instructions(text: &str) -> Vec<f64> {
+    let passes = text::entries(text).into_iter().filter(|entry| entry.name.starts_with("kernel_"));
+    let of_pass = |entry: text::Entry<'_>| {
+        let blocks = pixel_blocks(&entry);
+        let [(_, block)] = blocks[..] else { panic!("{} blocks of pixels", blocks.len()) };
+        block.iter().filter(|it| text::is_work(it)).count() as f64 / pixels(block) as f64
+    };
+    passes.map(of_pass).collect()
+}
+
+#[test]
+fn passes_keep_to_their_instructions() {
+    for loss in library_losses() {
+        let name = program(&loss).name();
+        let (_, most) = MOST_INSTRUCTIONS.iter().find(|(known, _)| *known == name).expect("it is listed");
+        let found = [ptx(&loss, "sm_90"), fast_ptx(&loss, "sm_90")].map(|text| instructions(&text));
+        println!("{name}: reproducible {:?}, fast {:?}", found[0], found[1]);
+        for (found, most) in found.iter().zip(most) {
+            assert_eq!(found.len(), most.len(), "{name}: passes");
+            let is_within = found.iter().zip(*most).all(|(found, most)| found <= most);
+            assert!(is_within, "{name}: {found:?} instructions a pixel, {most:?} may be");
         }
     }
 }
@@ -153,6 +242,12 @@ fn pixel_blocks<'e, 'a>(entry: &'e text::Entry<'a>) -> Vec<(usize, &'e [&'a str]
     blocks.retain(|(_, block)| block.iter().any(is_wide));
     assert!(!blocks.is_empty(), "{}", entry.body);
     blocks
+}
+
+/// The pixels of a block: four for each load of 16 bytes, which are f32 logits.
+fn pixels(block: &[&str]) -> usize {
+    let is_load = |it: &&&str| opcode(it).starts_with("ld.") && bytes(it) == 16;
+    4 * block.iter().filter(is_load).count()
 }
 
 /// Bytes that `instruction` loads or stores.

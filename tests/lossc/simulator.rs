@@ -1,6 +1,7 @@
 //! The GPU's kernels on a simulated GPU: the processor's bits in every order of
 //! threads and blocks. This is no GPU result.
 
+mod fast;
 mod faults;
 mod machine;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use lossc::manifest::manifest;
 use lossc::pipeline::optimise;
-use lossc::{Balance, Loss, Target};
+use lossc::{Balance, Loss, Numerics, Target};
 use lossc_dialect::Element;
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
@@ -37,15 +38,17 @@ impl Both {
             .program;
         let schedule = schedule(&program, lossc_passes::schedule::Options::default());
         let code = |target: &Target, output| {
-            let module = lower(&schedule, target).expect("lowers");
+            let module = lower(&schedule, target, Numerics::Reproducible).expect("lowers");
             codegen::compile(&module, target, output, None).expect("the loss compiles")
         };
         let Artifact::Text(ir) = code(&gpu, Output::LlvmIr) else { panic!("IR is text") };
         let Artifact::Object(object) = code(&host(), Output::Code) else { panic!("code is an object") };
         // SAFETY: code and manifest are made from one schedule, for this processor.
-        let kernels = unsafe { NativeKernels::from_object(&object, manifest(&schedule, &host())) };
+        let kernels = unsafe {
+            NativeKernels::from_object(&object, manifest(&schedule, &host(), Numerics::Reproducible))
+        };
         let cpu = CpuExecutor::new(kernels.expect("the code loads"));
-        Self { ir, manifest: manifest(&schedule, &gpu), cpu }
+        Self { ir, manifest: manifest(&schedule, &gpu, Numerics::Reproducible), cpu }
     }
 
     pub fn code(&self) -> Code {
@@ -95,7 +98,8 @@ fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: B
     let known = both.cpu.forward(&call).expect("the call runs").residuals;
     let loss = lossc_simulator::Loss { code, manifest: &both.manifest };
     for order in Order::ALL {
-        let mut device = Device::new(order);
+        // What is reproducible does not depend on what approximations give.
+        let mut device = Device::new(order).with_errors(SEED);
         let mut run = |residuals, passes: &[usize]| {
             let tensors = Tensors { pixels, misalignment, residuals, upstream: None };
             loss.run(&mut device, &tensors, passes).unwrap_or_else(|fault| {
@@ -122,7 +126,7 @@ fn same_bits_at_once(
     what: &str,
 ) {
     for blocks in [6, 64] {
-        let found = loss.run_both(&mut Device::new(order), tensors, blocks);
+        let found = loss.run_both(&mut Device::new(order).with_errors(SEED), tensors, blocks);
         assert_eq!(found.is_some(), loss.manifest.tile_bytes.is_some(), "{what}");
         if let Some(found) = found {
             let found = found.unwrap_or_else(|fault| panic!("{what} at once on {blocks} blocks: {fault}"));

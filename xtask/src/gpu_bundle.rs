@@ -25,7 +25,17 @@ const LARGEST: u64 = 45_000_000;
 /// Compiled for the oldest GPUs there is code for, and for those that are timed.
 /// A driver translates either for GPUs to come. The processor's code is for
 /// `gpu-check --cpu`, and gives the golden bits.
-const TARGETS: [&str; 3] = ["cpu", "sm_80", "sm_90"];
+const TARGETS: [(&str, &str); 5] = [
+    ("cpu", REPRODUCIBLE),
+    ("sm_80", REPRODUCIBLE),
+    ("sm_80", FAST),
+    ("sm_90", REPRODUCIBLE),
+    ("sm_90", FAST),
+];
+
+/// What pixels are computed by.
+const REPRODUCIBLE: &str = "reproducible";
+const FAST: &str = "fast";
 
 /// Of logits; labels are u8.
 const TYPES: [&str; 3] = ["f32", "f16", "bf16"];
@@ -63,13 +73,14 @@ fn compile_all(folder: &Path) -> Result<(), String> {
     let lossc = target().join("debug/lossc");
     for (name, options) in losses(&lossc)? {
         for types in TYPES {
-            for target in TARGETS {
+            for (target, numerics) in TARGETS {
                 let mut command = Command::new(&lossc);
                 command.args(["compile", &name, "--emit", "bundle", "--target", target]);
-                command.args(["--types", &format!("{types},u8")]);
+                command.args(["--types", &format!("{types},u8"), "--numerics", numerics]);
                 command.args(options.iter().map(|option| format!("--set={option}")));
                 let schedule = options.iter().map(|option| format!("-{option}")).collect::<String>();
-                let file = format!("{name}{schedule}.{types}.{target}.lossc").replace('=', "-");
+                let kind = if numerics == FAST { ".fast" } else { "" };
+                let file = format!("{name}{schedule}.{types}.{target}{kind}.lossc").replace('=', "-");
                 run(command.arg("-o").arg(folder.join(file)))?;
             }
         }
@@ -81,6 +92,10 @@ fn compile_all(folder: &Path) -> Result<(), String> {
 fn losses(lossc: &Path) -> Result<Vec<(String, Vec<String>)>, String> {
     let output = Command::new(lossc).args(["list", "--json"]).output();
     let output = output.map_err(|error| format!("{}: {error}", lossc.display()))?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("`lossc list --json` failed, {}: {}", output.status, error.trim()));
+    }
     let list = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("`lossc list --json` printed something else: {error}"))?;
     match combinations(&list) {

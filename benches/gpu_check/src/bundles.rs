@@ -79,13 +79,27 @@ impl Machine {
     }
 }
 
-/// The loss with its schedule, and the types of its inputs.
+/// The loss with its schedule, the types of its inputs, and whether it is fast.
 fn name(bundle: &Bundle) -> String {
     let types: Vec<_> = bundle.manifest.pixel_inputs.iter().map(|input| input.element.name()).collect();
-    format!("{} {}", bundle.manifest.name, types.join(","))
+    let numerics = if bundle.manifest.is_reproducible { "" } else { FAST };
+    format!("{} {}{numerics}", bundle.manifest.name, types.join(","))
 }
 
+/// What follows the name of a loss that is not reproducible.
+const FAST: &str = " fast";
+
 impl Subject {
+    /// Whether it has the same bits on every machine.
+    pub fn is_reproducible(&self) -> bool {
+        self.bundle.manifest.is_reproducible
+    }
+
+    /// The name of the same loss by reproducible numerics.
+    pub fn reproducible_name(&self) -> &str {
+        self.name.trim_end_matches(FAST)
+    }
+
     /// Its code, loaded on `machine`.
     pub fn executor(&self, machine: &Machine) -> Result<Box<dyn Executor>, Failure> {
         match machine {

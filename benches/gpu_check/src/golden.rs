@@ -82,23 +82,41 @@ struct Gradient {
     samples: Vec<String>,
 }
 
-impl Golden {
+/// What a case gives.
+pub struct Found {
+    pub loss: f32,
+    pub groups: Vec<GroupResult>,
+    /// As many as the loss has: one.
+    pub gradient: Vec<Tensor>,
+    /// By the backward direction alone.
+    pub scaled_gradient: Vec<Tensor>,
+}
+
+impl Found {
     /// Runs a case in every direction.
-    pub fn of(subject: &str, executor: &mut dyn Executor, case: &Case) -> Result<Self, Failure> {
+    pub fn of(executor: &mut dyn Executor, case: &Case) -> Result<Self, Failure> {
         let pixels = Pixels::new(executor.manifest(), case.shape, case.kind)?;
         let views = pixels.views();
         let call = Call { balance: case.balance, random: case.random(), ..Call::new(&views) };
         let (both, gradient) = executor.forward_backward(&call)?;
-        let scaled = backward_alone(executor, &call, &both)?;
+        let scaled_gradient = backward_alone(executor, &call, &both)?;
+        Ok(Self { loss: both.loss, groups: both.groups, gradient, scaled_gradient })
+    }
+}
+
+impl Golden {
+    /// Runs a case in every direction.
+    pub fn of(subject: &str, executor: &mut dyn Executor, case: &Case) -> Result<Self, Failure> {
+        let found = Found::of(executor, case)?;
         Ok(Self {
             subject: subject.to_owned(),
             shape: case.shape.to_vec(),
             balance: case.balance,
             kind: case.kind,
-            loss: bits(both.loss),
-            groups: both.groups.iter().map(Group::of).collect(),
-            gradient: Gradient::of(&gradient),
-            scaled_gradient: Gradient::of(&scaled),
+            loss: bits(found.loss),
+            groups: found.groups.iter().map(Group::of).collect(),
+            gradient: Gradient::of(&found.gradient),
+            scaled_gradient: Gradient::of(&found.scaled_gradient),
         })
     }
 

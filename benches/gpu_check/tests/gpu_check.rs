@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lossc_runtime::bundle::{Code, Processor};
+use lossc_runtime::manifest::UPSTREAM;
 use lossc_runtime::{Bundle, Manifest, cuda};
 use tempfile::TempDir;
 
@@ -32,9 +33,21 @@ impl Folder {
             bundle.write(&folder.path().join(name)).unwrap();
         }
         let folder = Self { folder };
+        folder.write_fast(1.000_001);
         let written = folder.run(&["--write-golden"]);
         assert!(written.status.success(), "{}", text(&written));
         folder
+    }
+
+    /// Writes a "fast" form of the loss, whose gradient is so many times the other's.
+    fn write_fast(&self, factor: f32) {
+        let mut manifest = manifest();
+        manifest.is_reproducible = false;
+        let upstream = manifest.scalars.iter_mut().find(|scalar| scalar.name == UPSTREAM);
+        upstream.unwrap().default = factor;
+        let code = Code::Nvidia { compute_capability: 80, ptx: "variance".into() };
+        let bundle = Bundle { producer: "test".into(), manifest, details: ().into(), code };
+        bundle.write(&self.path().join("variance.sm_80.fast.lossc")).unwrap();
     }
 
     fn path(&self) -> &Path {
@@ -146,8 +159,25 @@ fn every_check_and_timing_runs_on_a_stand_in_for_the_driver() {
     for check in ["golden bits", "determinism", "side stream", "graph capture", "out of memory"] {
         assert_line(&output, &format!("ok      {check:<20}variance f32,u8: "));
     }
+    assert_line(&output, "ok      fast values         variance f32,u8 fast: 11 shapes within 1.");
     assert_line(&output, "skipped 2^31 pixels         random_drop.linear: there is no such loss here");
     assert_line(&output, "variance f32,u8                  forward_backward  4288x2848");
+}
+
+#[test]
+fn a_fast_loss_must_be_near_a_reproducible_one() {
+    let folder = Folder::new();
+    folder.write_fast(1.000_1);
+    let output = folder.run_on_stand_in("", &["--only-golden"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert_line(&output, "FAILED  fast values         variance f32,u8 fast: ");
+    assert!(text(&output).contains("gradient of pixel "), "{}", text(&output));
+    fs::remove_file(folder.path().join("variance.sm_80.lossc")).unwrap();
+    let output = folder.run_on_stand_in("", &["--only-golden"]);
+    assert_line(
+        &output,
+        "FAILED  fast values         variance f32,u8 fast: there is no reproducible form of it",
+    );
 }
 
 /// What goes wrong with a device or an executor must be seen.

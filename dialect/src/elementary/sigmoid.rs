@@ -11,7 +11,7 @@ pub fn sigmoid(m: &mut dyn Machine, x: Word) -> Word {
     let (zero, one) = (m.float(0.0), m.float(1.0));
     let e = exp_of_minus_size(m, x);
     let denominator = m.add(one, e);
-    let quotient = m.div(one, denominator);
+    let quotient = m.reciprocal_one_to_two(denominator);
     let complement = complement(m, e, quotient);
     let is_negative = m.less(x, zero);
     m.select(is_negative, complement, quotient)

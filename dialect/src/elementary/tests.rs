@@ -15,7 +15,7 @@ struct Case {
     bound: f64,
 }
 
-const ALL: std::ops::RangeInclusive<f32> = f32::NEG_INFINITY..=f32::INFINITY;
+pub(super) const ALL: std::ops::RangeInclusive<f32> = f32::NEG_INFINITY..=f32::INFINITY;
 
 #[rustfmt::skip]
 const CASES: [Case; 8] = [
@@ -29,12 +29,12 @@ const CASES: [Case; 8] = [
     Case { name: "softplus", function: softplus, meaning: softplus_in_f64, domain: ALL, bound: 1.91 },
 ];
 
-fn sigmoid_in_f64(x: f64) -> f64 {
+pub(super) fn sigmoid_in_f64(x: f64) -> f64 {
     let e = (-x.abs()).exp();
     if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }
 
-fn softplus_in_f64(x: f64) -> f64 {
+pub(super) fn softplus_in_f64(x: f64) -> f64 {
     // `f64::max` would drop a NaN.
     let positive = if x <= 0.0 { 0.0 } else { x };
     positive + (-x.abs()).exp().ln_1p()
@@ -65,7 +65,7 @@ fn error_in_ulps(got: f32, want: f64) -> f64 {
 }
 
 /// Every `stride`-th float, by its bits.
-fn floats(stride: usize) -> impl Iterator<Item = f32> {
+pub(super) fn floats(stride: usize) -> impl Iterator<Item = f32> {
     (0..=u32::MAX).step_by(stride).map(f32::from_bits)
 }
 

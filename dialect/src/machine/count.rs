@@ -1,6 +1,6 @@
 //! The machine that counts.
 
-use super::{Evaluate, Machine, Word};
+use super::{ApproximateMachine, Evaluate, Machine, Perturbed, Word};
 
 /// How many operations of each kind were run. Constants and casts between a float
 /// and its bits take none.
@@ -10,6 +10,8 @@ pub struct Operations {
     pub arithmetic: u64,
     /// Quotients.
     pub division: u64,
+    /// Reciprocals of numbers from 1 to 2.
+    pub reciprocal: u64,
     /// Changes of a sign, which may fold into the operation after them.
     pub sign: u64,
     /// Comparisons.
@@ -24,6 +26,8 @@ pub struct Operations {
     pub shift: u64,
     /// Conversions of integers to floats.
     pub conversion: u64,
+    /// Operations of an [`ApproximateMachine`].
+    pub approximation: u64,
 }
 
 /// Each method counts as one of a kind and evaluates.
@@ -55,6 +59,7 @@ impl Machine for Operations {
             add(a: Word, b: Word); sub(a: Word, b: Word); mul(a: Word, b: Word); fma(a: Word, b: Word, c: Word);
         }
         division { div(a: Word, b: Word); }
+        reciprocal { reciprocal_one_to_two(a: Word); }
         sign { neg(a: Word); abs(a: Word); }
         comparison { less(a: Word, b: Word); less_equal(a: Word, b: Word); equal(a: Word, b: Word); }
         selection { select(mask: Word, a: Word, b: Word); }
@@ -64,5 +69,21 @@ impl Machine for Operations {
         }
         shift { shift_left(a: Word, amount: u32); shift_right(a: Word, amount: u32); }
         conversion { integer_to_float(a: Word); }
+    }
+}
+
+/// Counts, and evaluates without an error.
+impl ApproximateMachine for Operations {
+    fn exp2(&mut self, a: Word) -> Word {
+        self.approximation += 1;
+        Perturbed::default().exp2(a)
+    }
+    fn log2(&mut self, a: Word) -> Word {
+        self.approximation += 1;
+        Perturbed::default().log2(a)
+    }
+    fn reciprocal(&mut self, a: Word) -> Word {
+        self.approximation += 1;
+        Perturbed::default().reciprocal(a)
     }
 }

@@ -1,9 +1,9 @@
 //! Arithmetic: one IEEE operation each, and two guarded products and quotients.
 
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
-use crate::elementary;
+use crate::elementary::{self, approximate};
 
-pub(super) static OPS: [OpDefinition; 12] = [
+pub(super) static OPS: [OpDefinition; 13] = [
     floats!(
         Add,
         "add",
@@ -50,7 +50,8 @@ pub(super) static OPS: [OpDefinition; 12] = [
             let by_lhs = b.div(one, x[1]);
             let ratio = b.div(result, x[1]);
             vec![Some(by_lhs), Some(b.neg(ratio))]
-        }
+        },
+        fast = |m, x| approximate::quotient(m, x[0], x[1])
     ),
     floats!(
         Fma,
@@ -161,6 +162,26 @@ pub(super) static OPS: [OpDefinition; 12] = [
             let by_numerator = b.ratio_or_zero(one, x[1]);
             let ratio = b.ratio_or_zero(result, x[1]);
             vec![Some(by_numerator), Some(b.neg(ratio))]
+        },
+        fast = |m, x| {
+            let zero = m.float(0.0);
+            let ratio = approximate::quotient(m, x[0], x[1]);
+            let empty = m.equal(x[1], zero);
+            m.select(empty, zero, ratio)
         }
+    ),
+    floats!(
+        ReciprocalOneToTwo,
+        "reciprocal_one_to_two",
+        ["operand"],
+        OneToTwo,
+        "1 / operand, for an operand from 1 to 2",
+        |x| 1.0 / x[0],
+        |m, x| m.reciprocal_one_to_two(x[0]),
+        |b, _, result| {
+            let square = b.mul(result, result);
+            vec![Some(b.neg(square))]
+        },
+        fast = |m, x| m.reciprocal(x[0])
     ),
 ];

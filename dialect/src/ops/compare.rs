@@ -11,7 +11,7 @@ macro_rules! mask {
             summary: $summary,
             operands: &$operands,
             signature: Signature::$signature,
-            meaning: Meaning::Element { real: |x| f64::from(u8::from($real(x))), exact: $exact },
+            meaning: Meaning::Element { real: |x| f64::from(u8::from($real(x))), exact: $exact, fast: None },
             derivative: Derivative::Zero,
             domain: Domain::Reals,
         }

@@ -1,7 +1,7 @@
 //! Elementary functions. Their exact f32 meaning is in [`crate::elementary`].
 
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
-use crate::elementary;
+use crate::elementary::{self, approximate};
 
 pub(super) static OPS: [OpDefinition; 10] = [
     floats!(
@@ -12,7 +12,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
         "e to the operand",
         |x| x[0].exp(),
         |m, x| elementary::exp(m, x[0]),
-        |_, _, result| vec![Some(result)]
+        |_, _, result| vec![Some(result)],
+        fast = |m, x| approximate::exp(m, x[0])
     ),
     floats!(
         ExpNonpositive,
@@ -22,7 +23,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
         "e to the operand, for an operand of 0 or below",
         |x| x[0].exp(),
         |m, x| elementary::exp_nonpositive(m, x[0]),
-        |_, _, result| vec![Some(result)]
+        |_, _, result| vec![Some(result)],
+        fast = |m, x| approximate::exp(m, x[0])
     ),
     OpDefinition {
         op: Op::ExpUpper,
@@ -33,6 +35,7 @@ pub(super) static OPS: [OpDefinition; 10] = [
         meaning: Meaning::Element {
             real: |x| elementary::exp_upper_in_f64(x[0]),
             exact: |m, x| elementary::exp_upper(m, x[0]),
+            fast: None,
         },
         derivative: Derivative::Zero,
         domain: Domain::NonPositive,
@@ -45,7 +48,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
         "e to the operand, minus 1, exact near 0",
         |x| x[0].exp_m1(),
         |m, x| elementary::expm1(m, x[0]),
-        |b, x, _| vec![Some(b.exp(x[0]))]
+        |b, x, _| vec![Some(b.exp(x[0]))],
+        fast = |m, x| approximate::expm1(m, x[0])
     ),
     floats!(
         Log,
@@ -58,7 +62,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
         |b, x, _| {
             let one = b.constant_like(1.0, x[0]);
             vec![Some(b.div(one, x[0]))]
-        }
+        },
+        fast = |m, x| approximate::log(m, x[0])
     ),
     floats!(
         Log1p,
@@ -72,7 +77,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
             let one = b.constant_like(1.0, x[0]);
             let sum = b.add(one, x[0]);
             vec![Some(b.div(one, sum))]
-        }
+        },
+        fast = |m, x| approximate::log1p(m, x[0])
     ),
     floats!(
         Log1pUnit,
@@ -86,7 +92,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
             let one = b.constant_like(1.0, x[0]);
             let sum = b.add(one, x[0]);
             vec![Some(b.div(one, sum))]
-        }
+        },
+        fast = |m, x| approximate::log1p_unit(m, x[0])
     ),
     floats!(
         Pow,
@@ -103,7 +110,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
             let power = b.pow(x[0], less_one);
             let logarithm = b.log(x[0]);
             vec![Some(b.weight(x[1], power)), Some(b.weight(result, logarithm))]
-        }
+        },
+        fast = |m, x| approximate::pow(m, x[0], x[1])
     ),
     floats!(
         Sigmoid,
@@ -118,7 +126,8 @@ pub(super) static OPS: [OpDefinition; 10] = [
             let mirrored = b.neg(x[0]);
             let complement = b.sigmoid(mirrored);
             vec![Some(b.mul(result, complement))]
-        }
+        },
+        fast = |m, x| approximate::sigmoid(m, x[0])
     ),
     floats!(
         Softplus,
@@ -128,6 +137,7 @@ pub(super) static OPS: [OpDefinition; 10] = [
         "log(1 + exp(operand))",
         |x| x[0].max(0.0) + if x[0].is_nan() { x[0] } else { (-x[0].abs()).exp().ln_1p() },
         |m, x| elementary::softplus(m, x[0]),
-        |b, x, _| vec![Some(b.sigmoid(x[0]))]
+        |b, x, _| vec![Some(b.sigmoid(x[0]))],
+        fast = |m, x| approximate::softplus(m, x[0])
     ),
 ];

@@ -12,6 +12,7 @@ pub(super) static OPS: [OpDefinition; 4] = [
         meaning: Meaning::Element {
             real: |x| if x[0] != 0.0 { x[1] } else { x[2] },
             exact: |m, x| m.select(x[0], x[1], x[2]),
+            fast: None,
         },
         derivative: Derivative::Structural,
         domain: Domain::Reals,

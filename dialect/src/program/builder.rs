@@ -206,6 +206,7 @@ methods! {
     positive_part PositivePart(operand);
     weight Weight(weight, value);
     ratio_or_zero RatioOrZero(numerator, denominator);
+    reciprocal_one_to_two ReciprocalOneToTwo(operand);
     exp Exp(operand);
     exp_nonpositive ExpNonpositive(operand);
     exp_upper ExpUpper(operand);

@@ -33,10 +33,24 @@ pub(super) fn object(bytes: &[u8], target: &Target) -> Result<(), CodegenError> 
     refuse(undefined.filter(|name| !name.is_empty()), target)
 }
 
-/// Refuses PTX with a function beside its kernels or an approximate
-/// instruction; neither can be the fault of a loss.
-pub(super) fn ptx(text: &str) -> Result<(), CodegenError> {
-    let forbidden = |line: &&str| [".func ", ".approx", "call.uni"].iter().any(|word| line.contains(word));
+/// The approximate instructions of fast numerics, and of reciprocals that are rounded from
+/// one, by their intrinsics.
+const APPROXIMATIONS: [(&str, &str); 3] = [
+    ("llvm.nvvm.ex2.approx.ftz.f32", "ex2.approx.ftz.f32"),
+    ("llvm.nvvm.lg2.approx.f", "lg2.approx.f32"),
+    ("llvm.nvvm.rcp.approx.ftz.f", "rcp.approx.ftz.f32"),
+];
+
+/// Refuses PTX with a function beside its kernels or an approximate instruction that
+/// `module`, of which it is made, has not asked for; neither can be the fault of a loss.
+pub(super) fn ptx(text: &str, module: &Module<'_>) -> Result<(), CodegenError> {
+    let asked: Vec<_> =
+        APPROXIMATIONS.iter().filter(|(name, _)| module.get_function(name).is_some()).collect();
+    let is_asked = |line: &str| asked.iter().any(|(_, instruction)| line.contains(instruction));
+    let forbidden = |line: &&str| {
+        let is_call = [".func ", "call.uni"].iter().any(|word| line.contains(word));
+        is_call || line.contains(".approx") && !is_asked(line)
+    };
     match text.lines().find(forbidden) {
         Some(line) => Err(CodegenError::internal("PTX check", line.trim())),
         None => Ok(()),

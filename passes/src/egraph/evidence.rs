@@ -162,6 +162,7 @@ fn meets(condition: Condition, variable: &Variable, value: f64) -> bool {
         Condition::NonNegative(name) if name == variable.name => value >= 0.0 || value.is_nan(),
         Condition::NonPositive(name) if name == variable.name => value <= 0.0 || value.is_nan(),
         Condition::Unit(name) if name == variable.name => (0.0..=1.0).contains(&value) || value.is_nan(),
+        Condition::OneToTwo(name) if name == variable.name => (1.0..=2.0).contains(&value) || value.is_nan(),
         _ => true,
     }
 }

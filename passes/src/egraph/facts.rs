@@ -54,6 +54,11 @@ impl Range {
         self.low >= 0.0 && self.high <= 1.0
     }
 
+    /// Between one and two, or NaN.
+    pub fn is_one_to_two(self) -> bool {
+        self.low >= 1.0 && self.high <= 2.0
+    }
+
     fn union(self, other: Self) -> Self {
         Self {
             low: self.low.min(other.low),
@@ -173,6 +178,9 @@ fn range(op: Op, operands: &[Facts]) -> Range {
         }
         (Op::ExpUpper, [x]) => Range { nan: x.nan, ..Range::between(0.0, 1.001) },
         (Op::Exp, [x]) => Range { nan: x.nan, ..Range::between(0.0, x.high.exp() * 1.0001) },
+        (Op::ReciprocalOneToTwo, [x]) if x.is_one_to_two() => {
+            Range { nan: x.nan, ..Range::between(0.5, 1.0) }
+        }
         (Op::Sigmoid, [x]) => Range { nan: x.nan, ..Range::between(0.0, 1.0) },
         (Op::Softplus, [x]) => Range { nan: x.nan, ..Range::between(0.0, f32::INFINITY) },
         (Op::Log1pUnit, [x]) if x.is_unit() => Range { nan: x.nan, ..Range::between(0.0, 0.7) },

@@ -29,6 +29,8 @@ pub enum Condition {
     NonPositive(&'static str),
     /// Every value lies between zero and one, or is NaN.
     Unit(&'static str),
+    /// Every value lies between one and two, or is NaN.
+    OneToTwo(&'static str),
     /// It is not the constant 0.
     NotZero(&'static str),
     /// It has one value a group.
@@ -45,6 +47,7 @@ impl Condition {
             | Self::NonNegative(name)
             | Self::NonPositive(name)
             | Self::Unit(name)
+            | Self::OneToTwo(name)
             | Self::NotZero(name)
             | Self::PerGroup(name)
             | Self::PerCall(name) => name,
@@ -58,6 +61,7 @@ impl Condition {
             Self::NonNegative(_) => facts.range.is_nonnegative(),
             Self::NonPositive(_) => facts.range.is_nonpositive(),
             Self::Unit(_) => facts.range.is_unit(),
+            Self::OneToTwo(_) => facts.range.is_one_to_two(),
             Self::NotZero(_) => facts.constant != Some(0.0),
             // What fits any level fits these: so a condition that once held goes on to.
             Self::PerGroup(_) => facts.level.is_none_or(|level| level == Level::Group),
@@ -74,6 +78,7 @@ impl fmt::Display for Condition {
             Self::NonNegative(_) => write!(formatter, "{name} is not negative"),
             Self::NonPositive(_) => write!(formatter, "{name} is not positive"),
             Self::Unit(_) => write!(formatter, "{name} lies between 0 and 1"),
+            Self::OneToTwo(_) => write!(formatter, "{name} lies between 1 and 2"),
             Self::NotZero(_) => write!(formatter, "{name} is not the constant 0"),
             Self::PerGroup(_) => write!(formatter, "{name} has one value a group"),
             Self::PerCall(_) => write!(formatter, "{name} has one value in all"),

@@ -7,6 +7,8 @@ mod types;
 use std::collections::HashMap;
 use std::fmt;
 
+use lossc_dialect::ops::Numerics;
+
 pub(super) use types::{BIT, F32, F64, I32, I64, Scalar, ValueType};
 
 /// An SSA value. Its name says what it is and ends in a number of its own.
@@ -39,12 +41,29 @@ pub(super) struct Emitter {
     /// The pure operations of each open block, outermost first.
     known: Vec<HashMap<String, Value>>,
     known_constants: HashMap<String, Value>,
+    numerics: Numerics,
+    has_approximations: bool,
 }
 
 impl Emitter {
     /// An emitter of a function whose text starts `depth` blocks deep.
     pub(super) fn new(depth: usize) -> Self {
         Self { depth: depth + 1, known: vec![HashMap::new()], ..Self::default() }
+    }
+
+    /// The same for a GPU and pixels of these numerics.
+    pub(super) fn for_gpu(self, numerics: Numerics) -> Self {
+        Self { numerics, has_approximations: true, ..self }
+    }
+
+    /// Whether there is an approximate reciprocal to start from.
+    pub(super) fn has_approximations(&self) -> bool {
+        self.has_approximations
+    }
+
+    /// Which meaning of an op its pixels have.
+    pub(super) fn numerics(&self) -> Numerics {
+        self.numerics
     }
 
     /// The function's text: `header`, the block, and `terminator` as its last line.

@@ -16,6 +16,8 @@ mod pixels;
 mod thread;
 mod workspace;
 
+use lossc_dialect::ops::Numerics;
+
 use super::call::Call;
 use super::emit::Emitter;
 use super::{LowerError, finish};
@@ -47,47 +49,60 @@ pub(super) fn tile_bytes(schedule: &Schedule) -> Option<usize> {
 }
 
 /// The module, whose kernels are LLVM functions marked as such.
-pub(super) fn module(schedule: &Schedule) -> Result<String, LowerError> {
+pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, LowerError> {
     let name = schedule.program.name();
     let mut text = format!("// {name}, a warp a chunk\nmodule {{\n");
     text += &arrival::shared_memory();
     text += &combine::shared_memory(schedule);
     text += &both::shared_memory();
     for (index, kernel) in schedule.kernels.iter().enumerate() {
-        text += &kernel::function(schedule, kernel, index)?;
+        text += &kernel::function(schedule, kernel, index, numerics)?;
         text += &finish_function(schedule, kernel, index)?;
     }
-    text += &both::function(schedule)?;
+    text += &both::function(schedule, numerics)?;
     Ok(text + "}\n")
 }
 
 /// `finish_K`: one thread.
 fn finish_function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    entry("finish", index, 1, 0, |emitter, call| finish::body(emitter, schedule, kernel, call))
+    let entry = Entry { name: "finish", index, threads: 1, tensors: 0, numerics: Numerics::Reproducible };
+    entry.function(|emitter, call| finish::body(emitter, schedule, kernel, call))
 }
 
-/// An entry point for blocks of so many threads, with a call's parameters and so
-/// many tensors of pixels.
-fn entry(
-    name: &str,
+/// An entry point.
+struct Entry {
+    name: &'static str,
+    /// Which of those of its name.
     index: usize,
+    /// Threads of a block.
     threads: usize,
+    /// Tensors of pixels among its parameters.
     tensors: usize,
-    body: impl FnOnce(&mut Emitter, &Call) -> Result<(), LowerError>,
-) -> Result<String, LowerError> {
-    let mut emitter = Emitter::new(1);
-    let call = Call::from_parameters(&mut emitter, tensors);
-    body(&mut emitter, &call)?;
-    let parameters: Vec<_> = call.values().iter().map(|value| format!("{value}: {}", value.ty)).collect();
-    let parameters = parameters.join(", ");
-    let occupancy = match name {
-        "kernel" => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
-        "both" => format!(", nvvm.minctasm = {KEEPING_BLOCKS_PER_SM} : i32"),
-        _ => String::new(),
-    };
-    let header = format!(
-        "llvm.func @{name}_{index}({parameters}) attributes \
-         {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>{occupancy}}}"
-    );
-    Ok(emitter.finish(&header, "llvm.return"))
+    /// What its pixels are computed by.
+    numerics: Numerics,
+}
+
+impl Entry {
+    /// The function with a call's parameters.
+    fn function(
+        &self,
+        body: impl FnOnce(&mut Emitter, &Call) -> Result<(), LowerError>,
+    ) -> Result<String, LowerError> {
+        let Self { name, index, threads, tensors, numerics } = *self;
+        let mut emitter = Emitter::new(1).for_gpu(numerics);
+        let call = Call::from_parameters(&mut emitter, tensors);
+        body(&mut emitter, &call)?;
+        let parameters: Vec<_> = call.values().iter().map(|value| format!("{value}: {}", value.ty)).collect();
+        let parameters = parameters.join(", ");
+        let occupancy = match name {
+            "kernel" => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
+            "both" => format!(", nvvm.minctasm = {KEEPING_BLOCKS_PER_SM} : i32"),
+            _ => String::new(),
+        };
+        let header = format!(
+            "llvm.func @{name}_{index}({parameters}) attributes \
+             {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>{occupancy}}}"
+        );
+        Ok(emitter.finish(&header, "llvm.return"))
+    }
 }

@@ -1,8 +1,9 @@
 //! The machine of the ops' exact meanings that emits MLIR.
 
-use lossc_dialect::machine::{Machine, Word};
+use lossc_dialect::elementary::approximate::rounded_reciprocal;
+use lossc_dialect::machine::{ApproximateMachine, Machine, Word};
 
-use super::emit::{Emitter, Scalar, Value, ValueType};
+use super::emit::{Emitter, F32, Scalar, Value, ValueType};
 
 /// Emits one operation of the `arith` or `math` dialect for each of [`Machine`].
 /// A [`Word`] holds the id of an SSA value.
@@ -36,6 +37,29 @@ impl<'a> MlirMachine<'a> {
         Word(self.emitter.convert(operation, a, scalar).id)
     }
 
+    /// An intrinsic of NVIDIA's, lane by lane: it takes no vectors.
+    fn call(&mut self, intrinsic: &str, a: Word) -> Word {
+        let a = self.value(a);
+        let call = |emitter: &mut Emitter, lane: Value| {
+            emitter.pure(
+                "near",
+                F32,
+                format!("llvm.call_intrinsic \"{intrinsic}\"({lane}) : ({F32}) -> {F32}"),
+            )
+        };
+        if a.ty.lanes == 1 {
+            return Word(call(self.emitter, a).id);
+        }
+        let lanes: Vec<_> = (0..a.ty.lanes)
+            .map(|lane| {
+                let lane = self.emitter.extract(a, lane);
+                call(self.emitter, lane).to_string()
+            })
+            .collect();
+        let joined = format!("vector.from_elements {} : {}", lanes.join(", "), a.ty);
+        Word(self.emitter.pure("near", a.ty, joined).id)
+    }
+
     fn constant(&mut self, scalar: Scalar, value: i64) -> Word {
         Word(self.emitter.integer(ValueType { scalar, lanes: self.lanes }, value).id)
     }
@@ -62,6 +86,13 @@ impl Machine for MlirMachine<'_> {
     }
     fn div(&mut self, a: Word, b: Word) -> Word {
         self.apply("arith.divf", &[a, b])
+    }
+    fn reciprocal_one_to_two(&mut self, a: Word) -> Word {
+        if self.emitter.has_approximations() {
+            return rounded_reciprocal(self, a);
+        }
+        let one = self.float(1.0);
+        self.div(one, a)
     }
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word {
         self.apply("math.fma", &[a, b, c])
@@ -120,5 +151,19 @@ impl Machine for MlirMachine<'_> {
     }
     fn integer_to_float(&mut self, a: Word) -> Word {
         self.convert("arith.sitofp", a, Scalar::F32)
+    }
+}
+
+/// On NVIDIA's GPUs, which alone are asked for these. The logarithm keeps numbers below
+/// 2⁻¹²⁶, which would else have none; what the others are given and give seldom lies there.
+impl ApproximateMachine for MlirMachine<'_> {
+    fn exp2(&mut self, a: Word) -> Word {
+        self.call("llvm.nvvm.ex2.approx.ftz", a)
+    }
+    fn log2(&mut self, a: Word) -> Word {
+        self.call("llvm.nvvm.lg2.approx.f", a)
+    }
+    fn reciprocal(&mut self, a: Word) -> Word {
+        self.call("llvm.nvvm.rcp.approx.ftz.f", a)
     }
 }

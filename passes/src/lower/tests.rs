@@ -1,7 +1,7 @@
 //! Every op lowers on every target, and what LLVM makes of it is as meant. That
 //! the code computes what the interpreter says is shown where code can be run.
 
-use lossc_dialect::ops::{OpDefinition, Signature, table};
+use lossc_dialect::ops::{Numerics, OpDefinition, Signature, table};
 use lossc_dialect::program::GRADIENT;
 use lossc_dialect::{Builder, Element, Level, Node, Op, Program, Type, ValueId, library};
 
@@ -17,7 +17,7 @@ fn target(name: &str) -> Target {
 }
 
 fn module(program: &Program, target_name: &str) -> String {
-    lower(&schedule(program, Options::default()), &target(target_name)).expect("lowers")
+    lower(&schedule(program, Options::default()), &target(target_name), Numerics::default()).expect("lowers")
 }
 
 fn compiled(program: &Program, target_name: &str, output: Output) -> Artifact {
@@ -92,6 +92,37 @@ fn every_op_lowers_at_every_level_on_every_target() {
         }
         assert!(levels > 0, "no program has a loss.{}", definition.mnemonic);
     }
+}
+
+/// Pixels by the fast meaning, groups by the exact one; and the code compiles.
+#[test]
+fn fast_meanings_are_for_pixels() {
+    let approximations = |definition: &OpDefinition, numerics| {
+        definition.operations_by(numerics).map_or(0, |operations| operations.approximation)
+    };
+    let mut found = 0;
+    for definition in table().filter(|it| approximations(it, Numerics::Fast) > 0) {
+        for level in Level::ALL {
+            let mut floats = Floats::new(definition.mnemonic);
+            let operands = floats.operands(definition, level).expect("it takes floats");
+            let value = floats.builder.op(definition.op, &operands, Type::new(level, Element::F32));
+            let schedule = schedule(&floats.finish(value), Options::default());
+            let lowered = |numerics| lower(&schedule, &target("sm_80"), numerics).expect("lowers");
+            let text = lowered(Numerics::Fast);
+            assert_eq!(text != lowered(Numerics::Reproducible), level == Level::Pixel, "{text}");
+            compile(&text, &target("sm_80"), Output::Code, None).expect("compiles");
+        }
+        found += 1;
+    }
+    assert!(found > 5, "{found} ops");
+}
+
+#[test]
+fn a_processor_has_no_fast_meanings() {
+    let program = library_programs().next().expect("a loss");
+    let error = lower(&schedule(&program, Options::default()), &target("cpu:avx2"), Numerics::Fast);
+    let message = error.expect_err("a processor cannot").to_string();
+    assert!(message.starts_with("cpu:x86-64-v3 has no fast numerics"), "{message}");
 }
 
 #[test]
@@ -169,10 +200,13 @@ fn vectors_of_128_bits_are_worked_on_whole() {
             {
                 assert!(!block.contains(word), "{word:?} in {} for {target}\n{block}", program.name());
             }
-            // Ten rounds of two products, of which the stream's first is the same for all.
+            // Two blocks of counters, each ten rounds of two products, of which the
+            // stream's first is the same for all.
             let is_random = program.values().any(|(_, node)| node.op == Op::Uniform);
             assert_eq!(draws.len(), usize::from(is_random), "{} for {target}", program.name());
-            draws.iter().for_each(|block| assert_eq!(block.matches(random_product).count(), 19, "{block}"));
+            draws
+                .iter()
+                .for_each(|block| assert_eq!(block.matches(random_product).count(), 2 * 19, "{block}"));
         }
     }
 }
@@ -209,6 +243,7 @@ fn the_text_names_the_programs_values_in_order() {
 fn a_gpu_keeps_nothing_between_kernels() {
     let program = &library::all().expect("the library parses")[0].programs[0];
     let options = Options { fusion: crate::schedule::Fusion::Op, ..Options::default() };
-    let error = lower(&schedule(program, options), &target("sm_90")).expect_err("a GPU cannot");
+    let error =
+        lower(&schedule(program, options), &target("sm_90"), Numerics::default()).expect_err("a GPU cannot");
     assert!(error.to_string().contains("fuse"), "{error}");
 }

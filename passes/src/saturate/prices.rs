@@ -6,7 +6,7 @@
 
 use lossc_dialect::Level;
 use lossc_dialect::machine::Operations;
-use lossc_dialect::ops::{Op, OpDefinition};
+use lossc_dialect::ops::{Numerics, Op};
 
 /// The prices of a target, in tenths of the time of one fused multiply-add a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum PriceList {
     Host,
     /// An NVIDIA GPU from sm_80 on.
     Nvidia,
+    /// The same for the ops' fast meanings.
+    NvidiaFast,
 }
 
 /// What it costs to find survivors and to compute them alone, beside the values.
@@ -70,6 +72,7 @@ const HOST: Table = Table {
     operations: Operations {
         arithmetic: 10,
         division: 90,
+        reciprocal: 90,
         sign: 6,
         comparison: 10,
         selection: 10,
@@ -77,6 +80,7 @@ const HOST: Table = Table {
         integer: 6,
         shift: 10,
         conversion: 10,
+        approximation: NEVER,
     },
     uniform: 10 * (2 * 10 + 2 * 10 + 4 * 6) / 2 + 40,
     cast: 20,
@@ -89,12 +93,18 @@ const HOST: Table = Table {
     group: 1,
 };
 
+/// What no code for a processor has.
+const NEVER: u64 = 1 << 20;
+
 /// Results a clock and multiprocessor in NVIDIA's "CUDA C++ Programming Guide",
 /// section "Arithmetic instructions", for compute capability 9.0: 128 of an fma, 64
 /// of a comparison, an integer operation or a shift, 16 of a reciprocal. A
 /// conversion counts as an integer operation. A change of a sign is part of the
 /// instruction after it. A correctly rounded quotient is a reciprocal, six fmas and
-/// a branch on a check.
+/// a branch on a check; of a number from 1 to 2 the reciprocal needs neither check nor
+/// branch. An approximation too is made at 16 a clock, but by a unit of its
+/// own, beside all others: where fewer than one instruction of eight is one, it takes no
+/// more than its issue. Its price is between the two.
 ///
 /// Philox, for four pixels: in each of ten rounds two wide products and two
 /// three-way exclusive ors.
@@ -106,6 +116,7 @@ const NVIDIA: Table = Table {
     operations: Operations {
         arithmetic: 10,
         division: 80 + 6 * 10 + 2 * 20,
+        reciprocal: 40 + 4 * 10 + 2 * 20,
         sign: 1,
         comparison: 20,
         selection: 20,
@@ -113,6 +124,7 @@ const NVIDIA: Table = Table {
         integer: 20,
         shift: 20,
         conversion: 20,
+        approximation: 40,
     },
     uniform: 10 * (2 * 40 + 2 * 20) / 4 + 70,
     cast: 20,
@@ -129,7 +141,15 @@ impl PriceList {
     fn table(self) -> &'static Table {
         match self {
             Self::Host => &HOST,
-            Self::Nvidia => &NVIDIA,
+            Self::Nvidia | Self::NvidiaFast => &NVIDIA,
+        }
+    }
+
+    /// The meanings that are paid for.
+    pub fn numerics(self) -> Numerics {
+        match self {
+            Self::Host | Self::Nvidia => Numerics::Reproducible,
+            Self::NvidiaFast => Numerics::Fast,
         }
     }
 
@@ -160,17 +180,19 @@ impl PriceList {
             (Op::Uniform, _) => table.uniform,
             (Op::Cast, _) => table.cast,
             (Op::Broadcast, _) => table.broadcast,
-            _ => table.operations_of(op),
+            _ => table.operations_of(op, self.numerics()),
         }
     }
 }
 
 impl Table {
-    fn operations_of(&self, op: Op) -> u64 {
-        let Some(taken) = op.definition().and_then(OpDefinition::operations) else { return self.group };
+    fn operations_of(&self, op: Op, numerics: Numerics) -> u64 {
+        let taken = op.definition().and_then(|definition| definition.operations_by(numerics));
+        let Some(taken) = taken else { return self.group };
         let prices = &self.operations;
         taken.arithmetic * prices.arithmetic
             + taken.division * prices.division
+            + taken.reciprocal * prices.reciprocal
             + taken.sign * prices.sign
             + taken.comparison * prices.comparison
             + taken.selection * prices.selection
@@ -178,6 +200,7 @@ impl Table {
             + taken.integer * prices.integer
             + taken.shift * prices.shift
             + taken.conversion * prices.conversion
+            + taken.approximation * prices.approximation
     }
 }
 

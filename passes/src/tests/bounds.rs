@@ -68,7 +68,7 @@ impl Bounds {
         Self { unit: 0.0, smallest: 0.0, largest: f64::INFINITY, meaning: Meaning::Exact };
 
     fn apply(&self, op: Op, operands: &[f64], types: &[Type]) -> f64 {
-        let Some(ops::Meaning::Element { real, exact }) = op.definition().map(|it| &it.meaning) else {
+        let Some(ops::Meaning::Element { real, exact, .. }) = op.definition().map(|it| &it.meaning) else {
             // Casts are from whole numbers and masks to floats.
             return self.stored(operands[0]);
         };

@@ -104,6 +104,7 @@ impl Arithmetic for Complexes {
             Op::Mul | Op::Weight => x[0] * x[1],
             Op::RatioOrZero if x[1].re == 0.0 => complex(0.0, 0.0),
             Op::Div | Op::RatioOrZero => x[0] / x[1],
+            Op::ReciprocalOneToTwo => complex(1.0, 0.0) / x[0],
             Op::Fma => x[0] * x[1] + x[2],
             Op::Neg => -x[0],
             Op::Abs if x[0].re < 0.0 => -x[0],

@@ -68,7 +68,9 @@ fn plain_shapes() -> impl Iterator<Item = Shape> {
     let constants = ["0.0", "1.0", "-1.0", "0.5", "2.0", "0.4342945"].map(String::from);
     let ops = table().filter(|definition| definition.signature != Signature::Constant);
     // Of other operands these are no function at all.
-    let ops = ops.filter(|definition| !matches!(definition.domain, Domain::NonPositive | Domain::Unit));
+    let ops = ops.filter(|definition| {
+        !matches!(definition.domain, Domain::NonPositive | Domain::Unit | Domain::OneToTwo)
+    });
     let ops = ops.map(|definition| {
         let operands: String = (0..definition.operands.len()).map(|index| format!(" ?{index}")).collect();
         format!("({}{operands})", definition.mnemonic)

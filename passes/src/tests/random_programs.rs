@@ -128,10 +128,10 @@ pub(super) fn check_rewriting(
     Ok(())
 }
 
-/// Saturates by both price lists and checks the results.
+/// Saturates by each price list and checks the results.
 pub(super) fn check_saturation(source: &Program, samples: &[Sample], tally: &Tally) -> Result<(), String> {
     let rules = saturate::rules::all();
-    for prices in [PriceList::Host, PriceList::Nvidia] {
+    for prices in [PriceList::Host, PriceList::Nvidia, PriceList::NvidiaFast] {
         let rewriting = saturate(source, prices, true).map_err(|error| error.to_string())?;
         check_rewriting(source, &rewriting, &rules, samples, tally)?;
     }

@@ -31,6 +31,7 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
     let result = |name: &str, kind| ResultDescription { name: name.into(), kind };
     Manifest {
         name: "variance".into(),
+        is_reproducible: true,
         pixel_inputs: vec![pixel("logit", ElementType::F32), pixel("label", ElementType::U8)],
         pixel_outputs: vec![pixel("gradient", ElementType::F32)],
         scalars: vec![scalar("upstream", 1.0), scalar("shift", 0.0)],

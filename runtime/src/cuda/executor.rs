@@ -89,6 +89,10 @@ impl CudaExecutor {
     /// Queues the forward direction. [`DeviceResiduals::loss_pointer`] is where
     /// the loss will be, and [`DeviceResiduals::read`] waits for it.
     ///
+    /// A graph can capture this and the other directions once a call of the same
+    /// direction, shape and balance has been made outside of the capture: that call
+    /// allocates workspace and loads what launches need, which a capture must not.
+    ///
     /// # Errors
     /// If an argument does not fit the manifest, or the driver refuses.
     pub fn forward_on_device(

@@ -4,6 +4,7 @@ fn manifest() -> Manifest {
     let reduction = |cell, kind| Reduction { cell, kind };
     Manifest {
         name: "tiny".into(),
+        is_reproducible: true,
         pixel_inputs: vec![PixelArgument { name: "logit".into(), element: ElementType::Bf16 }],
         pixel_outputs: vec![PixelArgument { name: "gradient".into(), element: ElementType::Bf16 }],
         scalars: vec![ScalarArgument { name: UPSTREAM.into(), default: 1.0 }],

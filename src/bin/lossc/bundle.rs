@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lossc::{Bundle, Compiled, Description, Reduction};
+use lossc::{Bundle, Compiled, Description, Numerics, Reduction};
 use lossc_runtime::bundle::Code;
 use lossc_runtime::manifest::UPSTREAM;
 use lossc_runtime::rayon::ThreadPool;
@@ -50,6 +50,13 @@ impl BundleFile {
         if let Some(reduction) = asked.reduction().filter(|&reduction| it.reduction != reduction) {
             let (fixed, asked) = (name(it.reduction), name(reduction));
             return Err(self.failure(&format!("compiled for reduction {fixed}, not {asked}")));
+        }
+        let is_fast = asked.numerics.map(|numerics| Numerics::from(numerics) == Numerics::Fast);
+        let compiled_fast = !self.bundle.manifest.is_reproducible;
+        if is_fast.is_some_and(|is_fast| is_fast != compiled_fast) {
+            let name = |is_fast| if is_fast { Numerics::Fast.name() } else { Numerics::Reproducible.name() };
+            let (fixed, asked) = (name(compiled_fast), name(!compiled_fast));
+            return Err(self.failure(&format!("compiled for {fixed} numerics, not {asked}")));
         }
         let family = if matches!(self.bundle.code, Code::Native { .. }) { "cpu" } else { "cuda" };
         match target.filter(|&asked| asked != family && asked != self.target()) {

@@ -9,6 +9,7 @@ use lossc::explain::explain;
 use crate::failure::Failure;
 use crate::output::PendingFile;
 use crate::source::{Source, target};
+use crate::specialise::NumericsName;
 use crate::{print, print_json};
 
 /// Tells what the compiler does to a loss, and by which rules
@@ -19,6 +20,9 @@ pub struct Explain {
     /// Whose prices to use: cpu, sm_80, sm_90, …
     #[arg(long, default_value = "cpu")]
     target: String,
+    /// Whose meanings of the ops to price
+    #[arg(long, value_enum, default_value_t)]
+    numerics: NumericsName,
     /// Say what each rule matched and what that became
     #[arg(long, conflicts_with = "json")]
     rules: bool,
@@ -35,9 +39,9 @@ impl Explain {
     pub fn execute(&self) -> Result<(), Failure> {
         let file = self.certificate.as_deref().map(PendingFile::create).transpose()?;
         let (loss, target) = (self.source.loss()?, target(&self.target)?);
-        let explanation = explain(&loss, &target)?;
+        let explanation = explain(&loss, &target, self.numerics.into())?;
         if let Some(file) = file {
-            let certificate = certify(&loss, &target)?;
+            let certificate = certify(&loss, &target, self.numerics.into())?;
             file.finish(|file| Ok(serde_json::to_writer_pretty(file, &certificate)?))?;
         }
         match (self.json, self.rules) {

@@ -1,7 +1,7 @@
 //! What code is compiled for besides its loss: options of `run` and `compile`.
 
 use clap::{Args, ValueEnum};
-use lossc::{Compiler, Reduction};
+use lossc::{Compiler, Numerics, Reduction};
 
 /// Options that hold for any loss.
 #[derive(Args)]
@@ -12,6 +12,27 @@ pub struct Specialise {
     /// Divide the loss by the number of pixels (mean), or leave it as it is (sum, the default)
     #[arg(long, value_enum)]
     pub reduction: Option<ReductionName>,
+    /// The same bits on every machine (reproducible, the default), or what a GPU computes
+    /// faster within a documented error (fast)
+    #[arg(long, value_enum)]
+    pub numerics: Option<NumericsName>,
+}
+
+/// [`Numerics`] on the command line.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum NumericsName {
+    #[default]
+    Reproducible,
+    Fast,
+}
+
+impl From<NumericsName> for Numerics {
+    fn from(name: NumericsName) -> Self {
+        match name {
+            NumericsName::Reproducible => Self::Reproducible,
+            NumericsName::Fast => Self::Fast,
+        }
+    }
 }
 
 /// [`Reduction`] on the command line.
@@ -33,6 +54,7 @@ impl Specialise {
     /// The compiler with these options.
     pub fn apply(&self, compiler: Compiler) -> Compiler {
         let compiler = compiler.reduction(self.reduction().unwrap_or_default());
+        let compiler = compiler.numerics(self.numerics.unwrap_or_default().into());
         match self.ignore_index {
             Some(index) => compiler.ignore_index(index),
             None => compiler,

@@ -32,6 +32,17 @@ pub fn opcode(instruction: &str) -> &str {
     parts(instruction).0
 }
 
+/// Opcodes that the assembler makes no instruction of: they name half of a register or
+/// the other sign of an operand, or go on elsewhere.
+const NAMES: [&str; 6] = ["cvt.u32.u64", "shr.u64", "mov.", "neg.f32", "abs.f32", "bra"];
+
+/// Whether an instruction computes something.
+pub fn is_work(instruction: &str) -> bool {
+    let opcode = opcode(instruction);
+    let others = NAMES.iter().chain(&["ld.", "st."]);
+    !others.into_iter().any(|start| opcode.starts_with(start))
+}
+
 /// The registers that an operand list names, in order.
 fn registers(operands: &str) -> impl Iterator<Item = &str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '_' | '.');

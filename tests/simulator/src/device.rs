@@ -44,6 +44,9 @@ pub(crate) struct Checker {
     shared: Vec<Shared>,
     shared_address: usize,
     pub(crate) order: Order,
+    /// What the errors of approximate instructions follow from; without it they are
+    /// rounded.
+    pub(crate) errors: Option<u64>,
 }
 
 /// What is known of a block's shared memory.
@@ -156,6 +159,13 @@ impl Device {
     /// A device whose threads take turns in this order.
     pub fn new(order: TurnOrder) -> Self {
         Self { checker: Rc::default(), stacks: vec![], turns: order.turns() }
+    }
+
+    /// The same with approximate instructions that are as wrong as they may be, each
+    /// operand by a part of that which follows from `seed`.
+    pub fn with_errors(self, seed: u64) -> Self {
+        self.checker.borrow_mut().errors = Some(seed);
+        self
     }
 
     /// Runs a kernel to its end, on these buffers.

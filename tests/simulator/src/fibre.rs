@@ -6,6 +6,7 @@ use std::rc::Rc;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
+use crate::approximate::Approximation;
 use crate::device::{Checker, Grid};
 use crate::fault::{Problem, ThreadId};
 use crate::warp::{Exchange, Mode};
@@ -185,6 +186,10 @@ callbacks! {
         });
         unless(checked, site);
         0
+    }
+    APPROXIMATE = approximate(instruction, operand) {
+        let errors = with_running(|running| running.checker.borrow().errors);
+        Approximation::ALL[instruction as usize].apply(operand as u32, errors).into()
     }
     FENCE = fence() {
         with_running(|running| running.checker.borrow_mut().order.fence(running.thread));

@@ -19,8 +19,10 @@
 //!
 //! It says nothing about time, about the PTX that LLVM and the machine code that
 //! `ptxas` make of the IR, or about a GPU's own arithmetic: the IR's operations
-//! are those of IEEE 754 on both.
+//! are those of IEEE 754 on both, but for three approximate ones, which are rounded or, on
+//! a device [with errors](Device::with_errors), as wrong as they may be.
 
+mod approximate;
 mod block;
 mod code;
 mod device;

@@ -7,9 +7,19 @@ use crate::machine::Operations;
 fn operations(function: impl Fn(&mut dyn Machine, Word, Word) -> Word) -> u64 {
     let mut count = Operations::default();
     function(&mut count, Word(0x3f00_0000), Word(0x4000_0000));
-    let Operations { arithmetic, division, comparison, selection, logic, integer, shift, conversion, .. } =
-        count;
-    arithmetic + division + comparison + selection + logic + integer + shift + conversion
+    let Operations {
+        arithmetic,
+        division,
+        reciprocal,
+        comparison,
+        selection,
+        logic,
+        integer,
+        shift,
+        conversion,
+        ..
+    } = count;
+    arithmetic + division + reciprocal + comparison + selection + logic + integer + shift + conversion
 }
 
 #[test]

@@ -25,6 +25,7 @@ const AXIOMS: &[&str] = &[
     "softplus-relu",
     "exp-nonpositive",
     "log1p-unit",
+    "reciprocal-one-to-two",
     "max-zero",
     "less-sigmoid-squared",
     "select-same",
@@ -73,6 +74,7 @@ const LAWS: &[Rule] = &[
     real("mul-zero",             "(mul ?w 0.0)",                     "0.0").when(&[Finite("?w")]),
     real("weight-zero",          "(weight ?w 0.0)",                  "0.0").when(&[Finite("?w")]),
     real("broadcast-by-groups",  "(broadcast ?s)",                   "(broadcast (broadcast_groups ?s))").when(&[PerCall("?s")]),
+    real("div-as-mul",           "(div ?a ?b)",                      "(mul ?a (div 1.0 ?b))"),
     // What sigmoid computes is one quotient.
     real("sigmoid-quotient",     "(sigmoid ?x)",
                                  "(div (select (less ?x 0.0) (exp_nonpositive (neg (abs ?x))) 1.0) (add 1.0 (exp_nonpositive (neg (abs ?x)))))"),

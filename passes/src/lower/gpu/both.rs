@@ -6,6 +6,7 @@
 //! gradient of the tiles it has kept, so that an input is read once.
 
 use lossc_dialect::numbers::CHUNK;
+use lossc_dialect::ops::Numerics;
 
 use super::kernel::Pass;
 use super::pixels::{Kept, stored};
@@ -13,7 +14,7 @@ use super::thread::{
     SHARED_POINTER, barrier, block, blocks, blocks_per_row, fence, thread_of_block, warp_of_block,
 };
 use super::workspace::Workspace;
-use super::{BLOCK, PIXELS, WARPS, entry};
+use super::{BLOCK, Entry, PIXELS, WARPS};
 use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, I32, Value};
@@ -51,9 +52,10 @@ pub(super) fn shared_memory() -> String {
 }
 
 /// The kernel; nothing if there is none.
-pub(super) fn function(schedule: &Schedule) -> Result<String, LowerError> {
+pub(super) fn function(schedule: &Schedule, numerics: Numerics) -> Result<String, LowerError> {
     let Some([first, second]) = passes(schedule) else { return Ok(String::new()) };
-    entry("both", first, BLOCK, arrays(schedule), |emitter, call| {
+    let entry = Entry { name: "both", index: first, threads: BLOCK, tensors: arrays(schedule), numerics };
+    entry.function(|emitter, call| {
         let kernel = &schedule.kernels[first];
         let flag = Workspace::new(call, kernel.reductions.len()).flag(emitter);
         let before = read(emitter, flag);

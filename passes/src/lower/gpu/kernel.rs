@@ -1,18 +1,26 @@
 //! `kernel_K`: a pass.
 
+use lossc_dialect::ops::Numerics;
+
 use super::arrival::is_last;
 use super::combine::Combine;
 use super::pixels::{self, Kept};
 use super::thread::{barrier, block, blocks_per_row, thread_of_block, warp_of_block};
-use super::{BLOCK, WARPS, both, entry, groups};
+use super::{BLOCK, Entry, WARPS, both, groups};
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
 use crate::lower::pixel::arrays;
 use crate::lower::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
-pub(super) fn function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    entry("kernel", index, BLOCK, arrays(schedule), |emitter, call| {
+pub(super) fn function(
+    schedule: &Schedule,
+    kernel: &Kernel,
+    index: usize,
+    numerics: Numerics,
+) -> Result<String, LowerError> {
+    let entry = Entry { name: "kernel", index, threads: BLOCK, tensors: arrays(schedule), numerics };
+    entry.function(|emitter, call| {
         let number = block(emitter);
         let pass = Pass { schedule, kernel, call, flag: None };
         pass.tile(emitter, number, None)

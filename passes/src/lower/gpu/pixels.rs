@@ -161,7 +161,9 @@ impl<'a> ChunkPixels<'a> {
         let start = emitter.add(first, step);
         let position = emitter.add(start, offset);
         let valid = is_masked.then(|| self.chunk.valid(emitter, position, PIXELS));
-        Step { position, linear: self.chunk.linear(emitter, position), valid }
+        // In this order, the thread's own part is the same in all steps.
+        let own = self.chunk.linear(emitter, offset);
+        Step { position, linear: emitter.add(own, start), valid }
     }
 
     /// Reads the step's inputs.
@@ -200,7 +202,8 @@ impl<'a> ChunkPixels<'a> {
         }
         if let Some((id, philox)) = &self.random {
             self.code.comment(emitter, *id);
-            let block = self.chunk.random_block(emitter, step.position);
+            let two = emitter.index(2);
+            let block = emitter.apply("arith.shrui", &[step.linear, two]);
             values.insert(*id, philox.thread(emitter, block));
         }
         self.code.compute(emitter, &mut values)?;
@@ -264,11 +267,14 @@ fn is_aligned<'t>(emitter: &mut Emitter, call: &Call, tensors: impl Iterator<Ite
     })
 }
 
-/// Adds the lanes that hold to a count.
+/// Adds the lanes that hold to a count, one by one: of their sum LLVM makes a mask of
+/// bits first, which takes twice the instructions.
 fn add_count(emitter: &mut Emitter, count: Value, mask: Value) -> Value {
-    let ones = emitter.convert("arith.extui", mask, I32.scalar);
-    let held = emitter.pure("held", I32, format!("vector.reduction <add>, {ones} : {} into i32", ones.ty));
-    emitter.add(count, held)
+    (0..mask.ty.lanes).fold(count, |count, lane| {
+        let lane = emitter.extract(mask, lane);
+        let one = emitter.convert("arith.extui", lane, I32.scalar);
+        emitter.add(count, one)
+    })
 }
 
 /// A chunk's partial, in the warp's first thread.

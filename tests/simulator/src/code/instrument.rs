@@ -207,6 +207,10 @@ impl<'c> Site<'c, '_> {
                 let stored = self.operand(0)?.get_type().as_any_type_enum();
                 self.masked(call, 1, 2, stored, Atomic::STORE)?;
             }
+            Intrinsic::Approximate(approximation) => {
+                let instruction = self.constant(approximation as u64);
+                self.replace(fibre::APPROXIMATE, &[instruction, self.argument(0)?])?;
+            }
         }
         Ok(true)
     }

@@ -1,5 +1,6 @@
 //! What LLVM's NVVM intrinsics are to the simulator.
 
+use crate::approximate::Approximation;
 use crate::warp::Mode;
 
 /// An intrinsic that is a matter of the simulator.
@@ -16,6 +17,7 @@ pub(super) enum Intrinsic {
     Fence,
     MaskedLoad,
     MaskedStore,
+    Approximate(Approximation),
 }
 
 const TABLE: [(&str, Intrinsic); 15] = [
@@ -36,6 +38,13 @@ const TABLE: [(&str, Intrinsic); 15] = [
     ("llvm.masked.store.", Intrinsic::MaskedStore),
 ];
 
+/// Whole names: those of variants start in the same way.
+const APPROXIMATIONS: [(&str, Approximation); 3] = [
+    ("llvm.nvvm.ex2.approx.ftz.f32", Approximation::Exp2),
+    ("llvm.nvvm.lg2.approx.f", Approximation::Log2),
+    ("llvm.nvvm.rcp.approx.ftz.f", Approximation::Reciprocal),
+];
+
 /// Intrinsics that touch no memory and mean the same on every processor.
 const PURE: [&str; 20] = [
     "abs", "assume", "bswap", "copysign", "ctlz", "ctpop", "cttz", "fabs", "fma", "fshl", "fshr", "maximum",
@@ -44,6 +53,10 @@ const PURE: [&str; 20] = [
 
 /// The intrinsic called `name`.
 pub(super) fn find(name: &str) -> Option<Intrinsic> {
+    let approximation = APPROXIMATIONS.iter().find(|(known, _)| name == *known);
+    if let Some(&(_, approximation)) = approximation {
+        return Some(Intrinsic::Approximate(approximation));
+    }
     TABLE.iter().find(|(known, _)| name.starts_with(known)).map(|&(_, intrinsic)| intrinsic)
 }
 

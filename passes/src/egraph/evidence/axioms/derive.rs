@@ -42,6 +42,9 @@ fn instances(rule: &Rule) -> HashMap<String, String> {
             (Level::Pixel, Element::Mask) => format!("(equal ${index} 7.0)"),
             (Level::Pixel, _) if asks(Condition::NonPositive) => format!("(neg (abs ${index}))"),
             (Level::Pixel, _) if asks(Condition::Unit) => format!("(exp (neg (abs ${index})))"),
+            (Level::Pixel, _) if asks(Condition::OneToTwo) => {
+                format!("(add 1.0 (exp (neg (abs ${index}))))")
+            }
             (Level::Pixel, _) if asks(Condition::NonNegative) => format!("(exp ${index})"),
             (Level::Pixel, _) => format!("${index}"),
             (Level::Group, _) if asks(Condition::Finite) => format!("(cast (count (equal ${index} 7.0)))"),
