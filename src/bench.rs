@@ -1,8 +1,8 @@
 //! Measuring compiled losses: what `lossc bench`, the benches and the examples share.
 //!
 //! Times are medians of calls that take turns with whatever they are compared with.
-//! Gradients are written over a buffer that is there, so that no call pays for fresh
-//! memory.
+//! Gradients and outcomes are written over what is there, so that no call pays for
+//! fresh memory.
 
 mod bandwidth;
 mod pixels;

@@ -8,9 +8,10 @@ use lossc_runtime::bundle::Code;
 use lossc_runtime::manifest::Manifest;
 use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{
-    Balance, Bundle, Call, CudaDevice, ElementType, Executor, GroupResult, GroupValues, Outcome, Random,
-    Residuals, Tensor, TensorView, TensorViewMut,
+    Balance, Bundle, Call, CudaDevice, ElementType, Executor, GroupResult, Random, Residuals, Tensor,
+    TensorView, TensorViewMut,
 };
+use smallvec::SmallVec;
 
 use crate::bundle::description;
 use crate::compiler::{self, Compiler};
@@ -42,8 +43,8 @@ impl From<Seed> for Options {
     }
 }
 
-/// What a forward call gives.
-#[derive(Clone, Debug)]
+/// What a forward call gives. The default is the outcome of no call: a place for one.
+#[derive(Clone, Debug, Default)]
 pub struct Forward {
     /// The loss.
     pub loss: f32,
@@ -70,6 +71,30 @@ pub struct Step {
 }
 
 /// A compiled loss. It may be shared by threads; calls take turns.
+///
+/// A training loop calls [`Compiled::forward_backward_reusing`], or
+/// [`Compiled::forward_reusing`] and [`Compiled::backward_into`]: on a processor they
+/// allocate nothing from the second call on tensors of one shape and type on.
+///
+/// ```
+/// use lossc::{Compiler, Forward, Options, Seed, Target, TensorView, TensorViewMut, losses};
+///
+/// # fn main() -> Result<(), lossc::Error> {
+/// # let batches = [([-4.0f32, 2.5, 0.1, -0.2], [0u8, 1, 0, 0])];
+/// let compiled = Compiler::new(Target::host()?).compile(&losses::bce()?)?;
+/// let shape = [2, 2];
+/// let mut gradient = [0.0f32; 4];
+/// let mut outcome = Forward::default();
+/// for (step, (logits, labels)) in batches.iter().enumerate() {
+///     let pixels = [TensorView::from_slice(&shape, logits)?, TensorView::from_slice(&shape, labels)?];
+///     let options = Options::from(Seed(step as u64));
+///     let place = TensorViewMut::from_slice(&shape, &mut gradient)?;
+///     compiled.forward_backward_reusing(&pixels, &options, place, &mut outcome)?;
+///     println!("{} {:?}", outcome.loss, outcome.groups);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Compiled {
     description: Description,
     /// Numbers that differ from their defaults.
@@ -156,9 +181,9 @@ impl Compiled {
 
     /// As [`Compiled::forward`], for a loss of any number of tensors.
     pub fn forward_of(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Forward, Error> {
-        let outcome =
-            self.with_executor(pixels, |it| it.forward(&call(pixels, options, &self.scalars(options))))?;
-        self.checked(outcome)
+        let mut outcome = Forward::default();
+        self.forward_reusing(pixels, options, &mut outcome)?;
+        Ok(outcome)
     }
 
     /// As [`Compiled::forward_backward`], for a loss of any number of tensors.
@@ -166,7 +191,7 @@ impl Compiled {
         let scalars = self.scalars(options);
         let (outcome, gradients) =
             self.with_executor(pixels, |it| it.forward_backward(&call(pixels, options, &scalars)))?;
-        let Forward { loss, groups, nan_logits, .. } = self.checked(outcome)?;
+        let Forward { loss, groups, nan_logits, .. } = self.checked(outcome.residuals)?;
         Ok(Step { loss, gradient: only(gradients), groups, nan_logits })
     }
 
@@ -189,11 +214,41 @@ impl Compiled {
         options: &Options,
         gradient: TensorViewMut<'_>,
     ) -> Result<Forward, Error> {
-        let (scalars, mut gradients) = (self.scalars(options), [gradient]);
-        let outcome = self.with_executor(pixels, |it| {
-            it.forward_backward_into(&call(pixels, options, &scalars), &mut gradients)
+        let mut outcome = Forward::default();
+        self.forward_backward_reusing(pixels, options, gradient, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// As [`Compiled::forward_of`], with the outcome written over that of an earlier
+    /// call, in its memory. After an error it is of no use.
+    pub fn forward_reusing(
+        &self,
+        pixels: &[TensorView<'_>],
+        options: &Options,
+        outcome: &mut Forward,
+    ) -> Result<(), Error> {
+        let scalars = self.scalars(options);
+        self.with_executor(pixels, |it| {
+            it.forward_reusing(&call(pixels, options, &scalars), &mut outcome.residuals)
         })?;
-        self.checked(outcome)
+        outcome.read(&self.description)
+    }
+
+    /// As [`Compiled::forward_backward_into`], with the outcome written over that of an
+    /// earlier call, in its memory. After an error it is of no use.
+    pub fn forward_backward_reusing(
+        &self,
+        pixels: &[TensorView<'_>],
+        options: &Options,
+        gradient: TensorViewMut<'_>,
+        outcome: &mut Forward,
+    ) -> Result<(), Error> {
+        let (scalars, mut gradients) = (self.scalars(options), [gradient]);
+        self.with_executor(pixels, |it| {
+            let call = call(pixels, options, &scalars);
+            it.forward_backward_reusing(&call, &mut gradients, &mut outcome.residuals)
+        })?;
+        outcome.read(&self.description)
     }
 
     /// As [`Compiled::backward_of`], with the gradient written over a tensor of the
@@ -218,7 +273,7 @@ impl Compiled {
     /// The loss from sums that may be several workers'. `pixels` are any worker's.
     pub fn finish(&self, pixels: &[TensorView<'_>], sums: Residuals) -> Result<Forward, Error> {
         let outcome = self.with_executor(pixels, |it| it.finish(sums))?;
-        self.checked(outcome)
+        self.checked(outcome.residuals)
     }
 
     fn with_executor<T>(
@@ -226,10 +281,11 @@ impl Compiled {
         pixels: &[TensorView<'_>],
         run: impl FnOnce(&mut dyn Executor) -> Result<T, lossc_runtime::RuntimeError>,
     ) -> Result<T, Error> {
-        let elements: Vec<_> = pixels.iter().map(TensorView::element_type).collect();
-        let mut executors = self.executors(&elements)?;
+        let elements: SmallVec<[_; 4]> = pixels.iter().map(TensorView::element_type).collect();
+        let elements = elements.as_slice();
+        let mut executors = self.executors(elements)?;
         // Without one for these types, the first tells which type it expects.
-        let known = if executors.contains_key(&elements) { &elements } else { &self.elements };
+        let known = if executors.contains_key(elements) { elements } else { &self.elements };
         let executor = executors.get_mut(known);
         Ok(run(&mut **executor.expect("the first is always there"))?)
     }
@@ -249,20 +305,37 @@ impl Compiled {
     }
 
     /// The numbers of a call: the loss's, and then the call's own.
-    fn scalars<'a>(&'a self, options: &'a Options) -> Vec<(&'a str, f32)> {
+    fn scalars<'a>(&'a self, options: &'a Options) -> SmallVec<[(&'a str, f32); 4]> {
         let set = self.scalars.iter().chain(&options.scalars);
         set.map(|(name, value)| (name.as_str(), *value)).collect()
     }
 
-    /// Takes the counts of invalid input out of the results.
-    fn checked(&self, outcome: Outcome) -> Result<Forward, Error> {
-        let Outcome { loss, mut groups, residuals } = outcome;
-        let invalid = take_count(&mut groups, INVALID_LABELS);
-        let nan_logits = take_count(&mut groups, NAN_LOGITS);
-        if invalid > 0 {
-            return Err(Error::InvalidLabels { count: invalid, ignored: self.description.ignore_index });
+    /// The outcome that is in `residuals`, if the labels are some.
+    fn checked(&self, residuals: Residuals) -> Result<Forward, Error> {
+        let mut outcome = Forward { loss: 0.0, groups: vec![], nan_logits: 0, residuals };
+        outcome.read(&self.description)?;
+        Ok(outcome)
+    }
+}
+
+impl Forward {
+    /// Reads all the rest out of the residuals. The counts of invalid input are no
+    /// results of the loss's own.
+    fn read(&mut self, description: &Description) -> Result<(), Error> {
+        let results = self.residuals.group_results();
+        let own =
+            results.clone().filter(|(result, _)| ![INVALID_LABELS, NAN_LOGITS].contains(&&*result.name));
+        GroupResult::write_over(&mut self.groups, own);
+        // Slots of counts hold an i64; nothing else goes by these names.
+        let count = |name| -> i64 {
+            let counts = results.clone().filter(|(result, _)| result.name == name);
+            counts.flat_map(|(_, slots)| slots).map(|&slot| slot as i64).sum()
+        };
+        (self.loss, self.nan_logits) = (self.residuals.loss(), count(NAN_LOGITS));
+        match count(INVALID_LABELS) {
+            0 => Ok(()),
+            count => Err(Error::InvalidLabels { count, ignored: description.ignore_index }),
         }
-        Ok(Forward { loss, groups, nan_logits, residuals })
     }
 }
 
@@ -280,13 +353,4 @@ fn call<'a>(pixels: &'a [TensorView<'a>], options: &Options, scalars: &'a [(&'a 
 /// A loss has one gradient, that by its logits.
 fn only(mut gradients: Vec<Tensor>) -> Tensor {
     gradients.swap_remove(0)
-}
-
-/// Removes the result `name` and gives its total over the groups.
-fn take_count(groups: &mut Vec<GroupResult>, name: &str) -> i64 {
-    let Some(index) = groups.iter().position(|result| result.name == name) else { return 0 };
-    match groups.remove(index).values {
-        GroupValues::Count(counts) => counts.iter().sum(),
-        GroupValues::Float(_) => 0,
-    }
 }

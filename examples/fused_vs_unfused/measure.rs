@@ -64,8 +64,8 @@ impl Way {
         if self.one_call {
             return self.subject.forward_backward(pixels);
         }
-        let residuals = self.subject.forward(pixels)?;
-        self.subject.backward(pixels, &residuals)
+        self.subject.forward(pixels)?;
+        self.subject.backward(pixels)
     }
 }
 

@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lossc_runtime::rayon::ThreadPoolBuilder;
-use lossc_runtime::{Bundle, Call, CpuExecutor, Executor as _, Random, TensorView, TensorViewMut};
+use lossc_runtime::{Bundle, Call, CpuExecutor, Executor as _, Random, Residuals, TensorView, TensorViewMut};
 
 thread_local! {
     /// Why the last call of this thread that failed did so.
@@ -39,7 +39,11 @@ thread_local! {
 }
 
 /// A loss that is ready to run. One thread at a time may use it.
-pub struct Loss(CpuExecutor);
+pub struct Loss {
+    executor: CpuExecutor,
+    /// Of the last call; the next one is written over them.
+    residuals: Residuals,
+}
 
 /// Loads the bundle in `path`, to run on `threads` threads, or for 0 on all. Null if it
 /// cannot be loaded.
@@ -63,7 +67,8 @@ unsafe fn load(path: &CStr, threads: usize) -> Result<Loss, Box<dyn Error>> {
     bundle.check_processor()?;
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
     // SAFETY: the caller vouches for the code, and the processor was checked.
-    Ok(Loss(unsafe { bundle.cpu_executor(Some(Arc::new(pool))) }?))
+    let executor = unsafe { bundle.cpu_executor(Some(Arc::new(pool))) }?;
+    Ok(Loss { executor, residuals: Residuals::default() })
 }
 
 /// Writes the loss of an image. `false` if the bundle is not for f32 logits and u8
@@ -84,11 +89,12 @@ pub unsafe extern "C" fn lossc_forward(
 ) -> bool {
     let count = height * width;
     // SAFETY: the caller says what the pointers point to.
-    let (loss, logits, labels, result) =
+    let (Loss { executor, residuals }, logits, labels, result) =
         unsafe { (&mut *loss, slice(logits, count), slice(labels, count), &mut *result) };
     let call = || {
         let pixels = tensors(&[height, width], logits, labels)?;
-        *result = loss.0.forward(&seeded(&pixels, seed))?.loss;
+        executor.forward_reusing(&seeded(&pixels, seed), residuals)?;
+        *result = residuals.loss();
         Ok(())
     };
     kept(call).is_some()
@@ -113,14 +119,15 @@ pub unsafe extern "C" fn lossc_forward_backward(
 ) -> bool {
     let count = height * width;
     // SAFETY: the caller says what the pointers point to.
-    let (loss, logits, labels, result) =
+    let (Loss { executor, residuals }, logits, labels, result) =
         unsafe { (&mut *loss, slice(logits, count), slice(labels, count), &mut *result) };
     // SAFETY: as above.
     let gradient = unsafe { std::slice::from_raw_parts_mut(gradient, count) };
     let call = || {
         let (shape, pixels) = ([height, width], tensors(&[height, width], logits, labels)?);
         let mut gradients = [TensorViewMut::from_slice(&shape, gradient)?];
-        *result = loss.0.forward_backward_into(&seeded(&pixels, seed), &mut gradients)?.loss;
+        executor.forward_backward_reusing(&seeded(&pixels, seed), &mut gradients, residuals)?;
+        *result = residuals.loss();
         Ok(())
     };
     kept(call).is_some()

@@ -4,13 +4,13 @@ mod combine;
 mod launch;
 
 use std::sync::Arc;
+use std::{iter, ptr};
 
 use rayon::ThreadPool;
 
 use crate::error::RuntimeError;
 use crate::executor::{
-    Call, Executor, Outcome, Residuals, check_gradients, check_pixels, forward_kernel, kernels_of,
-    upstream_slot,
+    Call, Executor, Residuals, check_gradients, check_pixels, forward_kernel, kernels_of, upstream_slot,
 };
 use crate::manifest::{Direction, Manifest};
 use crate::native::NativeKernels;
@@ -23,38 +23,26 @@ use launch::Workspace;
 /// [`CpuExecutor::with_pool`], else the current one (the global pool, unless
 /// the call is inside another's `install`). The partials of chunks are combined
 /// in a fixed order, so the number of threads never shows in a result. The
-/// workspace grows to the largest call seen and is reused.
+/// workspace grows to the largest call seen and is reused: after that, the calls that
+/// write over a caller's gradients and residuals allocate nothing. (Where they come from
+/// a thread outside the pool, rayon's queue does now and then.)
 #[derive(Debug)]
 pub struct CpuExecutor {
     kernels: NativeKernels,
     workspace: Workspace,
+    /// What backward calls write over in the place of the caller's residuals.
+    scratch: Residuals,
 }
 
 impl CpuExecutor {
     /// An executor on the current rayon pool.
     pub fn new(kernels: NativeKernels) -> Self {
-        Self { kernels, workspace: Workspace::new(None) }
+        Self { kernels, workspace: Workspace::new(None), scratch: Residuals::default() }
     }
 
     /// An executor on `pool`.
     pub fn with_pool(kernels: NativeKernels, pool: Arc<ThreadPool>) -> Self {
-        Self { kernels, workspace: Workspace::new(Some(pool)) }
-    }
-
-    /// Each kernel's pass and its finish step.
-    fn run(
-        &mut self,
-        kernels: &[usize],
-        mut pixels: Vec<*mut u8>,
-        residuals: &mut Residuals,
-    ) -> Result<(), RuntimeError> {
-        let temporaries = &self.kernels.manifest().temporaries;
-        pixels.extend(self.workspace.temporaries(temporaries, residuals.layout().chunks())?);
-        for &kernel in kernels {
-            self.workspace.reduce(&self.kernels, kernel, &pixels, residuals)?;
-            self.workspace.finish(&self.kernels, kernel, residuals);
-        }
-        Ok(())
+        Self { kernels, workspace: Workspace::new(Some(pool)), scratch: Residuals::default() }
     }
 }
 
@@ -63,12 +51,12 @@ impl Executor for CpuExecutor {
         self.kernels.manifest()
     }
 
-    fn forward(&mut self, call: &Call<'_>) -> Result<Outcome, RuntimeError> {
-        let manifest = Arc::clone(self.manifest());
-        let mut residuals = Residuals::new(&manifest, call)?;
-        let pointers = pixel_pointers(&manifest, call.pixels, &mut []);
-        self.run(kernels_of(&manifest, Direction::Forward)?, pointers, &mut residuals)?;
-        Ok(Outcome::new(residuals))
+    fn forward_reusing(&mut self, call: &Call<'_>, residuals: &mut Residuals) -> Result<(), RuntimeError> {
+        let manifest = self.kernels.manifest();
+        residuals.renew(manifest, call)?;
+        let order = kernels_of(manifest, Direction::Forward)?;
+        let tensors = pixel_pointers(manifest, call.pixels, &mut []);
+        self.workspace.run(&self.kernels, order, tensors, residuals)
     }
 
     fn backward_into(
@@ -78,30 +66,32 @@ impl Executor for CpuExecutor {
         upstream: f32,
         gradients: &mut [TensorViewMut<'_>],
     ) -> Result<(), RuntimeError> {
-        let manifest = Arc::clone(self.manifest());
-        residuals.check_loss(&manifest)?;
-        check_pixels(&manifest, pixels)?;
+        let manifest = self.kernels.manifest();
+        residuals.check_loss(manifest)?;
+        check_pixels(manifest, pixels)?;
         residuals.check_shape(pixels[0].shape())?;
-        check_gradients(&manifest, gradients, pixels[0].shape())?;
-        let mut residuals = residuals.clone();
-        if let Some(slot) = upstream_slot(&manifest, upstream)? {
-            residuals.set_scalar(slot, upstream);
+        check_gradients(manifest, gradients, pixels[0].shape())?;
+        self.scratch.clone_from(residuals);
+        if let Some(slot) = upstream_slot(manifest, upstream)? {
+            self.scratch.set_scalar(slot, upstream);
         }
-        let pointers = pixel_pointers(&manifest, pixels, gradients);
-        self.run(kernels_of(&manifest, Direction::Backward)?, pointers, &mut residuals)
+        let order = kernels_of(manifest, Direction::Backward)?;
+        let tensors = pixel_pointers(manifest, pixels, gradients);
+        self.workspace.run(&self.kernels, order, tensors, &mut self.scratch)
     }
 
-    fn forward_backward_into(
+    fn forward_backward_reusing(
         &mut self,
         call: &Call<'_>,
         gradients: &mut [TensorViewMut<'_>],
-    ) -> Result<Outcome, RuntimeError> {
-        let manifest = Arc::clone(self.manifest());
-        let mut residuals = Residuals::new(&manifest, call)?;
-        check_gradients(&manifest, gradients, call.pixels[0].shape())?;
-        let pointers = pixel_pointers(&manifest, call.pixels, gradients);
-        self.run(kernels_of(&manifest, Direction::ForwardBackward)?, pointers, &mut residuals)?;
-        Ok(Outcome::new(residuals))
+        residuals: &mut Residuals,
+    ) -> Result<(), RuntimeError> {
+        let manifest = self.kernels.manifest();
+        residuals.renew(manifest, call)?;
+        check_gradients(manifest, gradients, call.pixels[0].shape())?;
+        let order = kernels_of(manifest, Direction::ForwardBackward)?;
+        let tensors = pixel_pointers(manifest, call.pixels, gradients);
+        self.workspace.run(&self.kernels, order, tensors, residuals)
     }
 
     fn partials_of_pass(
@@ -110,13 +100,14 @@ impl Executor for CpuExecutor {
         pixels: &[TensorView<'_>],
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
-        let manifest = self.manifest();
+        let manifest = self.kernels.manifest();
         let kernel = forward_kernel(manifest, pass)?;
         residuals.check_loss(manifest)?;
         check_pixels(manifest, pixels)?;
         residuals.check_shape(pixels[0].shape())?;
-        let pointers = pixel_pointers(manifest, pixels, &mut []);
-        self.workspace.reduce(&self.kernels, kernel, &pointers, residuals)
+        let tensors = pixel_pointers(manifest, pixels, &mut []);
+        self.workspace.prepare(manifest, tensors, residuals.layout())?;
+        self.workspace.reduce(&self.kernels, kernel, residuals)
     }
 
     fn finish_pass(&mut self, pass: usize, residuals: &mut Residuals) -> Result<(), RuntimeError> {
@@ -133,13 +124,11 @@ fn pixel_pointers(
     manifest: &Manifest,
     pixels: &[TensorView<'_>],
     gradients: &mut [TensorViewMut<'_>],
-) -> Vec<*mut u8> {
+) -> impl Iterator<Item = *mut u8> {
     let count = manifest.pixel_inputs.len() + manifest.pixel_outputs.len();
     let inputs = pixels.iter().map(|view| view.bytes().as_ptr().cast_mut());
     let outputs = gradients.iter_mut().map(|view| view.bytes_mut().as_mut_ptr());
-    let mut pointers: Vec<_> = inputs.chain(outputs).collect();
-    pointers.resize(count, std::ptr::null_mut());
-    pointers
+    inputs.chain(outputs).chain(iter::repeat(ptr::null_mut())).take(count)
 }
 
 #[cfg(test)]

@@ -56,11 +56,14 @@ pub trait Executor: Send {
     /// The manifest of the loss.
     fn manifest(&self) -> &Arc<Manifest>;
 
-    /// The loss, and what the backward direction needs of it.
+    /// The loss, and what the backward direction needs of it, written over `residuals`
+    /// of whatever call. Where that had this one's layout, the processor's executor
+    /// allocates nothing. [`Residuals::loss`] then gives the loss.
     ///
     /// # Errors
-    /// If an argument does not fit the manifest, or the device fails.
-    fn forward(&mut self, call: &Call<'_>) -> Result<Outcome, RuntimeError>;
+    /// If an argument does not fit the manifest, or the device fails; `residuals` are
+    /// then of no use.
+    fn forward_reusing(&mut self, call: &Call<'_>, residuals: &mut Residuals) -> Result<(), RuntimeError>;
 
     /// The gradient of a forward call, written over `gradients`.
     ///
@@ -69,7 +72,7 @@ pub trait Executor: Send {
     /// gradient.
     ///
     /// # Errors
-    /// As for [`Executor::forward`], and if the loss has no gradient.
+    /// As for [`Executor::forward_reusing`], and if the loss has no gradient.
     fn backward_into(
         &mut self,
         pixels: &[TensorView<'_>],
@@ -78,16 +81,17 @@ pub trait Executor: Send {
         gradients: &mut [TensorViewMut<'_>],
     ) -> Result<(), RuntimeError>;
 
-    /// The loss and, written over `gradients`, its gradient. The upstream
-    /// gradient is the call's scalar `upstream`.
+    /// As [`Executor::forward_reusing`], and the gradient written over `gradients`. The
+    /// upstream gradient is the call's scalar `upstream`.
     ///
     /// # Errors
     /// As for [`Executor::backward_into`].
-    fn forward_backward_into(
+    fn forward_backward_reusing(
         &mut self,
         call: &Call<'_>,
         gradients: &mut [TensorViewMut<'_>],
-    ) -> Result<Outcome, RuntimeError>;
+        residuals: &mut Residuals,
+    ) -> Result<(), RuntimeError>;
 
     /// The sums of forward pass `pass` over `pixels`, written into their cells
     /// of `residuals`, which start as [`Residuals::new`]. Sums of several
@@ -109,6 +113,30 @@ pub trait Executor: Send {
     /// # Errors
     /// If there is no such forward pass, or the device fails.
     fn finish_pass(&mut self, pass: usize, residuals: &mut Residuals) -> Result<(), RuntimeError>;
+
+    /// The loss, and what the backward direction needs of it.
+    ///
+    /// # Errors
+    /// As for [`Executor::forward_reusing`].
+    fn forward(&mut self, call: &Call<'_>) -> Result<Outcome, RuntimeError> {
+        let mut residuals = Residuals::default();
+        self.forward_reusing(call, &mut residuals)?;
+        Ok(Outcome::new(residuals))
+    }
+
+    /// The loss and, written over `gradients`, its gradient.
+    ///
+    /// # Errors
+    /// As for [`Executor::backward_into`].
+    fn forward_backward_into(
+        &mut self,
+        call: &Call<'_>,
+        gradients: &mut [TensorViewMut<'_>],
+    ) -> Result<Outcome, RuntimeError> {
+        let mut residuals = Residuals::default();
+        self.forward_backward_reusing(call, gradients, &mut residuals)?;
+        Ok(Outcome::new(residuals))
+    }
 
     /// A gradient tensor for each output, as
     /// [`Executor::backward_into`] does it.

@@ -108,6 +108,13 @@ pub struct Layout {
     row_group: Vec<i64>,
 }
 
+impl Default for Layout {
+    /// That of an image without pixels.
+    fn default() -> Self {
+        Self::new(&[0, 0], Balance::default()).expect("an image has a layout")
+    }
+}
+
 impl Layout {
     /// The layout of a tensor of `shape`.
     ///

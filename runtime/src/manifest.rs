@@ -15,7 +15,7 @@ pub const UPSTREAM: &str = "upstream";
 ///
 /// Code and manifest are two halves of one contract: executors hand kernels
 /// exactly the buffers that the manifest describes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The loss's name, for messages.
     pub name: String,

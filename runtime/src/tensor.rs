@@ -13,6 +13,12 @@ pub use element::{Element, ElementType};
 pub use owned::Tensor;
 pub use view::{TensorView, TensorViewMut};
 
+use smallvec::SmallVec;
+
+/// The dimensions of a view. A loss takes up to four, and those stay inside the view:
+/// making one allocates nothing.
+type Shape = SmallVec<[usize; 4]>;
+
 /// Why bytes and a shape do not make a tensor, or a tensor not an array.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

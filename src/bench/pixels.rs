@@ -3,6 +3,7 @@
 use lossc_runtime::{Philox, TensorView, TensorViewMut};
 use rand_distr::{Distribution as _, Normal};
 
+use crate::compiled::Forward;
 use crate::error::Error;
 
 /// Of a thousand pixels one is positive.
@@ -10,13 +11,14 @@ const PIXELS_PER_POSITIVE: usize = 1000;
 /// The radii of blobs of positives, in pixels.
 const RADII: std::ops::Range<usize> = 2..7;
 
-/// The tensors of a call: logits and labels, and a place for the gradient.
+/// The tensors of a call: logits and labels, and a place for what comes out.
 #[derive(Clone, Debug)]
 pub struct Pixels {
     shape: [usize; 2],
     logits: Vec<f32>,
     labels: Vec<u8>,
     gradient: Vec<f32>,
+    outcome: Forward,
 }
 
 impl Pixels {
@@ -27,7 +29,8 @@ impl Pixels {
         let count = height * width;
         let normal = Normal::new(-4.0f32, 2.0).expect("the deviation is finite");
         let logits = normal.sample_iter(Philox::new(1, 0)).take(count).collect();
-        Self { shape: [height, width], logits, labels: blobs(height, width), gradient: vec![0.0; count] }
+        let (labels, gradient) = (blobs(height, width), vec![0.0; count]);
+        Self { shape: [height, width], logits, labels, gradient, outcome: Forward::default() }
     }
 
     /// As [`Pixels::random`], with `count` pixels in the shape that is nearest to a
@@ -67,13 +70,16 @@ impl Pixels {
         &self.gradient
     }
 
-    /// A call's inputs and where it leaves the gradient.
-    pub(super) fn tensors(&mut self) -> Result<([TensorView<'_>; 2], TensorViewMut<'_>), Error> {
+    /// A call's inputs, and where it leaves the gradient and the outcome.
+    pub(super) fn arguments(
+        &mut self,
+    ) -> Result<([TensorView<'_>; 2], TensorViewMut<'_>, &mut Forward), Error> {
         let inputs = [
             TensorView::from_slice(&self.shape, &self.logits)?,
             TensorView::from_slice(&self.shape, &self.labels)?,
         ];
-        Ok((inputs, TensorViewMut::from_slice(&self.shape, &mut self.gradient)?))
+        let gradient = TensorViewMut::from_slice(&self.shape, &mut self.gradient)?;
+        Ok((inputs, gradient, &mut self.outcome))
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 
 use lossc_dialect::Op;
 use lossc_passes::schedule::{Kernel, Schedule};
-use lossc_runtime::Residuals;
 use serde::Serialize;
 
 use super::Pixels;
@@ -85,31 +84,31 @@ impl Subject {
         self.kernels(phase).filter(|kernel| self.schedule.pixel_values(kernel).iter().any(is_logits)).count()
     }
 
-    /// The loss of `pixels`, and what [`Subject::backward`] needs of it.
+    /// The loss, left in `pixels`.
     ///
     /// # Errors
     /// As for [`Compiled::forward_of`].
-    pub fn forward(&self, pixels: &mut Pixels) -> Result<Residuals, Error> {
-        let (inputs, _) = pixels.tensors()?;
-        Ok(self.compiled.forward_of(&inputs, &options())?.residuals)
+    pub fn forward(&self, pixels: &mut Pixels) -> Result<(), Error> {
+        let (inputs, _, outcome) = pixels.arguments()?;
+        self.compiled.forward_reusing(&inputs, &options(), outcome)
     }
 
-    /// The gradient of an earlier forward call, left in `pixels`.
+    /// The gradient, left in `pixels`, whose last call must have been one of this loss.
     ///
     /// # Errors
     /// As for [`Compiled::backward_into`].
-    pub fn backward(&self, pixels: &mut Pixels, residuals: &Residuals) -> Result<(), Error> {
-        let (inputs, gradient) = pixels.tensors()?;
-        self.compiled.backward_into(&inputs, residuals, 1.0, gradient)
+    pub fn backward(&self, pixels: &mut Pixels) -> Result<(), Error> {
+        let (inputs, gradient, outcome) = pixels.arguments()?;
+        self.compiled.backward_into(&inputs, &outcome.residuals, 1.0, gradient)
     }
 
-    /// The loss, and the gradient left in `pixels`, in one call.
+    /// The loss and the gradient in one call, left in `pixels`.
     ///
     /// # Errors
     /// As for [`Compiled::forward_backward_into`].
     pub fn forward_backward(&self, pixels: &mut Pixels) -> Result<(), Error> {
-        let (inputs, gradient) = pixels.tensors()?;
-        self.compiled.forward_backward_into(&inputs, &options(), gradient).map(drop)
+        let (inputs, gradient, outcome) = pixels.arguments()?;
+        self.compiled.forward_backward_reusing(&inputs, &options(), gradient, outcome)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Forward, backward, both at once, and in parts.
 
-use lossc::{Balance, Compiler, Options, Seed, TensorView};
+use half::f16;
+use lossc::{Balance, Compiler, ElementType, Error, Forward, Options, Seed, Tensor, TensorView};
 
 use crate::data::{bits, compile, compiled, gradient, host, options, sample};
 
@@ -75,6 +76,40 @@ fn workers_add_their_sums() {
     let total = compiled.finish(&worker(0), sums).expect("runs");
     assert_eq!(total.groups, expected.groups);
     assert!((total.loss - expected.loss).abs() <= 1e-6 * expected.loss);
+}
+
+/// Whatever the outcome was of: other images, types and losses, labels that are none.
+#[test]
+fn an_outcome_may_be_written_over() {
+    let (drop, bce) = (compiled("random-drop", &[]), compiled("bce", &[]));
+    let mut invalid = sample(&[3, 20, 30], 0.1, 1);
+    invalid.labels[[0, 0, 0]] = 7;
+    let samples = [sample(&[2, 3, 45, 67], 0.05, 1), sample(&[9, 7], 0.5, 2), sample(&[3, 20, 30], 0.1, 3)];
+    let mut outcome = Forward::default();
+    for (sample, compiled) in samples.iter().flat_map(|sample| [(sample, &drop), (sample, &bce)]) {
+        let shape = sample.logits.shape();
+        let halves = sample.logits.mapv(f16::from_f32);
+        let labels = TensorView::from_array(sample.labels.view()).expect("standard");
+        let floats = [TensorView::from_array(sample.logits.view()).expect("standard"), labels.clone()];
+        let halves = [TensorView::from_array(halves.view()).expect("standard"), labels];
+        for (inputs, element) in [(floats, ElementType::F32), (halves, ElementType::F16)] {
+            let options = options(4, Balance::Channel);
+            let expected = compiled.forward_backward_of(&inputs, &options).expect("runs");
+            let mut gradient = Tensor::zeros(element, shape).expect("fits");
+            let place = gradient.view_mut();
+            compiled.forward_backward_reusing(&inputs, &options, place, &mut outcome).expect("runs");
+            assert_eq!((outcome.loss, &outcome.groups), (expected.loss, &expected.groups));
+            assert_eq!(gradient, expected.gradient);
+            compiled.forward_reusing(&inputs, &options, &mut outcome).expect("runs");
+            assert_eq!((outcome.loss, &outcome.groups), (expected.loss, &expected.groups));
+            let backward = compiled.backward_of(&inputs, &outcome.residuals, 1.0).expect("runs");
+            assert_eq!(backward, expected.gradient);
+            let logits = TensorView::from_array(invalid.logits.view()).expect("standard");
+            let labels = TensorView::from_array(invalid.labels.view()).expect("standard");
+            let error = compiled.forward_reusing(&[logits, labels], &options, &mut outcome).unwrap_err();
+            assert!(matches!(error, Error::InvalidLabels { count: 1, .. }), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Spreading the chunks of a pass over threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicPtr, Ordering, fence};
 
 use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -10,6 +10,7 @@ use super::combine::combine;
 use crate::error::RuntimeError;
 use crate::executor::Residuals;
 use crate::layout::{CHUNK, Layout};
+use crate::manifest::Manifest;
 use crate::native::{Frame, KernelFunction, NativeKernels};
 
 /// A call with fewer pixels runs on the calling thread, since waking others
@@ -29,6 +30,9 @@ struct CacheLine(#[expect(dead_code, reason = "kernels write it")] [u8; CACHE_LI
 /// The memory and threads of an executor.
 #[derive(Debug)]
 pub(super) struct Workspace {
+    /// The pixel arguments of the call's kernels: tensors, then temporaries. Atomic
+    /// pointers are plain ones in memory, and may go from thread to thread between calls.
+    pixels: Vec<AtomicPtr<u8>>,
     partials: Vec<u32>,
     temporaries: Vec<Vec<CacheLine>>,
     pool: Option<Arc<ThreadPool>>,
@@ -36,16 +40,48 @@ pub(super) struct Workspace {
 
 impl Workspace {
     pub(super) fn new(pool: Option<Arc<ThreadPool>>) -> Self {
-        Self { partials: Vec::new(), temporaries: Vec::new(), pool }
+        Self { pixels: Vec::new(), partials: Vec::new(), temporaries: Vec::new(), pool }
+    }
+
+    /// The pass and the finish step of each of the kernels in `order`, on `tensors`: see
+    /// [`Workspace::prepare`].
+    pub(super) fn run(
+        &mut self,
+        kernels: &NativeKernels,
+        order: &[usize],
+        tensors: impl Iterator<Item = *mut u8>,
+        residuals: &mut Residuals,
+    ) -> Result<(), RuntimeError> {
+        self.prepare(kernels.manifest(), tensors, residuals.layout())?;
+        for &kernel in order {
+            self.reduce(kernels, kernel, residuals)?;
+            self.finish(kernels, kernel, residuals);
+        }
+        Ok(())
+    }
+
+    /// Sets the pixel arguments of a call.
+    ///
+    /// `tensors` are as many valid pointers as the manifest has pixel arguments,
+    /// each to a tensor of the type it says and of the layout's shape, the
+    /// outputs not aliased; null outputs only if no kernel that is run writes any. The
+    /// executor checks all that before it makes them.
+    pub(super) fn prepare(
+        &mut self,
+        manifest: &Manifest,
+        tensors: impl Iterator<Item = *mut u8>,
+        layout: &Layout,
+    ) -> Result<(), RuntimeError> {
+        self.reserve_temporaries(&manifest.temporaries, layout.chunks())?;
+        let temporaries = self.temporaries.iter_mut().map(|it| it.as_mut_ptr().cast());
+        self.pixels.clear();
+        self.pixels.extend(tensors.chain(temporaries).map(AtomicPtr::new));
+        Ok(())
     }
 
     /// Memory for the temporaries of so many chunks, where `chunk_bytes` says what
     /// a chunk takes of each.
-    pub(super) fn temporaries(
-        &mut self,
-        chunk_bytes: &[usize],
-        chunks: usize,
-    ) -> Result<Vec<*mut u8>, RuntimeError> {
+    fn reserve_temporaries(&mut self, chunk_bytes: &[usize], chunks: usize) -> Result<(), RuntimeError> {
         self.temporaries.resize_with(chunk_bytes.len(), Vec::new);
         let too_large = || RuntimeError::Workspace(chunks);
         for (temporary, bytes) in self.temporaries.iter_mut().zip(chunk_bytes) {
@@ -54,26 +90,21 @@ impl Workspace {
             temporary.try_reserve(missing).map_err(|_| too_large())?;
             temporary.resize(temporary.len() + missing, CacheLine([0; CACHE_LINE]));
         }
-        Ok(self.temporaries.iter_mut().map(|it| it.as_mut_ptr().cast()).collect())
+        Ok(())
     }
 
-    /// Runs the chunks of a kernel and combines its partials into cells.
-    ///
-    /// `pixels` are as many valid pointers as the manifest has pixel arguments,
-    /// each to a tensor of the type it says and of the residuals' shape, the
-    /// outputs not aliased; null outputs only if the kernel writes none. The
-    /// executor checks all that before it makes them.
+    /// Runs the chunks of a kernel on the pixels of [`Workspace::prepare`] and combines
+    /// its partials into cells.
     pub(super) fn reduce(
         &mut self,
         kernels: &NativeKernels,
         kernel: usize,
-        pixels: &[*mut u8],
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
         let reductions = &kernels.manifest().kernels[kernel].reductions;
         let chunks = residuals.layout().chunks();
         self.reserve(reductions.len(), chunks)?;
-        let frame = self.frame(pixels, residuals);
+        let frame = self.frame(residuals);
         self.run_chunks(kernels.functions(kernel).run, frame, residuals.layout());
         let layout = Arc::clone(residuals.shared_layout());
         let groups = layout.groups();
@@ -88,7 +119,7 @@ impl Workspace {
 
     /// Runs the finish step of a kernel.
     pub(super) fn finish(&mut self, kernels: &NativeKernels, kernel: usize, residuals: &mut Residuals) {
-        let frame = self.frame(&[], residuals);
+        let frame = self.frame(residuals);
         // SAFETY: `NativeKernels` vouches for the function; the frame's arrays
         // have the sizes its manifest gives and live through the call. A finish
         // step reads no pixels and no partials.
@@ -104,7 +135,7 @@ impl Workspace {
         Ok(())
     }
 
-    fn frame(&mut self, pixels: &[*mut u8], residuals: &mut Residuals) -> Frame {
+    fn frame(&mut self, residuals: &mut Residuals) -> Frame {
         let random = residuals.random();
         let layout = Arc::clone(residuals.shared_layout());
         let (cells, scalars, results) = residuals.buffers_mut();
@@ -115,7 +146,7 @@ impl Workspace {
             chunks_per_row: layout.chunks_per_row() as i64,
             seed: random.seed,
             stream: random.stream,
-            pixels: pixels.as_ptr(),
+            pixels: self.pixels.as_ptr().cast(),
             row_group: layout.row_group().as_ptr(),
             scalars: scalars.as_mut_ptr(),
             cells: cells.as_mut_ptr(),

@@ -1,4 +1,5 @@
 mod reference;
+mod reuse;
 
 use std::sync::OnceLock;
 
@@ -7,7 +8,7 @@ use rayon::ThreadPoolBuilder;
 
 use self::reference::{Reference, variance};
 use super::*;
-use crate::executor::{GroupValues, Random};
+use crate::executor::{GroupValues, Outcome, Random};
 use crate::layout::{Balance, Layout};
 use crate::manifest::{
     KernelManifest, PixelArgument, Reduction, ReductionKind, ResultDescription, ResultKind, ScalarArgument,

@@ -9,7 +9,7 @@ use super::memory::{DeviceBuffer, download};
 use super::residuals::DeviceResiduals;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
-use crate::executor::{Call, Executor, Outcome, Residuals, check_gradients, check_pixels, upstream_slot};
+use crate::executor::{Call, Executor, Residuals, check_gradients, check_pixels, upstream_slot};
 use crate::manifest::Manifest;
 use crate::tensor::{ElementType, TensorView, TensorViewMut};
 
@@ -18,13 +18,13 @@ impl Executor for CudaExecutor {
         self.kernels.manifest()
     }
 
-    fn forward(&mut self, call: &Call<'_>) -> Result<Outcome, RuntimeError> {
-        check_pixels(self.manifest(), call.pixels)?;
+    fn forward_reusing(&mut self, call: &Call<'_>, residuals: &mut Residuals) -> Result<(), RuntimeError> {
+        residuals.renew(self.manifest(), call)?;
         let stream = self.begin()?;
         let _wait = WaitOnDrop(&stream);
         let inputs = Copies::upload(&stream, call.pixels)?;
         let call = device_call(call, &inputs.tensors);
-        self.forward_on_device(&call, &stream)?.read()
+        Ok(self.forward_on_device(&call, &stream)?.read_into(residuals)?)
     }
 
     fn backward_into(
@@ -50,12 +50,13 @@ impl Executor for CudaExecutor {
         outputs.download(&stream, gradients)
     }
 
-    fn forward_backward_into(
+    fn forward_backward_reusing(
         &mut self,
         call: &Call<'_>,
         gradients: &mut [TensorViewMut<'_>],
-    ) -> Result<Outcome, RuntimeError> {
-        check_pixels(self.manifest(), call.pixels)?;
+        residuals: &mut Residuals,
+    ) -> Result<(), RuntimeError> {
+        residuals.renew(self.manifest(), call)?;
         check_gradients(self.manifest(), gradients, call.pixels[0].shape())?;
         let stream = self.begin()?;
         let _wait = WaitOnDrop(&stream);
@@ -64,7 +65,7 @@ impl Executor for CudaExecutor {
         let call = device_call(call, &inputs.tensors);
         let sums = self.forward_backward_on_device(&call, &outputs.tensors, &stream)?;
         outputs.download(&stream, gradients)?;
-        sums.read()
+        Ok(sums.read_into(residuals)?)
     }
 
     fn partials_of_pass(

@@ -78,7 +78,15 @@ pub(crate) fn upstream_slot(manifest: &Manifest, upstream: f32) -> Result<Option
     }
 }
 
-pub(super) fn unknown_scalar(manifest: &Manifest, name: &str) -> RuntimeError {
+/// Whether the loss has all these scalar arguments.
+pub(super) fn check_scalars(manifest: &Manifest, scalars: &[(&str, f32)]) -> Result<(), RuntimeError> {
+    match scalars.iter().find(|(name, _)| manifest.scalar_slot(name).is_none()) {
+        Some((name, _)) => Err(unknown_scalar(manifest, name)),
+        None => Ok(()),
+    }
+}
+
+fn unknown_scalar(manifest: &Manifest, name: &str) -> RuntimeError {
     let known = manifest.scalars.iter().map(|scalar| scalar.name.clone());
     RuntimeError::UnknownScalar { loss: manifest.name.clone(), name: name.to_owned(), known: known.collect() }
 }

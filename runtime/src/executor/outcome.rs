@@ -1,7 +1,7 @@
 //! What a forward call gives.
 
 use crate::executor::Residuals;
-use crate::manifest::ResultKind;
+use crate::manifest::{ResultDescription, ResultKind};
 
 /// The loss, the named group results, and the residuals.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,16 +35,9 @@ pub enum GroupValues {
 impl Outcome {
     /// Reads loss and results out of the residuals' result slots.
     pub(crate) fn new(residuals: Residuals) -> Self {
-        let slots = residuals.results();
-        let groups = residuals.layout().groups();
-        let described = residuals.manifest().results.iter().enumerate();
-        let groups = described
-            .map(|(index, result)| GroupResult {
-                name: result.name.clone(),
-                values: values(result.kind, &slots[1 + index * groups..][..groups]),
-            })
-            .collect();
-        Self { loss: low_float(slots[0]), groups, residuals }
+        let mut groups = vec![];
+        GroupResult::write_over(&mut groups, residuals.group_results());
+        Self { loss: residuals.loss(), groups, residuals }
     }
 
     /// The values of the result called `name`.
@@ -54,14 +47,41 @@ impl Outcome {
     }
 }
 
-fn values(kind: ResultKind, slots: &[u64]) -> GroupValues {
-    match kind {
-        ResultKind::Float => GroupValues::Float(slots.iter().copied().map(low_float).collect()),
-        ResultKind::Count => GroupValues::Count(slots.iter().map(|&slot| slot as i64).collect()),
+impl GroupResult {
+    /// Makes `groups` these of [`Residuals::group_results`]. Where they are as many and
+    /// of the kinds and sizes that they were, nothing is allocated.
+    pub fn write_over<'a>(
+        groups: &mut Vec<Self>,
+        results: impl Iterator<Item = (&'a ResultDescription, &'a [u64])> + Clone,
+    ) {
+        let empty = || Self { name: String::new(), values: GroupValues::Float(vec![]) };
+        groups.resize_with(results.clone().count(), empty);
+        for (group, (description, slots)) in groups.iter_mut().zip(results) {
+            group.name.clone_from(&description.name);
+            group.values.set(description.kind, slots);
+        }
     }
 }
 
+impl GroupValues {
+    fn set(&mut self, kind: ResultKind, slots: &[u64]) {
+        let floats = slots.iter().copied().map(low_float);
+        let counts = slots.iter().map(|&slot| slot as i64);
+        match (kind, self) {
+            (ResultKind::Float, Self::Float(values)) => refill(values, floats),
+            (ResultKind::Count, Self::Count(values)) => refill(values, counts),
+            (ResultKind::Float, values) => *values = Self::Float(floats.collect()),
+            (ResultKind::Count, values) => *values = Self::Count(counts.collect()),
+        }
+    }
+}
+
+fn refill<T>(values: &mut Vec<T>, with: impl Iterator<Item = T>) {
+    values.clear();
+    values.extend(with);
+}
+
 /// A float in the low four bytes of a slot.
-fn low_float(slot: u64) -> f32 {
+pub(super) fn low_float(slot: u64) -> f32 {
     f32::from_bits(slot as u32)
 }

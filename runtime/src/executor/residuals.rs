@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use crate::error::RuntimeError;
-use crate::executor::check::{check_pixels, layout_of, unknown_scalar};
+use crate::executor::check::{check_pixels, check_scalars, layout_of};
+use crate::executor::outcome::low_float;
 use crate::executor::{Call, Random};
 use crate::layout::Layout;
-use crate::manifest::{Manifest, ReductionKind};
+use crate::manifest::{Manifest, ReductionKind, ResultDescription};
 
 /// The sums and scalars of a call: bytes, not tensors.
 ///
 /// Between [`crate::Executor::forward_partials`] and
 /// [`crate::Executor::finish`] they are the sums of one worker; after a
 /// forward call they are all that the backward direction needs besides the
-/// pixel inputs.
-#[derive(Debug, Clone, PartialEq)]
+/// pixel inputs. Calls may also be written over those of an earlier call, in the same
+/// memory: see [`crate::Executor::forward_reusing`].
+#[derive(Debug, PartialEq)]
 pub struct Residuals {
     manifest: Arc<Manifest>,
     layout: Arc<Layout>,
@@ -24,15 +26,69 @@ pub struct Residuals {
     results: Vec<u64>,
 }
 
+impl Default for Residuals {
+    /// Those of no call, for one to be written over. No loss takes them as its own.
+    fn default() -> Self {
+        let manifest = Manifest { name: "no call".into(), ..Manifest::default() };
+        Self {
+            manifest: Arc::new(manifest),
+            layout: Arc::default(),
+            random: Random::default(),
+            cells: vec![],
+            scalars: vec![],
+            results: vec![],
+        }
+    }
+}
+
+impl Clone for Residuals {
+    fn clone(&self) -> Self {
+        Self {
+            manifest: Arc::clone(&self.manifest),
+            layout: Arc::clone(&self.layout),
+            random: self.random,
+            cells: self.cells.clone(),
+            scalars: self.scalars.clone(),
+            results: self.results.clone(),
+        }
+    }
+
+    /// Allocates nothing where the memory that is there suffices.
+    fn clone_from(&mut self, source: &Self) {
+        self.manifest.clone_from(&source.manifest);
+        self.layout.clone_from(&source.layout);
+        self.random = source.random;
+        self.cells.clone_from(&source.cells);
+        self.scalars.clone_from(&source.scalars);
+        self.results.clone_from(&source.results);
+    }
+}
+
 impl Residuals {
     /// Zero sums for `call`, with its scalar arguments filled in.
     ///
     /// # Errors
     /// If an argument does not fit the manifest.
     pub fn new(manifest: &Arc<Manifest>, call: &Call<'_>) -> Result<Self, RuntimeError> {
+        let mut residuals = Self::default();
+        residuals.renew(manifest, call)?;
+        Ok(residuals)
+    }
+
+    /// Makes them what [`Residuals::new`] gives. Nothing is allocated where they were
+    /// of a call of this loss with the same layout.
+    ///
+    /// # Errors
+    /// If an argument does not fit the manifest; they are then what they were.
+    pub(crate) fn renew(&mut self, manifest: &Arc<Manifest>, call: &Call<'_>) -> Result<(), RuntimeError> {
         check_pixels(manifest, call.pixels)?;
-        let layout = layout_of(manifest, call.pixels[0].shape(), call.balance)?;
-        Self::with_layout(manifest, layout, call.random, call.scalars)
+        check_scalars(manifest, call.scalars)?;
+        let shape = call.pixels[0].shape();
+        if (self.layout.shape(), self.layout.balance()) != (shape, call.balance) {
+            self.layout = Arc::new(layout_of(manifest, shape, call.balance)?);
+        }
+        self.begin(manifest, call.random, call.scalars);
+        Ok(())
     }
 
     /// Zero sums for a call whose layout is known.
@@ -42,15 +98,27 @@ impl Residuals {
         random: Random,
         scalars: &[(&str, f32)],
     ) -> Result<Self, RuntimeError> {
-        let groups = layout.groups();
-        Ok(Self {
-            random,
-            cells: vec![0; manifest.cells * groups],
-            scalars: initial_scalars(manifest, scalars)?,
-            results: vec![0; manifest.result_slots(groups)],
-            manifest: Arc::clone(manifest),
-            layout: Arc::new(layout),
-        })
+        check_scalars(manifest, scalars)?;
+        let mut residuals = Self { layout: Arc::new(layout), ..Self::default() };
+        residuals.begin(manifest, random, scalars);
+        Ok(residuals)
+    }
+
+    /// Sizes the arrays by `manifest` and the layout. It cannot fail: else kernels could
+    /// be given arrays of another call's size.
+    fn begin(&mut self, manifest: &Arc<Manifest>, random: Random, scalars: &[(&str, f32)]) {
+        let groups = self.layout.groups();
+        zero(&mut self.cells, manifest.cells * groups);
+        zero(&mut self.results, manifest.result_slots(groups));
+        zero(&mut self.scalars, manifest.scalar_slots);
+        for (slot, scalar) in self.scalars.iter_mut().zip(&manifest.scalars) {
+            *slot = scalar.default;
+        }
+        for &(name, value) in scalars {
+            manifest.scalar_slot(name).into_iter().for_each(|slot| self.scalars[slot] = value);
+        }
+        self.manifest.clone_from(manifest);
+        self.random = random;
     }
 
     /// The manifest of the loss they are of.
@@ -87,6 +155,19 @@ impl Residuals {
     /// The result slots: the loss's f32 bits, then one slot a result and group.
     pub fn results(&self) -> &[u64] {
         &self.results
+    }
+
+    /// The loss, once the call has run.
+    pub fn loss(&self) -> f32 {
+        self.results.first().copied().map(low_float).unwrap_or_default()
+    }
+
+    /// The named results with their slots, one a group: the bits of an f32 in the low
+    /// four bytes, or an i64.
+    pub fn group_results(&self) -> impl Iterator<Item = (&ResultDescription, &[u64])> + Clone {
+        let groups = self.layout.groups();
+        let slots = move |index| &self.results[1 + index * groups..][..groups];
+        self.manifest.results.iter().enumerate().map(move |(index, result)| (result, slots(index)))
     }
 
     /// Adds the sums that another worker made in forward pass `pass`.
@@ -156,16 +237,10 @@ pub(crate) fn forward_kernel(manifest: &Manifest, pass: usize) -> Result<usize, 
     manifest.forward.get(pass).copied().ok_or_else(none)
 }
 
-fn initial_scalars(manifest: &Manifest, given: &[(&str, f32)]) -> Result<Vec<f32>, RuntimeError> {
-    let mut slots = vec![0.0; manifest.scalar_slots];
-    for (slot, scalar) in slots.iter_mut().zip(&manifest.scalars) {
-        *slot = scalar.default;
-    }
-    for &(name, value) in given {
-        let slot = manifest.scalar_slot(name);
-        slots[slot.ok_or_else(|| unknown_scalar(manifest, name))?] = value;
-    }
-    Ok(slots)
+/// Makes `slots` so many zeros.
+fn zero<T: Clone + Default>(slots: &mut Vec<T>, count: usize) {
+    slots.clear();
+    slots.resize(count, T::default());
 }
 
 fn add(kind: ReductionKind, left: u64, right: u64) -> u64 {

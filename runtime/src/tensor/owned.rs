@@ -3,7 +3,7 @@
 use ndarray::{ArrayBase, ArrayD, Data, Dimension};
 
 use super::{
-    Element, ElementType, TensorError, TensorView, TensorViewMut, as_bytes, byte_length, check_bytes,
+    Element, ElementType, Shape, TensorError, TensorView, TensorViewMut, as_bytes, byte_length, check_bytes,
 };
 
 /// The unit of a tensor's storage: a cache line, which is also the widest
@@ -106,12 +106,12 @@ impl Tensor {
 
     /// A read-only view.
     pub fn view(&self) -> TensorView<'_> {
-        TensorView::from_checked(self.element, self.shape.clone(), self.bytes())
+        TensorView::from_checked(self.element, Shape::from_slice(&self.shape), self.bytes())
     }
 
     /// A writable view.
     pub fn view_mut(&mut self) -> TensorViewMut<'_> {
-        let shape = self.shape.clone();
+        let shape = Shape::from_slice(&self.shape);
         TensorViewMut::from_checked(self.element, shape, self.bytes_mut())
     }
 

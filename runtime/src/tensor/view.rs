@@ -2,13 +2,13 @@
 
 use ndarray::{ArrayView, ArrayViewD, ArrayViewMut, Dimension, IxDyn};
 
-use super::{Element, ElementType, TensorError, as_bytes, check_bytes, check_element};
+use super::{Element, ElementType, Shape, TensorError, as_bytes, check_bytes, check_element};
 
 /// A borrowed, read-only, contiguous tensor.
 #[derive(Debug, Clone)]
 pub struct TensorView<'a> {
     element: ElementType,
-    shape: Vec<usize>,
+    shape: Shape,
     bytes: &'a [u8],
 }
 
@@ -19,7 +19,7 @@ impl<'a> TensorView<'a> {
     /// If the length, the alignment or a `bool` byte is not right.
     pub fn from_bytes(element: ElementType, shape: &[usize], bytes: &'a [u8]) -> Result<Self, TensorError> {
         check_bytes(element, shape, bytes)?;
-        Ok(Self::from_checked(element, shape.to_vec(), bytes))
+        Ok(Self::from_checked(element, Shape::from_slice(shape), bytes))
     }
 
     /// A view of `elements` in row-major order.
@@ -37,15 +37,15 @@ impl<'a> TensorView<'a> {
     /// [`super::Tensor::from_array`] copies such an array.
     #[expect(clippy::needless_pass_by_value, reason = "views are passed by value")]
     pub fn from_array<T: Element, D: Dimension>(array: ArrayView<'a, T, D>) -> Result<Self, TensorError> {
-        let shape = array.shape().to_vec();
+        let shape = Shape::from_slice(array.shape());
         match array.to_slice() {
             Some(elements) => Ok(Self::from_checked(T::ELEMENT, shape, as_bytes(elements))),
-            None => Err(TensorError::NotContiguous(shape)),
+            None => Err(TensorError::NotContiguous(shape.into_vec())),
         }
     }
 
     /// For bytes that were checked, or come from typed memory.
-    pub(super) fn from_checked(element: ElementType, shape: Vec<usize>, bytes: &'a [u8]) -> Self {
+    pub(super) fn from_checked(element: ElementType, shape: Shape, bytes: &'a [u8]) -> Self {
         Self { element, shape, bytes }
     }
 
@@ -96,7 +96,7 @@ impl<'a> TensorView<'a> {
     pub fn to_array_view<T: Element>(&self) -> Result<ArrayViewD<'a, T>, TensorError> {
         let elements = self.as_slice::<T>()?;
         ArrayViewD::from_shape(IxDyn(&self.shape), elements)
-            .map_err(|_| TensorError::TooLarge(self.shape.clone()))
+            .map_err(|_| TensorError::TooLarge(self.shape.to_vec()))
     }
 }
 
@@ -104,7 +104,7 @@ impl<'a> TensorView<'a> {
 #[derive(Debug)]
 pub struct TensorViewMut<'a> {
     element: ElementType,
-    shape: Vec<usize>,
+    shape: Shape,
     bytes: &'a mut [u8],
 }
 
@@ -115,7 +115,7 @@ impl<'a> TensorViewMut<'a> {
     /// If `elements` is not as long as `shape` needs.
     pub fn from_slice<T: Element>(shape: &[usize], elements: &'a mut [T]) -> Result<Self, TensorError> {
         check_bytes(T::ELEMENT, shape, as_bytes(elements))?;
-        Ok(Self::from_typed(shape.to_vec(), elements))
+        Ok(Self::from_typed(Shape::from_slice(shape), elements))
     }
 
     /// A writable view of an array's memory.
@@ -123,14 +123,14 @@ impl<'a> TensorViewMut<'a> {
     /// # Errors
     /// [`TensorError::NotContiguous`] if the array is not in standard layout.
     pub fn from_array<T: Element, D: Dimension>(array: ArrayViewMut<'a, T, D>) -> Result<Self, TensorError> {
-        let shape = array.shape().to_vec();
+        let shape = Shape::from_slice(array.shape());
         match array.into_slice() {
             Some(elements) => Ok(Self::from_typed(shape, elements)),
-            None => Err(TensorError::NotContiguous(shape)),
+            None => Err(TensorError::NotContiguous(shape.into_vec())),
         }
     }
 
-    fn from_typed<T: Element>(shape: Vec<usize>, elements: &'a mut [T]) -> Self {
+    fn from_typed<T: Element>(shape: Shape, elements: &'a mut [T]) -> Self {
         let length = size_of_val(elements);
         // SAFETY: no implementor of `Element` has padding. Only executors of
         // this crate write through the view, and they write whole values of
@@ -140,7 +140,7 @@ impl<'a> TensorViewMut<'a> {
     }
 
     /// For bytes of the right length and alignment.
-    pub(super) fn from_checked(element: ElementType, shape: Vec<usize>, bytes: &'a mut [u8]) -> Self {
+    pub(super) fn from_checked(element: ElementType, shape: Shape, bytes: &'a mut [u8]) -> Self {
         Self { element, shape, bytes }
     }
 

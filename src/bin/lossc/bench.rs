@@ -10,7 +10,6 @@ use clap::{Args, builder::RangedU64ValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use lossc::bench::{Phase, Pixels, Subject, medians};
 use lossc::{Compiler, Loss, Optimisation, Target};
-use lossc_runtime::Residuals;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -185,12 +184,10 @@ impl Candidate {
 
     /// All plans in all phases on images of one size.
     fn measure(&self, pixels: &mut Pixels, progress: &ProgressBar) -> Result<Vec<Row>, Failure> {
-        let residuals: Vec<_> =
-            self.plans.iter().map(|(_, subject)| subject.forward(pixels)).collect::<Result<_, _>>()?;
         let count = pixels.len();
         let call = |index: usize| {
             let (plan, phase) = (index / Phase::ALL.len(), Phase::ALL[index % Phase::ALL.len()]);
-            call(&self.plans[plan].1, phase, pixels, &residuals[plan])
+            call(&self.plans[plan].1, phase, pixels)
         };
         let calls = self.plans.len() * Phase::ALL.len();
         let medians = medians(calls, rounds(count), call, || progress.inc(count as u64))?;
@@ -223,15 +220,11 @@ impl Candidate {
     }
 }
 
-fn call(
-    subject: &Subject,
-    phase: Phase,
-    pixels: &mut Pixels,
-    residuals: &Residuals,
-) -> Result<(), lossc::Error> {
+/// One call. That of the forward phase comes before the backward one of the same plan.
+fn call(subject: &Subject, phase: Phase, pixels: &mut Pixels) -> Result<(), lossc::Error> {
     match phase {
-        Phase::Forward => subject.forward(pixels).map(drop),
-        Phase::Backward => subject.backward(pixels, residuals),
+        Phase::Forward => subject.forward(pixels),
+        Phase::Backward => subject.backward(pixels),
         Phase::ForwardBackward => subject.forward_backward(pixels),
     }
 }
