@@ -1,5 +1,6 @@
 //! Sifting pixels changes how long a call takes and nothing else.
 
+use half::{bf16, f16};
 use lossc::{Balance, Compiled, Compiler, Optimisation, Step};
 use lossc_runtime::{TensorView, TensorViewMut};
 
@@ -83,6 +84,29 @@ fn at_every_vector_width() {
             let [sifted, _] = both_ways(schedule, &Compiler::new(target));
             assert!(outcome(&sifted, &sample, 5) == whole, "{schedule} with {lanes} lanes");
         }
+    }
+}
+
+/// Whether the bits of a step are the same both ways.
+macro_rules! same_both_ways {
+    ($schedule:expr, $logits:expr, $labels:expr) => {{
+        let [sifted, whole] = both_ways($schedule, &Compiler::new(host())).map(|way| {
+            let step = way.forward_backward(&$logits, &$labels, options(7, Balance::Image)).expect("runs");
+            (step.loss.to_bits(), step.gradient.bytes().to_vec())
+        });
+        assert!(sifted.1.iter().any(|byte| *byte != 0));
+        assert!(sifted == whole, "{}", $schedule);
+    }};
+}
+
+#[test]
+fn with_other_types_of_logits_and_labels() {
+    let mut sample = sample(&[2, 1, 2501], 0.01, 25);
+    sample.logits -= 3.0;
+    for schedule in SCHEDULES {
+        same_both_ways!(schedule, sample.logits.mapv(f16::from_f32), sample.labels.mapv(i32::from));
+        same_both_ways!(schedule, sample.logits.mapv(bf16::from_f32), sample.labels);
+        same_both_ways!(schedule, sample.logits, sample.labels.mapv(f32::from));
     }
 }
 

@@ -23,6 +23,18 @@ impl fmt::Display for Schedule {
             let passes = if kernels.len() == 1 { "pass" } else { "passes" };
             writeln!(formatter, "{name}: {} {passes}: {}", kernels.len(), kernels.join(", "))?;
         }
+        if let Some(sieve) = &self.sieve {
+            let mask = |&(mask, holds): &(ValueId, bool)| {
+                format!("{} {}", self.value_name(mask), if holds { "holds" } else { "does not" })
+            };
+            let masks: Vec<_> = sieve.masks.iter().map(mask).collect();
+            let survivors = format!("a pixel survives, %{}", sieve.survivors.0);
+            writeln!(
+                formatter,
+                "sieve: {survivors}, unless it is cheaply seen that {}",
+                masks.join(" and ")
+            )?;
+        }
         for (index, kernel) in self.kernels.iter().enumerate() {
             writeln!(formatter, "\nkernel {index}")?;
             self.write_kernel(kernel, formatter)?;
@@ -83,7 +95,11 @@ impl Schedule {
             Temporary::Float => "4 bytes",
             Temporary::Mask => "1 bit",
         };
-        format!("%{} = loss.{} ({size} a {of})", value.0, self.program.node(value).op.mnemonic())
+        format!("{} ({size} a {of})", self.value_name(value))
+    }
+
+    fn value_name(&self, value: ValueId) -> String {
+        format!("%{} = loss.{}", value.0, self.program.node(value).op.mnemonic())
     }
 
     /// The tensors of pixels a kernel reads.

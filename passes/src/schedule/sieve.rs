@@ -22,6 +22,9 @@ pub struct Sieve {
     /// Whether a pixel survives. Of one that does not, all that kernels are there for
     /// is 0 or false, but for the reductions `everywhere`.
     pub survivors: ValueId,
+    /// The masks that tell, as far as is cheaply seen, which pixels do not: those where
+    /// each is as said here.
+    pub masks: Vec<(ValueId, bool)>,
     /// The cheap reductions that are computed of all pixels.
     pub everywhere: Vec<ValueId>,
 }
@@ -121,8 +124,9 @@ fn build(program: &Program, assumption: &Assumption, prices: PriceList) -> Optio
     let dropped = sure.into_iter().reduce(|a, b| builder.and(a, b))?;
     let survivors = builder.not(dropped);
     let everywhere = assumption.everywhere.iter().map(|cell| copies[cell.index()]).collect();
+    let masks = assumption.masks.iter().map(|&(mask, holds)| (copies[mask.index()], holds)).collect();
     let program = builder.finish(results).expect("a loss and a mask are a loss");
-    Some((program, Sieve { survivors, everywhere }))
+    Some((program, Sieve { survivors, masks, everywhere }))
 }
 
 /// Whether finding survivors and computing them alone is cheaper than to compute all.
