@@ -5,8 +5,8 @@
 //! elsewhere, `LOSSC_CACHE=off` nowhere.
 //!
 //! An entry is a [bundle](lossc_runtime::bundle) named after all that its code
-//! follows from: the loss's text and settings, the options, the types, the target
-//! with its processor features, and the build of lossc itself. So finding code
+//! follows from: the loss's text and settings, the options, the entry points, the types,
+//! the target with its processor features, and the build of lossc itself. So finding code
 //! takes no parser and no compiler, and nothing is ever out of date: a key that no
 //! longer fits is never asked for again. Numbers of a loss are arguments of its
 //! calls, and not part of the key.

@@ -1,11 +1,11 @@
 //! Compiled losses and their entry points.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use lossc_passes::schedule::EntryPoints::{self, Joint, Separate};
 use lossc_passes::specialise::{INVALID_LABELS, NAN_LOGITS};
-use lossc_runtime::bundle::Code;
-use lossc_runtime::manifest::Manifest;
+use lossc_runtime::bundle;
 use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{
     Balance, Bundle, Call, CudaDevice, ElementType, Executor, GroupResult, Random, Residuals, Tensor,
@@ -14,11 +14,12 @@ use lossc_runtime::{
 use smallvec::SmallVec;
 
 use crate::bundle::description;
-use crate::compiler::{self, Compiler};
+use crate::compiler::{self, Checked, Compiler};
 use crate::description::Description;
 use crate::error::Error;
 use crate::input::Input;
 use crate::loss::Loss;
+use crate::pipeline::Optimised;
 
 /// The key of a call's random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -100,19 +101,42 @@ pub struct Compiled {
     /// Numbers that differ from their defaults.
     scalars: Vec<(String, f32)>,
     /// The code for each combination of the tensors' types.
-    executors: Mutex<HashMap<Vec<ElementType>, Box<dyn Executor>>>,
-    /// The types of the first code.
+    code: Mutex<Code>,
+    /// The types that it was compiled for.
     elements: Vec<ElementType>,
-    /// What compiles for further types; those of a bundle are fixed.
-    origin: Option<(Compiler, Loss)>,
+    /// What compiles for entry points and for further types; those of a bundle are fixed.
+    origin: Option<Origin>,
+}
+
+/// What code is made of.
+struct Origin {
+    compiler: Compiler,
+    loss: Loss,
+    /// What was made of the loss for the first types, if it was made in this process.
+    optimised: Option<Optimised>,
+}
+
+type Code = HashMap<Vec<ElementType>, Vec<Loaded>>;
+
+/// Code that is ready to run, for some entry points.
+struct Loaded {
+    entry_points: EntryPoints,
+    executor: Box<dyn Executor>,
+}
+
+impl Loaded {
+    fn has(&self, entry_points: EntryPoints) -> bool {
+        self.entry_points == EntryPoints::All || self.entry_points == entry_points
+    }
 }
 
 impl Compiled {
     pub(crate) fn new(compiler: Compiler, loss: Loss) -> Result<Self, Error> {
-        let (bundle, executor) = compiler.executor(&loss, compiler.elements())?;
-        let compiled = Self::with_executor_of(&bundle, executor)?;
-        let choice = compiled.description.choice.as_ref().map(|choice| choice.name.as_str());
-        Ok(Self { scalars: loss.numbers(choice), origin: Some((compiler, loss)), ..compiled })
+        let Checked { description, elements, optimised } = compiler.checked(&loss)?;
+        let choice = description.choice.as_ref().map(|choice| choice.name.as_str());
+        let scalars = loss.numbers(choice);
+        let origin = Some(Origin { compiler, loss, optimised });
+        Ok(Self { description, scalars, code: Mutex::default(), elements, origin })
     }
 
     /// The compiled loss in a bundle, for its own target: on `threads` or else the
@@ -127,18 +151,16 @@ impl Compiled {
     pub unsafe fn from_bundle(bundle: &Bundle, threads: Option<Arc<ThreadPool>>) -> Result<Self, Error> {
         bundle.check_processor()?;
         let device = match bundle.code {
-            Code::Native { .. } => None,
-            Code::Nvidia { .. } => Some(CudaDevice::open(0)?),
+            bundle::Code::Native { .. } => None,
+            bundle::Code::Nvidia { .. } => Some(CudaDevice::open(0)?),
         };
         // SAFETY: the caller vouches for the code, and the processor was checked.
         let executor = unsafe { compiler::executor(bundle, device.as_ref(), threads) }?;
-        Self::with_executor_of(bundle, executor)
-    }
-
-    fn with_executor_of(bundle: &Bundle, executor: Box<dyn Executor>) -> Result<Self, Error> {
-        let elements = elements(&bundle.manifest);
-        let executors = Mutex::new(HashMap::from([(elements.clone(), executor)]));
-        Ok(Self { description: description(bundle)?, scalars: vec![], executors, elements, origin: None })
+        // What a bundle has no code for, its executor refuses.
+        let loaded = Loaded { entry_points: EntryPoints::All, executor };
+        let elements = bundle.manifest.element_types();
+        let code = Mutex::new(HashMap::from([(elements.clone(), vec![loaded])]));
+        Ok(Self { description: description(bundle)?, scalars: vec![], code, elements, origin: None })
     }
 
     /// What was compiled, with which options.
@@ -190,7 +212,7 @@ impl Compiled {
     pub fn forward_backward_of(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Step, Error> {
         let scalars = self.scalars(options);
         let (outcome, gradients) =
-            self.with_executor(pixels, |it| it.forward_backward(&call(pixels, options, &scalars)))?;
+            self.with_executor(Joint, pixels, |it| it.forward_backward(&call(pixels, options, &scalars)))?;
         let Forward { loss, groups, nan_logits, .. } = self.checked(outcome.residuals)?;
         Ok(Step { loss, gradient: only(gradients), groups, nan_logits })
     }
@@ -202,7 +224,7 @@ impl Compiled {
         residuals: &Residuals,
         upstream: f32,
     ) -> Result<Tensor, Error> {
-        Ok(only(self.with_executor(pixels, |it| it.backward(pixels, residuals, upstream))?))
+        Ok(only(self.with_executor(Separate, pixels, |it| it.backward(pixels, residuals, upstream))?))
     }
 
     /// As [`Compiled::forward_backward_of`], with the gradient written over a tensor
@@ -228,7 +250,7 @@ impl Compiled {
         outcome: &mut Forward,
     ) -> Result<(), Error> {
         let scalars = self.scalars(options);
-        self.with_executor(pixels, |it| {
+        self.with_executor(Separate, pixels, |it| {
             it.forward_reusing(&call(pixels, options, &scalars), &mut outcome.residuals)
         })?;
         outcome.read(&self.description)
@@ -244,7 +266,7 @@ impl Compiled {
         outcome: &mut Forward,
     ) -> Result<(), Error> {
         let (scalars, mut gradients) = (self.scalars(options), [gradient]);
-        self.with_executor(pixels, |it| {
+        self.with_executor(Joint, pixels, |it| {
             let call = call(pixels, options, &scalars);
             it.forward_backward_reusing(&call, &mut gradients, &mut outcome.residuals)
         })?;
@@ -260,48 +282,62 @@ impl Compiled {
         upstream: f32,
         gradient: TensorViewMut<'_>,
     ) -> Result<(), Error> {
-        self.with_executor(pixels, |it| it.backward_into(pixels, residuals, upstream, &mut [gradient]))
+        self.with_executor(Separate, pixels, |it| {
+            it.backward_into(pixels, residuals, upstream, &mut [gradient])
+        })
     }
 
     /// The sums of a forward call before anything is computed from them, for
     /// workers that add theirs up: see [`Residuals::merge`].
     pub fn forward_partials(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Residuals, Error> {
         let scalars = self.scalars(options);
-        self.with_executor(pixels, |it| it.forward_partials(&call(pixels, options, &scalars)))
+        self.with_executor(Separate, pixels, |it| it.forward_partials(&call(pixels, options, &scalars)))
     }
 
     /// The loss from sums that may be several workers'. `pixels` are any worker's.
     pub fn finish(&self, pixels: &[TensorView<'_>], sums: Residuals) -> Result<Forward, Error> {
-        let outcome = self.with_executor(pixels, |it| it.finish(sums))?;
+        let outcome = self.with_executor(Separate, pixels, |it| it.finish(sums))?;
         self.checked(outcome.residuals)
     }
 
     fn with_executor<T>(
         &self,
+        entry_points: EntryPoints,
         pixels: &[TensorView<'_>],
         run: impl FnOnce(&mut dyn Executor) -> Result<T, lossc_runtime::RuntimeError>,
     ) -> Result<T, Error> {
         let elements: SmallVec<[_; 4]> = pixels.iter().map(TensorView::element_type).collect();
-        let elements = elements.as_slice();
-        let mut executors = self.executors(elements)?;
-        // Without one for these types, the first tells which type it expects.
-        let known = if executors.contains_key(elements) { elements } else { &self.elements };
-        let executor = executors.get_mut(known);
-        Ok(run(&mut **executor.expect("the first is always there"))?)
+        // Where there are too many or too few, code for the first types says so.
+        let fits = self.origin.is_some() && elements.len() == self.elements.len();
+        let known = if fits { &*elements } else { &*self.elements };
+        // A call that panicked left nothing behind that the next one reads.
+        let mut code = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(origin) = &self.origin {
+            self.complete(&mut code, origin, known, entry_points)?;
+        }
+        let loaded = code.get_mut(known).into_iter().flatten().find(|it| it.has(entry_points));
+        Ok(run(&mut *loaded.expect("it was there or was compiled").executor)?)
     }
 
-    /// All executors, the one for `elements` among them if it can be compiled.
-    fn executors(&self, elements: &[ElementType]) -> Result<Executors<'_>, Error> {
-        // A call that panicked left nothing behind that the next one reads.
-        let mut executors = self.executors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((compiler, loss)) = &self.origin
-            && !executors.contains_key(elements)
-            && elements.len() == self.elements.len()
-        {
-            let (_, executor) = compiler.executor(loss, Some(elements))?;
-            executors.insert(elements.to_vec(), executor);
+    /// Compiles what `code` lacks for tensors of these types and these entry points.
+    fn complete(
+        &self,
+        code: &mut Code,
+        origin: &Origin,
+        elements: &[ElementType],
+        entry_points: EntryPoints,
+    ) -> Result<(), Error> {
+        if code.get(elements).is_some_and(|known| known.iter().any(|it| it.has(entry_points))) {
+            return Ok(());
         }
-        Ok(executors)
+        let Origin { compiler, loss, optimised } = origin;
+        let executor = if elements == self.elements {
+            compiler.executor(loss, compiler.elements(), entry_points, optimised.as_ref())?
+        } else {
+            compiler.executor(loss, Some(elements), entry_points, None)?
+        };
+        code.entry(elements.to_vec()).or_default().push(Loaded { entry_points, executor });
+        Ok(())
     }
 
     /// The numbers of a call: the loss's, and then the call's own.
@@ -337,12 +373,6 @@ impl Forward {
             count => Err(Error::InvalidLabels { count, ignored: description.ignore_index }),
         }
     }
-}
-
-type Executors<'a> = MutexGuard<'a, HashMap<Vec<ElementType>, Box<dyn Executor>>>;
-
-fn elements(manifest: &Manifest) -> Vec<ElementType> {
-    manifest.pixel_inputs.iter().map(|input| input.element).collect()
 }
 
 fn call<'a>(pixels: &'a [TensorView<'a>], options: &Options, scalars: &'a [(&'a str, f32)]) -> Call<'a> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use lossc_dialect::ops::Numerics;
 use lossc_passes::codegen::Target;
+use lossc_passes::lower::lower;
+use lossc_passes::schedule::EntryPoints;
 use lossc_passes::specialise::{self, Reduction};
 use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{Bundle, CudaDevice, ElementType, Executor};
@@ -12,10 +14,11 @@ use tracing::warn;
 use crate::bundle::description;
 use crate::cache::Cache;
 use crate::compiled::Compiled;
+use crate::description::Description;
 use crate::error::Error;
 use crate::loss::Loss;
-use crate::manifest::element;
-use crate::pipeline::{self, Optimisation, Stage};
+use crate::manifest::{element, element_type};
+use crate::pipeline::{self, Optimisation, Optimised, Stage};
 use crate::request::Request;
 
 /// Compiles losses for a target.
@@ -99,18 +102,20 @@ impl Compiler {
         &self.target
     }
 
-    /// Compiles `loss`. Tensors of other types than [`Compiler::element_types`]
-    /// are compiled for when a call first brings them.
+    /// Compiles `loss` up to where its entry points part: whatever is wrong with it is an
+    /// error now. The code itself, that of `forward` and `backward` or that of
+    /// `forward_backward`, is made by the first call of one of them, and so is code for
+    /// tensors of other types than [`Compiler::element_types`].
     pub fn compile(&self, loss: &Loss) -> Result<Compiled, Error> {
         Compiled::new(self.clone(), loss.clone())
     }
 
-    /// Compiles `loss` into a bundle, which runs without a compiler. The loss's
-    /// numbers become the defaults of its calls.
+    /// Compiles `loss` into a bundle with all entry points, which runs without a
+    /// compiler. The loss's numbers become the defaults of its calls.
     pub fn bundle(&self, loss: &Loss) -> Result<Bundle, Error> {
-        let request = self.request(loss, self.elements.as_deref());
-        let kept = request.find();
-        let mut bundle = Arc::unwrap_or_clone(kept.map_or_else(|| request.compile(), Ok)?);
+        let request = self.request(loss, self.elements.as_deref(), EntryPoints::All);
+        let compile = || request.generate(&request.optimise()?);
+        let mut bundle = Arc::unwrap_or_clone(request.find().map_or_else(compile, Ok)?);
         let choice = description(&bundle)?.choice;
         for (name, value) in loss.numbers(choice.as_ref().map(|choice| choice.name.as_str())) {
             let scalars = bundle.manifest.scalars.iter_mut();
@@ -141,32 +146,64 @@ impl Compiler {
         pipeline::Options { specialise, ..self.options.clone() }
     }
 
-    /// Code for `loss` and tensors of these types, or those of its text, ready to
-    /// run.
+    /// What is known of `loss` before any of its entry points is called: that it can be
+    /// compiled for this compiler's types and target.
+    pub(crate) fn checked(&self, loss: &Loss) -> Result<Checked, Error> {
+        self.device()?;
+        let elements = self.elements.as_deref();
+        let kept = |entry_points| self.request(loss, elements, entry_points).find();
+        if let Some(bundle) = kept(EntryPoints::Joint).or_else(|| kept(EntryPoints::Separate)) {
+            let elements = bundle.manifest.element_types();
+            return Ok(Checked { description: description(&bundle)?, elements, optimised: None });
+        }
+        let request = self.request(loss, elements, EntryPoints::All);
+        let (description, optimised) = (request.description()?, request.optimise()?);
+        lower(
+            &self.options(elements).scheduled(&optimised, &self.target),
+            &self.target,
+            self.options.numerics,
+        )?;
+        let types =
+            optimised.program.pixel_arguments().map(|(_, argument)| element_type(argument.ty.element));
+        Ok(Checked { description, elements: types.collect(), optimised: Some(optimised) })
+    }
+
+    /// Code for `loss`, these entry points and tensors of these types, or those of its
+    /// text, ready to run. `optimised` is what was made of it so far, if that is known.
     pub(crate) fn executor(
         &self,
         loss: &Loss,
         elements: Option<&[ElementType]>,
-    ) -> Result<(Arc<Bundle>, Box<dyn Executor>), Error> {
+        entry_points: EntryPoints,
+        optimised: Option<&Optimised>,
+    ) -> Result<Box<dyn Executor>, Error> {
         let device = self.device()?;
         // SAFETY: this build of lossc made the bundle, now or before, for a
         // processor or device that is here: the cache's keys and the privacy of
         // its directory see to that.
         let load = |bundle: &Bundle| unsafe { executor(bundle, device.as_ref(), self.pool()) };
-        let request = self.request(loss, elements);
+        let request = self.request(loss, elements, entry_points);
         if let Some(bundle) = request.find() {
             match load(&bundle) {
-                Ok(executor) => return Ok((bundle, executor)),
+                Ok(executor) => return Ok(executor),
                 Err(error) => warn!("compiled code that was kept cannot be loaded: {error}; compiling anew"),
             }
         }
-        let bundle = request.compile()?;
-        let executor = load(&bundle)?;
-        Ok((bundle, executor))
+        let bundle = match optimised {
+            Some(optimised) => request.generate(optimised)?,
+            None => request.generate(&request.optimise()?)?,
+        };
+        load(&bundle)
     }
 
-    fn request<'a>(&'a self, loss: &'a Loss, elements: Option<&[ElementType]>) -> Request<'a> {
-        Request::new(&self.cache, loss, self.options(elements), &self.target)
+    fn request<'a>(
+        &'a self,
+        loss: &'a Loss,
+        elements: Option<&[ElementType]>,
+        entry_points: EntryPoints,
+    ) -> Request<'a> {
+        let options = pipeline::Options { entry_points, ..self.options(elements) };
+        Request::new(&self.cache, loss, options, &self.target)
     }
 
     /// The device that the target's code runs on, where that is not the processor.
@@ -177,6 +214,15 @@ impl Compiler {
             Target::Cpu(_) => Err(Error::ForeignTarget(self.target.to_string())),
         }
     }
+}
+
+/// A loss that can be compiled.
+pub(crate) struct Checked {
+    pub(crate) description: Description,
+    /// The tensors' types.
+    pub(crate) elements: Vec<ElementType>,
+    /// What code is made of; none where there is code already.
+    pub(crate) optimised: Option<Optimised>,
 }
 
 /// Loads a bundle's code onto `device`, or onto `pool` where there is none.

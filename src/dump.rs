@@ -1,9 +1,12 @@
 //! What each stage made, as files: `LOSSC_DUMP=<dir>` on any program that uses
-//! lossc.
+//! lossc. Each loss has a directory, and so have the entry points that it is compiled
+//! for at different times: `bce`, `bce.separate`, `bce.joint`.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use lossc_passes::schedule::EntryPoints;
 
 use crate::error::Error;
 
@@ -15,9 +18,14 @@ pub(crate) struct Dump {
 }
 
 impl Dump {
-    /// The dump that the environment asks for, under the loss's name.
-    pub(crate) fn from_environment(loss: &str) -> Option<Self> {
-        Some(Self { directory: Path::new(&directory()?).join(loss), count: 0 })
+    /// The dump that the environment asks for, of a loss compiled for `entry_points`.
+    pub(crate) fn from_environment(loss: &str, entry_points: EntryPoints) -> Option<Self> {
+        let name = match entry_points {
+            EntryPoints::All => loss.to_owned(),
+            EntryPoints::Separate => format!("{loss}.separate"),
+            EntryPoints::Joint => format!("{loss}.joint"),
+        };
+        Some(Self { directory: Path::new(&directory()?).join(name), count: 0 })
     }
 
     /// Whether the environment asks for dumps: then every stage must be made.

@@ -182,6 +182,11 @@ impl Options {
         let sieve = storage.filter(|_| self.optimisation == Optimisation::Sieve);
         schedule::Options { fusion, storage, sieve, entry_points: self.entry_points }
     }
+
+    /// The kernels of what [`optimise`] made.
+    pub(crate) fn scheduled(&self, stages: &Optimised, target: &Target) -> Schedule {
+        schedule(&stages.program, self.schedule(target))
+    }
 }
 
 fn in_pass(pass: &'static str) -> impl Fn(BuildError) -> Error {
@@ -190,8 +195,7 @@ fn in_pass(pass: &'static str) -> impl Fn(BuildError) -> Error {
 
 /// The schedule of `program` on `target`: all passes up to the lowering.
 pub fn scheduled(program: &Program, options: &Options, target: &Target) -> Result<Schedule, Error> {
-    let stages = optimise(program, options, target, false)?;
-    Ok(schedule(&stages.program, options.schedule(target)))
+    Ok(options.scheduled(&optimise(program, options, target, false)?, target))
 }
 
 /// A compiled loss: its schedule and its code.
@@ -205,9 +209,14 @@ pub struct Code {
 
 /// Compiles `program` for `target`: all passes in a row.
 pub fn compile(program: &Program, options: &Options, target: &Target) -> Result<Code, Error> {
-    let mut dump = Dump::from_environment(program.name());
-    let stages = optimise(program, options, target, false)?;
-    let schedule = schedule(&stages.program, options.schedule(target));
+    generate(&optimise(program, options, target, false)?, options, target)
+}
+
+/// Compiles what [`optimise`] made with the same options, whichever entry points it is
+/// for.
+pub fn generate(stages: &Optimised, options: &Options, target: &Target) -> Result<Code, Error> {
+    let mut dump = Dump::from_environment(stages.program.name(), options.entry_points);
+    let schedule = options.scheduled(stages, target);
     let module = lower(&schedule, target, options.numerics)?;
     if let Some(dump) = &mut dump {
         stages.dump(dump)?;
@@ -248,7 +257,7 @@ impl Optimised {
 /// The text of `stage`.
 pub fn emit(program: &Program, options: &Options, target: &Target, stage: Stage) -> Result<String, Error> {
     let stages = optimise(program, options, target, false)?;
-    let schedule = || schedule(&stages.program, options.schedule(target));
+    let schedule = || options.scheduled(&stages, target);
     let code = |output| -> Result<String, Error> {
         match codegen::compile(&lower(&schedule(), target, options.numerics)?, target, output, None)? {
             Artifact::Text(text) => Ok(text),

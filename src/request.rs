@@ -12,7 +12,7 @@ use crate::description::Description;
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::loss::Loss;
-use crate::pipeline;
+use crate::pipeline::{self, Optimised};
 
 /// A loss to compile, specialised, for a target.
 pub(crate) struct Request<'a> {
@@ -41,12 +41,21 @@ impl<'a> Request<'a> {
         self.cache.get(&self.key, |bundle| answers(bundle, self.loss))
     }
 
-    /// Compiles, and keeps what comes out.
-    pub(crate) fn compile(&self) -> Result<Arc<Bundle>, Error> {
-        let description =
-            Description::new(self.loss.name()?, self.loss.chosen_value()?, &self.options.specialise);
-        let code = pipeline::compile(self.loss.program()?, &self.options, self.target)?;
-        let bundle = Arc::new(bundle(code, self.target, self.options.numerics, &description)?);
+    /// What is made of the loss before its entry points matter.
+    pub(crate) fn optimise(&self) -> Result<Optimised, Error> {
+        pipeline::optimise(self.loss.program()?, &self.options, self.target, false)
+    }
+
+    /// What the code's bundle says of the loss.
+    pub(crate) fn description(&self) -> Result<Description, Error> {
+        let (loss, choice) = (self.loss.name()?, self.loss.chosen_value()?);
+        Ok(Description::new(loss, choice, &self.options.specialise))
+    }
+
+    /// Makes code of what [`Request::optimise`] gave, and keeps it.
+    pub(crate) fn generate(&self, optimised: &Optimised) -> Result<Arc<Bundle>, Error> {
+        let code = pipeline::generate(optimised, &self.options, self.target)?;
+        let bundle = Arc::new(bundle(code, self.target, self.options.numerics, &self.description()?)?);
         self.cache.put(&self.key, &bundle);
         Ok(bundle)
     }

@@ -281,6 +281,22 @@ impl Manifest {
         Ok(())
     }
 
+    /// Whether `other` describes the same loss, perhaps with code for other directions:
+    /// then the residuals of one are those of the other.
+    pub(crate) fn is_of_the_loss_of(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.pixel_inputs == other.pixel_inputs
+            && self.pixel_outputs == other.pixel_outputs
+            && self.scalars == other.scalars
+            && self.results == other.results
+            && (self.scalar_slots, self.cells) == (other.scalar_slots, other.cells)
+    }
+
+    /// The types of the pixel inputs.
+    pub fn element_types(&self) -> Vec<ElementType> {
+        self.pixel_inputs.iter().map(|input| input.element).collect()
+    }
+
     /// The slot of the scalar argument called `name`.
     pub fn scalar_slot(&self, name: &str) -> Option<usize> {
         self.scalars.iter().position(|scalar| scalar.name == name)

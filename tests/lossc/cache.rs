@@ -281,9 +281,11 @@ fn wrong_options_are_errors_with_and_without_an_entry() {
 #[test]
 fn the_oldest_entries_go_beyond_the_limit() {
     let directory = TempDir::new().expect("a directory");
+    let sample = sample(&[9, 9], 0.5, 1);
     let compile = |cache: &Cache, schedule: &str| {
         let loss = lossc::Loss::library("random-drop").expect("in the library").set("schedule", schedule);
-        Compiler::new(host()).cache(cache.clone()).compile(&loss).expect("compiles");
+        let compiled = Compiler::new(host()).cache(cache.clone()).compile(&loss).expect("compiles");
+        sample.step(&compiled, &options(1, Balance::Image));
     };
     let cache = Cache::at(directory.path());
     compile(&cache, "log");

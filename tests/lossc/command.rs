@@ -369,7 +369,7 @@ fn a_dump_has_one_numbered_file_a_stage() {
     let directory = Directory::new();
     let mut command = directory.command("run bce --logits x.npy --labels t.npy");
     assert!(command.env("LOSSC_DUMP", "dump").status().expect("runs").success());
-    let entries = fs::read_dir(directory.path().join("dump/bce")).expect("a directory a loss");
+    let entries = fs::read_dir(directory.path().join("dump/bce.separate")).expect("a directory a loss");
     let mut names: Vec<_> =
         entries.map(|it| it.expect("readable").file_name().into_string().expect("UTF-8")).collect();
     names.sort();

@@ -1,7 +1,14 @@
 //! Forward, backward, both at once, and in parts.
 
+use std::fs;
+use std::path::Path;
+
 use half::f16;
-use lossc::{Balance, Compiler, ElementType, Error, Forward, Options, Seed, Tensor, TensorView};
+use lossc::{
+    Balance, Bundle, Cache, Compiler, ElementType, Error, Forward, Loss, Options, Seed, Tensor, TensorView,
+};
+use lossc_runtime::manifest::Direction;
+use tempfile::TempDir;
 
 use crate::data::{bits, compile, compiled, gradient, host, options, sample};
 
@@ -76,6 +83,85 @@ fn workers_add_their_sums() {
     let total = compiled.finish(&worker(0), sums).expect("runs");
     assert_eq!(total.groups, expected.groups);
     assert!((total.loss - expected.loss).abs() <= 1e-6 * expected.loss);
+}
+
+/// The directions that each entry of a cache has code for, sorted.
+fn kept(cache: &Path) -> Vec<String> {
+    let bundles = fs::read_dir(cache).expect("a directory").map(|file| {
+        let manifest = Bundle::read(&file.expect("readable").path()).expect("a bundle").manifest;
+        let has_code = |it: &Direction| !manifest.kernels_of(*it).is_empty();
+        Direction::ALL.into_iter().filter(has_code).map(Direction::name).collect::<Vec<_>>().join(", ")
+    });
+    let mut kept: Vec<_> = bundles.collect();
+    kept.sort();
+    kept
+}
+
+#[test]
+fn entry_points_are_compiled_when_they_are_first_called() {
+    let sample = sample(&[30, 40], 0.1, 2);
+    let loss = Loss::library("random-drop").expect("in the library");
+    let (separate, joint) = ("forward, backward", "forward_backward");
+    for joint_first in [false, true] {
+        let directory = TempDir::new().expect("a directory");
+        let compiler = Compiler::new(host()).cache(Cache::at(directory.path()));
+        let compiled = compiler.compile(&loss).expect("compiles");
+        assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 0, "no call, no code");
+        let step = joint_first.then(|| sample.step(&compiled, &Seed(1).into()));
+        assert_eq!(kept(directory.path()), if joint_first { vec![joint] } else { vec![] });
+        // Several threads need the same code: one compiles, the others wait for it.
+        let call = || compiled.forward(&sample.logits, &sample.labels, Seed(1)).expect("runs");
+        let forward = std::thread::scope(|scope| {
+            let calls = [(); 3].map(|()| scope.spawn(call));
+            calls.map(|it| it.join().expect("ends")).into_iter().next_back().expect("three")
+        });
+        let backward = compiled.backward(&sample.logits, &sample.labels, &forward.residuals, 1.0);
+        let both = [separate, joint];
+        assert_eq!(kept(directory.path()), both[..if joint_first { 2 } else { 1 }]);
+        let step = step.unwrap_or_else(|| sample.step(&compiled, &Seed(1).into()));
+        assert_eq!(backward.expect("runs"), step.gradient);
+        assert_eq!(kept(directory.path()), both);
+        // What is kept of either set lets `compile` pass without reading the loss.
+        let again =
+            Compiler::new(host()).cache(Cache::at(directory.path())).compile(&loss).expect("compiles");
+        assert_eq!(sample.step(&again, &Seed(1).into()).gradient, step.gradient);
+    }
+}
+
+#[test]
+fn what_cannot_be_compiled_is_an_error_before_any_call() {
+    let compiler = Compiler::new(host()).cache(Cache::off());
+    let bce = Loss::library("bce").expect("in the library");
+    let error = |compiler: &Compiler, loss: &Loss| match compiler.compile(loss) {
+        Ok(_) => panic!("it compiles"),
+        Err(error) => error,
+    };
+    assert!(matches!(error(&compiler, &Loss::unread("no.mlir", "no loss")), Error::Parse(_)));
+    assert!(matches!(error(&compiler, &bce.clone().set("gamma", "2")), Error::UnknownOption { .. }));
+    let integers = compiler.element_types([ElementType::U8, ElementType::U8]);
+    assert!(matches!(error(&integers, &bce), Error::Specialise(_)));
+}
+
+#[test]
+fn a_bundle_has_all_entry_points() {
+    let compiler = Compiler::new(host()).cache(Cache::off());
+    let bundle = compiler.bundle(&Loss::library("bce").expect("in the library")).expect("compiles");
+    assert!(Direction::ALL.iter().all(|&it| !bundle.manifest.kernels_of(it).is_empty()));
+}
+
+/// They are other code than the backward direction's.
+#[test]
+fn residuals_of_the_joint_call_fit_backward() {
+    let sample = sample(&[2, 3, 45, 67], 0.05, 1);
+    for name in ["random-drop", "bce", "balanced-bce"] {
+        let (compiled, options) = (compiled(name, &[]), options(4, Balance::Sample));
+        let labels = TensorView::from_array(sample.labels.view()).expect("standard");
+        let inputs = [TensorView::from_array(sample.logits.view()).expect("standard"), labels];
+        let mut gradient = Tensor::zeros(ElementType::F32, sample.logits.shape()).expect("fits");
+        let place = gradient.view_mut();
+        let outcome = compiled.forward_backward_into(&inputs, &options, place).expect("runs");
+        assert_eq!(compiled.backward_of(&inputs, &outcome.residuals, 1.0).expect("runs"), gradient, "{name}");
+    }
 }
 
 /// Whatever the outcome was of: other images, types and losses, labels that are none.

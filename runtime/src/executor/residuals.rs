@@ -194,7 +194,7 @@ impl Residuals {
 
     /// Whether they are residuals of the loss that `manifest` describes.
     pub(crate) fn check_loss(&self, manifest: &Arc<Manifest>) -> Result<(), RuntimeError> {
-        if Arc::ptr_eq(&self.manifest, manifest) || self.manifest == *manifest {
+        if Arc::ptr_eq(&self.manifest, manifest) || self.manifest.is_of_the_loss_of(manifest) {
             return Ok(());
         }
         Err(RuntimeError::ForeignResiduals {
