@@ -60,12 +60,14 @@ class Report:
 
     def write(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
+        # The revision, before a picture that is part of it is written over.
+        setting = self.setting()
         drawn = self.plot(folder / "RESULTS.png")
         picture = "\n![Nanoseconds a pixel of all contestants](RESULTS.png)\n" if drawn else ""
-        (folder / "RESULTS.md").write_text(self.markdown(picture))
+        (folder / "RESULTS.md").write_text(self.markdown(setting, picture))
 
-    def markdown(self, picture=""):
-        parts = ["# lossc and its peers\n", self.setting(), ABOUT.format(threads=self.threads), picture]
+    def markdown(self, setting, picture):
+        parts = ["# lossc and its peers\n", setting, ABOUT.format(threads=self.threads), picture]
         for image, times in self.results.items():
             parts += [comparison(image, times, phase) for phase in reversed(PHASE_NAMES)]
         return "\n".join([*parts, self.alone()])
