@@ -25,6 +25,7 @@ os.environ["LOSSC_CACHE"] = "off"
 import argparse
 import gc
 import json
+import random
 import statistics
 import subprocess
 import time
@@ -63,7 +64,7 @@ def main():
     own = run_lossc_bench(lossc_binary, arguments.own_sizes)
     report = peer_report.Report(results, own, versions, skipped, THREADS)
     report.write(arguments.output)
-    print(report.markdown())
+    print(peer_report.Path(arguments.output, "RESULTS.md").read_text())
 
 
 def parse_arguments():
@@ -103,12 +104,12 @@ def prepare(height, width, lossc_binary, library, versions, skipped):
 
 def image(height, width):
     """Logits around -4 with a deviation of 2; a thousandth of the labels positive, in discs."""
-    random = numpy.random.default_rng(1)
-    logits = random.normal(-4, 2, (height, width)).astype(numpy.float32)
+    generator = numpy.random.default_rng(1)
+    logits = generator.normal(-4, 2, (height, width)).astype(numpy.float32)
     labels = numpy.zeros((height, width), numpy.uint8)
     rows, columns = numpy.ogrid[:height, :width]
     while labels.sum(dtype=int) * 1000 < labels.size:
-        y, x, radius = random.integers(height), random.integers(width), random.integers(2, 7)
+        y, x, radius = generator.integers(height), generator.integers(width), generator.integers(2, 7)
         near = (slice(max(y - 7, 0), y + 8), slice(max(x - 7, 0), x + 8))
         disc = (rows[near[0]] - y) ** 2 + (columns[:, near[1]] - x) ** 2 <= radius**2
         labels[near] |= disc.astype(numpy.uint8)
@@ -117,10 +118,12 @@ def image(height, width):
 
 def measure(contestants, rounds, pixels):
     """Median nanoseconds a pixel by (name, schedule, phase). All take turns."""
-    times = {}
+    times, order = {}, random.Random(1)
     gc.disable()
     for _ in range(rounds):
-        for peer in contestants:
+        # In an order of its own, since what a contestant leaves running or in the caches
+        # is felt by the next, however long that warms up.
+        for peer in order.sample(contestants, len(contestants)):
             for phase in PHASES:
                 call = getattr(peer, phase)
                 warm_up(call)
