@@ -118,7 +118,8 @@ def image(height, width):
 
 def measure(contestants, rounds, pixels):
     """Median nanoseconds a pixel by (name, schedule, phase). All take turns."""
-    times, order = {}, random.Random(1)
+    times = {(peer.name, peer.schedule, phase): [] for peer in contestants for phase in PHASES}
+    order = random.Random(1)
     gc.disable()
     for _ in range(rounds):
         # In an order of its own, since what a contestant leaves running or in the caches
@@ -130,7 +131,7 @@ def measure(contestants, rounds, pixels):
                 start = time.perf_counter_ns()
                 call()
                 elapsed = time.perf_counter_ns() - start
-                times.setdefault((peer.name, peer.schedule, phase), []).append(elapsed / pixels)
+                times[peer.name, peer.schedule, phase].append(elapsed / pixels)
         gc.collect()
     gc.enable()
     return {key: statistics.median(values) for key, values in times.items()}
