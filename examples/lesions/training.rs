@@ -53,7 +53,8 @@ pub struct Trained {
     pub loss: f32,
     /// The negatives that the last step kept, where the loss drops any.
     pub kept: Option<i64>,
-    /// The time to compile the loss.
+    /// The time to compile the loss: before the first call, and in it, where the code
+    /// is made.
     pub compile_time: Duration,
     /// The median time of one call of the loss with its gradient.
     pub loss_time: Duration,
@@ -87,12 +88,14 @@ pub fn train(
         last = (result.loss / divisor, result.kept);
         progress();
     }
+    let first = times.first().copied().unwrap_or_default();
     times.sort();
+    let loss_time = times.get(times.len() / 2).copied().unwrap_or_default();
     Ok(Trained {
         classifier,
         loss: last.0,
         kept: last.1,
-        compile_time,
-        loss_time: times.get(times.len() / 2).copied().unwrap_or_default(),
+        compile_time: compile_time + first.saturating_sub(loss_time),
+        loss_time,
     })
 }
