@@ -145,7 +145,9 @@ impl EntryPoints {
 
 /// Schedules `program`.
 pub fn schedule(program: &Program, options: Options) -> Schedule {
-    match options.sieve.and_then(|prices| sieve::sieve(program, prices)) {
+    // An op that is a kernel of its own has nothing to sift for.
+    let prices = options.sieve.filter(|_| options.fusion == Fusion::Pass);
+    match prices.and_then(|prices| sieve::sieve(program, prices)) {
         Some((program, sieve)) => schedule_kernels(&program, Some(sieve), options),
         None => schedule_kernels(program, None, options),
     }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use lossc_dialect::program::Builder;
 use lossc_dialect::{Level, Op, Program, ValueId};
 
+use super::is_reduction;
 use crate::egraph::{Facts, FactsAnalysis, NodeOp, Range};
 use crate::saturate::prices::PriceList;
 
@@ -32,7 +33,8 @@ pub(super) struct Bounds<'a> {
     analysis: FactsAnalysis,
     /// What is known of each value in the builder where no argument is NaN.
     facts: Vec<Facts>,
-    is_cheap: Vec<bool>,
+    /// By value of the program, whether it is [`cheap`] itself.
+    is_cheap: &'a [bool],
     known: HashMap<ValueId, Option<Interval>>,
 }
 
@@ -42,7 +44,7 @@ pub(super) fn cheap(program: &Program, prices: PriceList) -> Vec<bool> {
     let mut cheap = vec![false; program.len()];
     for (value, node) in program.values() {
         let is_free = matches!(node.op, Op::Uniform) || prices.price(node.op, Level::Pixel) <= CHEAP;
-        let is_early = !matches!(node.op, Op::Sum | Op::Count);
+        let is_early = !is_reduction(node.op);
         cheap[value.index()] = is_free && is_early && node.operands.iter().all(|it| cheap[it.index()]);
     }
     cheap
@@ -53,14 +55,14 @@ impl<'a> Bounds<'a> {
         program: &'a Program,
         builder: &'a mut Builder,
         copies: &'a [ValueId],
-        prices: PriceList,
+        is_cheap: &'a [bool],
     ) -> Self {
-        let (analysis, is_cheap) = (FactsAnalysis::of(program), cheap(program, prices));
+        let analysis = FactsAnalysis::of(program);
         Self { program, builder, copies, analysis, facts: vec![], is_cheap, known: HashMap::new() }
     }
 
-    /// A cheap mask that holds only where `mask` is surely `holds`: never where an
-    /// argument that decides it is NaN.
+    /// A cheap mask that holds only where `mask` is as `holds` says. Where a NaN enters
+    /// what bounds decide, it does not.
     pub(super) fn surely(&mut self, mask: ValueId, holds: bool) -> Option<ValueId> {
         if self.is_cheap[mask.index()] {
             let copy = self.copies[mask.index()];

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lossc_dialect::machine::{Evaluate, Word};
 use lossc_dialect::ops::{Meaning, Op};
-use lossc_dialect::{Element, Node, Program, ValueId};
+use lossc_dialect::{Node, Program, ValueId};
 
 /// By value, what it is at every pixel at which the masks of `assumed` are as said;
 /// none if that is not known.
@@ -12,7 +12,7 @@ pub(super) fn fold(program: &Program, assumed: &HashMap<ValueId, bool>) -> Vec<O
     let mut known: Vec<Option<Word>> = vec![None; program.len()];
     for (value, node) in program.values() {
         let assumption = assumed.get(&value).map(|&holds| Word(u32::from(holds)));
-        known[value.index()] = assumption.or_else(|| value_of(program, node, &known));
+        known[value.index()] = assumption.or_else(|| value_of(node, &known));
     }
     known
 }
@@ -20,7 +20,7 @@ pub(super) fn fold(program: &Program, assumed: &HashMap<ValueId, bool>) -> Vec<O
 const FALSE: Word = Word(0);
 const TRUE: Word = Word(1);
 
-fn value_of(program: &Program, node: &Node, known: &[Option<Word>]) -> Option<Word> {
+fn value_of(node: &Node, known: &[Option<Word>]) -> Option<Word> {
     let of = |operand: usize| known[node.operands[operand].index()];
     match node.op {
         Op::Constant(bits) => Some(Word(bits)),
@@ -28,13 +28,9 @@ fn value_of(program: &Program, node: &Node, known: &[Option<Word>]) -> Option<Wo
         Op::Or if of(0) == Some(TRUE) || of(1) == Some(TRUE) => Some(TRUE),
         Op::Select => of(if of(0)? == TRUE { 1 } else { 2 }),
         // +0 is 0 in every type.
-        Op::Cast => of(0).filter(|word| *word == Word(0) && from_number(program, node)),
+        Op::Cast => of(0).filter(|word| *word == Word(0)),
         op => evaluate(op, node, known),
     }
-}
-
-fn from_number(program: &Program, node: &Node) -> bool {
-    program.ty(node.operands[0]).element != Element::Mask
 }
 
 fn evaluate(op: Op, node: &Node, known: &[Option<Word>]) -> Option<Word> {

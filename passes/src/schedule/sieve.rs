@@ -44,7 +44,7 @@ pub(super) fn sieve(program: &Program, prices: PriceList) -> Option<(Program, Si
     let sifting = prices.sifting()?;
     let is_cheap = cheap(program, prices);
     assumptions(program, &is_cheap).into_iter().find_map(|assumption| {
-        build(program, &assumption, prices).filter(|it| is_worthwhile(it, prices, sifting))
+        build(program, &assumption, &is_cheap).filter(|it| is_worthwhile(it, prices, sifting))
     })
 }
 
@@ -104,7 +104,7 @@ fn left_to_do(program: &Program, masks: &[(ValueId, bool)], is_cheap: &[bool]) -
 }
 
 /// Adds the mask to a copy of the program.
-fn build(program: &Program, assumption: &Assumption, prices: PriceList) -> Option<(Program, Sieve)> {
+fn build(program: &Program, assumption: &Assumption, is_cheap: &[bool]) -> Option<(Program, Sieve)> {
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);
     let mut copies = vec![ValueId(0); program.len()];
@@ -118,7 +118,7 @@ fn build(program: &Program, assumption: &Assumption, prices: PriceList) -> Optio
             copies[value.index()] = arguments[index as usize];
         }
     }
-    let mut bounds = Bounds::new(program, &mut builder, &copies, prices);
+    let mut bounds = Bounds::new(program, &mut builder, &copies, is_cheap);
     let sure = assumption.masks.iter().map(|&(mask, holds)| bounds.surely(mask, holds));
     let sure: Vec<_> = sure.collect::<Option<_>>()?;
     let dropped = sure.into_iter().reduce(|a, b| builder.and(a, b))?;

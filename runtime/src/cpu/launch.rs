@@ -166,12 +166,13 @@ impl Workspace {
             unsafe { run(frame.pointer(), row as i64, chunk as i64) };
         };
         if layout.pixels() < SERIAL_PIXELS {
+            let _fence = WriteFence;
             return (0..chunks).for_each(run_chunk);
         }
         let least = TASK_PIXELS / layout.row_length().min(CHUNK);
         let run_all = || {
             let chunks = (0..chunks).into_par_iter().with_min_len(least);
-            chunks.for_each_init(|| Arrival, |_, chunk| run_chunk(chunk));
+            chunks.for_each_init(|| WriteFence, |_, chunk| run_chunk(chunk));
         };
         match &self.pool {
             Some(pool) => pool.install(run_all),
@@ -180,11 +181,11 @@ impl Workspace {
     }
 }
 
-/// Makes what a thread wrote past the caches visible before another learns that it is
-/// done: such writes keep no order with others.
-struct Arrival;
+/// Once dropped, what its thread wrote past the caches is there for every thread that
+/// learns of it: such writes keep no order with others.
+struct WriteFence;
 
-impl Drop for Arrival {
+impl Drop for WriteFence {
     fn drop(&mut self) {
         fence(Ordering::SeqCst);
     }
