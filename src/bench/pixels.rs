@@ -21,13 +21,16 @@ pub struct Pixels {
     outcome: Forward,
 }
 
+/// What logits are around, unless somebody asks for something else.
+const MEAN: f32 = -4.0;
+
 impl Pixels {
     /// An image of logits around -4 with a standard deviation of 2, and labels of
     /// which a thousandth is positive, in round blobs: what a detector of small
     /// lesions sees. Always the same for the same shape.
     pub fn random(height: usize, width: usize) -> Self {
         let count = height * width;
-        let normal = Normal::new(-4.0f32, 2.0).expect("the deviation is finite");
+        let normal = Normal::new(MEAN, 2.0).expect("the deviation is finite");
         let logits = normal.sample_iter(Philox::new(1, 0)).take(count).collect();
         let (labels, gradient) = (blobs(height, width), vec![0.0; count]);
         Self { shape: [height, width], logits, labels, gradient, outcome: Forward::default() }
@@ -38,6 +41,13 @@ impl Pixels {
     pub fn of(count: usize) -> Self {
         let height = (1..=count.isqrt()).rev().find(|height| count.is_multiple_of(*height)).unwrap_or(1);
         Self::random(height, count / height)
+    }
+
+    /// The same with the logits moved so that they lie around `mean`: the higher, the
+    /// more negatives are hard.
+    pub fn around(mut self, mean: f32) -> Self {
+        self.logits.iter_mut().for_each(|logit| *logit += mean - MEAN);
+        self
     }
 
     /// Height and width.

@@ -52,6 +52,13 @@ fn a_failing_call_ends_the_measurement() {
 }
 
 #[test]
+fn logits_lie_around_what_is_asked_for() {
+    let mean = |pixels: &Pixels| pixels.logits().iter().sum::<f32>() / pixels.len() as f32;
+    assert!((mean(&Pixels::of(10_000)) + 4.0).abs() < 0.1);
+    assert!((mean(&Pixels::of(10_000).around(1.0)) - 1.0).abs() < 0.1);
+}
+
+#[test]
 fn a_thousandth_of_the_pixels_is_positive_in_blobs() {
     let pixels = Pixels::random(300, 500);
     assert_eq!((pixels.len(), pixels.shape()), (150_000, &[300, 500]));

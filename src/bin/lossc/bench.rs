@@ -37,7 +37,7 @@ const ROUNDS: (usize, usize) = (7, 999);
 /// Measures what losses take: fused as lossc does it, without its sieve, without its algebra
 /// too, and with one kernel an op
 ///
-/// Logits are f32, around -4 with a deviation of 2; labels are u8, a thousandth of them positive,
+/// Logits are f32, around --mean with a deviation of 2; labels are u8, a thousandth of them positive,
 /// in blobs. Unlike `run` it does not have them checked. Times are medians of calls that take
 /// turns.
 #[derive(Args)]
@@ -54,6 +54,9 @@ pub struct Bench {
     #[arg(long, value_name = "COUNTS", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..))]
     threads: Vec<u16>,
+    /// What the logits are around
+    #[arg(long, value_name = "LOGIT", default_value_t = -4.0, allow_negative_numbers = true)]
+    mean: f32,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -96,7 +99,7 @@ impl Bench {
         let machine = Machine::measure(&target, &threads)?;
         let losses = self.losses()?;
         let progress = progress(&sizes, losses.len() * threads.len())?;
-        let mut images: Vec<_> = sizes.into_iter().map(Pixels::of).collect();
+        let mut images: Vec<_> = sizes.into_iter().map(|size| Pixels::of(size).around(self.mean)).collect();
         let mut rows = vec![];
         for loss in &losses {
             for &threads in &threads {
