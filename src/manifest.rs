@@ -4,7 +4,7 @@ use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::GRADIENT;
 use lossc_dialect::{Element, Level, Program};
 use lossc_passes::codegen::Target;
-use lossc_passes::lower::{temporary_bytes, tile_bytes};
+use lossc_passes::lower::{has_block_teams, step_bytes, temporary_bytes};
 use lossc_passes::schedule::{Kernel, Schedule};
 use lossc_runtime::ElementType;
 use lossc_runtime::manifest::{
@@ -32,7 +32,8 @@ pub fn manifest(schedule: &Schedule, target: &Target, numerics: Numerics) -> Man
         scalar_slots: schedule.scalar_slots(),
         cells: schedule.cells.len(),
         temporaries: temporary_bytes(schedule, target),
-        tile_bytes: tile_bytes(schedule, target),
+        step_bytes: step_bytes(schedule, target),
+        has_block_teams: has_block_teams(schedule, target),
         kernels: schedule.kernels.iter().map(|it| kernel(schedule, it)).collect(),
         forward: schedule.forward.clone(),
         backward: schedule.backward.clone(),

@@ -12,7 +12,7 @@ use lossc_passes::egraph::Rewriting;
 use lossc_passes::lower::{LowerError, lower};
 use lossc_passes::saturate::prices::PriceList;
 use lossc_passes::saturate::{rules, saturate_by};
-use lossc_passes::schedule::{self, EntryPoints, Schedule, schedule};
+use lossc_passes::schedule::{self, EntryPoints, Schedule, Storage, schedule};
 use lossc_passes::specialise::{self, specialise};
 use lossc_passes::stabilise::stabilise;
 use tracing::{debug, warn};
@@ -167,19 +167,19 @@ fn prices(target: &Target, numerics: Numerics) -> Result<PriceList, Error> {
 }
 
 impl Options {
-    /// What the schedule is made for. A GPU computes again rather than keep: two
-    /// passes over its memory take longer than that. And it does not sift: a warp takes
-    /// as long as its last survivor.
+    /// What the schedule is made for. A GPU keeps nothing in its memory: to compute again
+    /// is faster. And it does not sift: a warp takes as long as its last survivor.
     pub(crate) fn schedule(&self, target: &Target) -> schedule::Options {
         let fusion = match self.optimisation {
             Optimisation::None => schedule::Fusion::Op,
             Optimisation::Fusion | Optimisation::Algebra | Optimisation::Sieve => schedule::Fusion::Pass,
         };
-        let storage = match target {
-            Target::Cpu(_) => Some(PriceList::Host),
-            Target::Nvidia(_) => None,
+        let (storage, sieve) = match (target, self.numerics) {
+            (Target::Cpu(_), _) => (Storage::Memory(PriceList::Host), Some(PriceList::Host)),
+            (Target::Nvidia(_), Numerics::Reproducible) => (Storage::Chip(PriceList::Nvidia), None),
+            (Target::Nvidia(_), Numerics::Fast) => (Storage::Chip(PriceList::NvidiaFast), None),
         };
-        let sieve = storage.filter(|_| self.optimisation == Optimisation::Sieve);
+        let sieve = sieve.filter(|_| self.optimisation == Optimisation::Sieve);
         schedule::Options { fusion, storage, sieve, entry_points: self.entry_points }
     }
 

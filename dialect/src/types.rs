@@ -74,6 +74,16 @@ impl Element {
     pub fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F16 | Self::Bf16)
     }
+
+    /// The bytes it takes in a tensor of pixels.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::U8 | Self::Mask => 1,
+            Self::F16 | Self::Bf16 => 2,
+            Self::F32 | Self::I32 => 4,
+            Self::I64 => 8,
+        }
+    }
 }
 
 impl fmt::Display for Element {

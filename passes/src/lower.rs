@@ -14,7 +14,9 @@
 //! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
 //! | (the runtime) | `kernel_K`, its last blocks | the cells from the partials |
 //! | `finish_K(frame)` | `finish_K` and `kernel_K`, one thread | the reductions over groups, and the results |
-//! | (the runtime) | `both_K` | forward and backward at once, where pixels fit on the chip |
+//! | (the runtime) | `both_K` | forward and backward in one launch |
+//!
+//! A GPU also has `kernel_block_K` and `both_block_K`, a block a chunk.
 
 mod call;
 mod chunk;
@@ -86,27 +88,37 @@ pub fn lower(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result
     match target {
         Target::Cpu(_) if numerics == Numerics::Fast => Err(LowerError::Fast(target.to_string())),
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
-        Target::Nvidia(_) => match schedule.stored.first() {
-            // A GPU's kernels compute again; keeping has no code there.
-            Some(stored) => Err(LowerError::kept(schedule.program.node(stored.value))),
+        Target::Nvidia(_) => match schedule.kernels.iter().find_map(|kernel| kernel.stores.first()) {
+            // A GPU's kernels compute again; keeping in memory has no code there.
+            Some(&kept) => Err(LowerError::kept(schedule.program.node(schedule.stored[kept].value))),
             None => gpu::module(schedule, numerics),
         },
     }
 }
 
-/// The bytes that a chunk has in each of the schedule's temporaries.
+/// The bytes that a chunk has in each of the arrays in memory that the schedule's kernels
+/// keep values in.
 pub fn temporary_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
     let bytes = |holds| host::chunk_bytes(holds, target.vector_lanes());
-    schedule.temporaries().into_iter().map(bytes).collect()
+    match target {
+        Target::Cpu(_) => schedule.temporaries().into_iter().map(bytes).collect(),
+        Target::Nvidia(_) => vec![],
+    }
 }
 
-/// The bytes of shared memory that a tile takes in the kernel that is forward and
-/// backward at once; none if `target` has no such kernel for the schedule.
-pub fn tile_bytes(schedule: &Schedule, target: &Target) -> Option<usize> {
+/// The bytes of shared memory that a warp takes for a step of kept pixels in the kernel
+/// that is forward and backward at once; none if `target` has no such kernel for the
+/// schedule.
+pub fn step_bytes(schedule: &Schedule, target: &Target) -> Option<usize> {
     match target {
         Target::Cpu(_) => None,
-        Target::Nvidia(_) => gpu::tile_bytes(schedule),
+        Target::Nvidia(_) => gpu::step_bytes(schedule),
     }
+}
+
+/// Whether `target` also has kernels in which a chunk is summed by a block.
+pub fn has_block_teams(schedule: &Schedule, target: &Target) -> bool {
+    matches!(target, Target::Nvidia(_)) && gpu::has_block_teams(schedule)
 }
 
 /// The value of `node` from those of its operands, if it reads nothing else.

@@ -9,6 +9,7 @@
 //! within one call, never between `forward` and `backward`. Where most pixels are
 //! expected to count for nothing, a kernel first finds those that may: see `sieve`.
 
+mod at_once;
 mod bounds;
 mod fold;
 mod fusion;
@@ -20,6 +21,7 @@ mod storage;
 mod temporaries;
 mod traffic;
 
+pub use at_once::AtOnce;
 pub use sieve::Sieve;
 pub use stage::{Stages, passes};
 pub use temporaries::Temporary;
@@ -84,9 +86,11 @@ pub struct Schedule {
     pub backward: Vec<usize>,
     /// The kernels of `forward_backward`.
     pub forward_backward: Vec<usize>,
+    /// How they are done in one launch, where a target can.
+    pub at_once: Option<AtOnce>,
 }
 
-/// A pixel value kept in memory between kernels.
+/// A pixel value kept between kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The value.
@@ -112,13 +116,25 @@ pub enum Fusion {
 pub struct Options {
     /// How far ops are put together.
     pub fusion: Fusion,
-    /// The prices by which a value is kept rather than computed again; without them
-    /// all are computed again.
-    pub storage: Option<PriceList>,
+    /// Where values are kept rather than computed again.
+    pub storage: Storage,
     /// The prices by which pixels are sifted; without them none are.
     pub sieve: Option<PriceList>,
     /// The entry points that are wanted.
     pub entry_points: EntryPoints,
+}
+
+/// Where pixel values are kept from one pass of a call to the next, and the prices by
+/// which they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// Nowhere: all are computed again.
+    #[default]
+    None,
+    /// In memory.
+    Memory(PriceList),
+    /// On a GPU's chip, as far as there is room; see [`AtOnce`].
+    Chip(PriceList),
 }
 
 /// Which ways there are into a compiled loss.
@@ -161,12 +177,15 @@ fn schedule_kernels(program: &Program, sieve: Option<Sieve>, options: Options) -
     let mut schedule = Schedule { sieve, ..Schedule::empty(program, &roots) };
     if options.entry_points.has_separate() {
         // A call that knows no other call's memory keeps nothing for it.
-        let options = Options { storage: None, ..options };
+        let options = Options { storage: Storage::None, ..options };
         schedule.forward = schedule.plan(&group_roots, &[], options);
         schedule.backward = schedule.plan(&pixel_roots, &group_roots, options);
     }
     if options.entry_points.has_joint() {
         schedule.forward_backward = schedule.plan(&roots, &[], options);
+        if let Storage::Chip(prices) = options.storage {
+            schedule.at_once = at_once::plan(&mut schedule, prices);
+        }
     }
     schedule.share_temporaries();
     schedule
@@ -205,6 +224,7 @@ impl Schedule {
             forward: vec![],
             backward: vec![],
             forward_backward: vec![],
+            at_once: None,
         }
     }
 

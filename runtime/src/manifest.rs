@@ -36,10 +36,12 @@ pub struct Manifest {
     /// The arrays that kernels of one call keep pixel values in, each with the bytes
     /// that a chunk takes of it; a GPU's kernels keep none.
     pub temporaries: Vec<usize>,
-    /// The bytes of shared memory that a block takes for each eight chunks of a row in the
-    /// kernel that is all of `forward_backward` in one launch; none if the code has no
-    /// such kernel.
-    pub tile_bytes: Option<usize>,
+    /// The bytes of shared memory that a warp takes for each step of pixels that it keeps
+    /// in the kernel that is all of `forward_backward` in one launch; none if the code has
+    /// no such kernel.
+    pub step_bytes: Option<usize>,
+    /// Whether a GPU's kernels also come in a version in which a block sums a chunk.
+    pub has_block_teams: bool,
     /// The kernels, each a pass over the data and a finish step.
     pub kernels: Vec<KernelManifest>,
     /// The kernels of the forward direction, in order. A direction without kernels

@@ -13,15 +13,26 @@ use lossc::{Balance, Loss, Numerics, Target};
 use lossc_dialect::Element;
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
-use lossc_passes::schedule::schedule;
+use lossc_passes::saturate::prices::PriceList;
+use lossc_passes::schedule::{EntryPoints, Fusion, Storage, schedule};
 use lossc_passes::specialise;
+use lossc_runtime::cuda::plan::{Team, Wish};
+use lossc_runtime::manifest::Direction;
 use lossc_runtime::{
     Call, CpuExecutor, Executor as _, Manifest, NativeKernels, Random, Residuals, TensorView,
 };
-use lossc_simulator::{Code, Device, Order, Step, Tensors};
+use lossc_simulator::{Code, Device, Machine, Order, Step, Tensors};
 
 use crate::data::{self, host, sample};
 use crate::targets::library_losses;
+
+/// Schedules that processors and GPUs can both run: only a GPU's launches keep anything.
+const CHIP: lossc_passes::schedule::Options = lossc_passes::schedule::Options {
+    fusion: Fusion::Pass,
+    storage: Storage::Chip(PriceList::Nvidia),
+    sieve: None,
+    entry_points: EntryPoints::All,
+};
 
 /// One schedule's code for both targets.
 pub struct Both {
@@ -36,7 +47,7 @@ impl Both {
         let program = optimise(data::program(loss), &options.clone().into(), &gpu, false)
             .expect("the passes run")
             .program;
-        let schedule = schedule(&program, lossc_passes::schedule::Options::default());
+        let schedule = schedule(&program, CHIP);
         let code = |target: &Target, output| {
             let module = lower(&schedule, target, Numerics::Reproducible).expect("lowers");
             codegen::compile(&module, target, output, None).expect("the loss compiles")
@@ -86,6 +97,29 @@ const CASES: [(&[usize], Balance); 10] = [
     (&[12, 1, 1, 7], Balance::Image),
 ];
 
+/// Bytes of shared memory that a block of an H100 may have for pixels.
+const CHIP_BYTES: usize = 200 << 10;
+
+/// How a direction may be launched: pass by pass, and both passes in one launch on
+/// devices that hold few and many blocks, with room for all pixels, some or none.
+const PLANS: [(Option<bool>, usize, usize); 4] = [
+    (Some(false), 6, CHIP_BYTES),
+    (Some(true), 64, CHIP_BYTES),
+    (Some(true), 3, 30 << 10),
+    (Some(true), 6, 0),
+];
+
+/// All ways to launch both directions.
+fn machines() -> impl Iterator<Item = Machine> {
+    Team::ALL.into_iter().flat_map(|team| {
+        PLANS.map(|(at_once, blocks, shared_bytes)| Machine {
+            wish: Wish { team: Some(team), at_once },
+            blocks,
+            shared_bytes,
+        })
+    })
+}
+
 /// Forward, backward and both, in every order, against the processor.
 fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: Balance, misalignment: usize) {
     let random = Random { seed: SEED, stream: 5 };
@@ -100,37 +134,19 @@ fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: B
     for order in Order::ALL {
         // What is reproducible does not depend on what approximations give.
         let mut device = Device::new(order).with_errors(SEED);
-        let mut run = |residuals, passes: &[usize]| {
-            let tensors = Tensors { pixels, misalignment, residuals, upstream: None };
-            loss.run(&mut device, &tensors, passes).unwrap_or_else(|fault| {
-                panic!("{} {:?} {order:?}: {fault}", manifest.name, pixels[0].shape())
-            })
-        };
-        let what = format!("{} {:?} {balance:?} {order:?}", manifest.name, pixels[0].shape());
-        assert!(run(&zeros, &manifest.forward) == forward, "forward of {what}");
-        assert!(run(&zeros, &manifest.forward_backward) == step, "forward and backward of {what}");
-        let backward = run(&known, &manifest.backward);
-        assert!(backward.gradients == step.gradients, "backward of {what}");
-        let tensors = Tensors { pixels, misalignment, residuals: &zeros, upstream: None };
-        same_bits_at_once(loss, order, &tensors, &step, &what);
-    }
-}
-
-/// Forward and backward in one launch, on devices that hold few and many blocks: each
-/// block has several tiles or one.
-fn same_bits_at_once(
-    loss: lossc_simulator::Loss<'_>,
-    order: Order,
-    tensors: &Tensors<'_>,
-    expected: &Step,
-    what: &str,
-) {
-    for blocks in [6, 64] {
-        let found = loss.run_both(&mut Device::new(order).with_errors(SEED), tensors, blocks);
-        assert_eq!(found.is_some(), loss.manifest.tile_bytes.is_some(), "{what}");
-        if let Some(found) = found {
-            let found = found.unwrap_or_else(|fault| panic!("{what} at once on {blocks} blocks: {fault}"));
-            assert!(found == *expected, "{what} at once on {blocks} blocks");
+        for machine in machines() {
+            let what = format!("{} {:?} {balance:?} {order:?} {machine:?}", manifest.name, pixels[0].shape());
+            let mut run = |residuals, direction| {
+                let tensors = Tensors { pixels, misalignment, residuals, upstream: None };
+                let step = loss.run(&mut device, &tensors, direction, &machine);
+                step.unwrap_or_else(|fault| panic!("{what}: {fault}"))
+            };
+            assert!(run(&zeros, Direction::ForwardBackward) == step, "forward and backward of {what}");
+            if machine.wish.at_once == Some(false) {
+                assert!(run(&zeros, Direction::Forward) == forward, "forward of {what}");
+                let backward = run(&known, Direction::Backward);
+                assert!(backward.gradients == step.gradients, "backward of {what}");
+            }
         }
     }
 }

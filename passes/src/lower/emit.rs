@@ -42,7 +42,7 @@ pub(super) struct Emitter {
     known: Vec<HashMap<String, Value>>,
     known_constants: HashMap<String, Value>,
     numerics: Numerics,
-    has_approximations: bool,
+    is_for_gpu: bool,
 }
 
 impl Emitter {
@@ -53,12 +53,13 @@ impl Emitter {
 
     /// The same for a GPU and pixels of these numerics.
     pub(super) fn for_gpu(self, numerics: Numerics) -> Self {
-        Self { numerics, has_approximations: true, ..self }
+        Self { numerics, is_for_gpu: true, ..self }
     }
 
-    /// Whether there is an approximate reciprocal to start from.
-    pub(super) fn has_approximations(&self) -> bool {
-        self.has_approximations
+    /// Whether the function is for a GPU: there is an approximate reciprocal to start
+    /// from.
+    pub(super) fn is_for_gpu(&self) -> bool {
+        self.is_for_gpu
     }
 
     /// Which meaning of an op its pixels have.

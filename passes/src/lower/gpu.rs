@@ -1,107 +1,145 @@
-//! The code for GPUs: a warp a chunk, four pixels a thread.
+//! The code for GPUs: a warp or a block a chunk, four pixels a thread.
 //!
-//! `kernel_K` is all of a pass: a block sums up to eight chunks of a row; the last
+//! `kernel_K` is all of a pass: a block sums its tile, chunks of a row; the last
 //! block of a row to arrive adds the row's chunks, the last row's block the rows
 //! of each group, and its first thread goes on to what `finish_K` computes, which
 //! is an entry point of its own for workers that add their totals in between.
 //! Who is last differs from run to run, what it adds in which order does not.
-//! `both_K` is forward and backward in one launch, for images that fit on the chip.
+//! `both_K` is forward and backward in one launch. Both have a version `kernel_block_K`
+//! and `both_block_K` for small images, in which a chunk is a block's.
 
 mod arrival;
 mod both;
+mod chip;
 mod combine;
 mod groups;
 mod kernel;
 mod pixels;
+mod team;
 mod thread;
+mod totals;
 mod workspace;
 
 use lossc_dialect::ops::Numerics;
 
+use team::Team;
+
 use super::call::Call;
-use super::emit::Emitter;
+use super::emit::{Emitter, I64, Value};
+use super::pixel::tensors;
 use super::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
-/// Threads in a block of `kernel_K`.
+/// Threads in a block.
 const BLOCK: usize = 256;
 
-/// Blocks of `kernel_K` that an SM must have room for: with them in mind `ptxas` gives a
-/// thread at most 80 of an SM's 65,536 registers, which is enough for a pass.
+/// Blocks of a pass in which warps sum chunks that an SM must have room for: with them in
+/// mind `ptxas` gives a thread at most 80 of an SM's 65,536 registers, which is enough.
 const BLOCKS_PER_SM: usize = 3;
 
-/// Blocks of `both_K`: with f32 logits the pixels of more do not fit into an SM.
-const KEEPING_BLOCKS_PER_SM: usize = 2;
+/// The same of other kernels, whose threads may so have 128. Those for small images need
+/// not fill an SM, and two passes in one kernel keep as many pixels with fewer threads.
+const FEWER_BLOCKS_PER_SM: usize = 2;
 
 /// Threads that run in step.
 const WARP: usize = 32;
 
-/// Warps of a block, each of which sums a chunk.
+/// Warps of a block.
 const WARPS: usize = BLOCK / WARP;
 
 /// Pixels of a thread: a Philox block, and a load of 16 bytes of f32.
 const PIXELS: usize = 4;
 
-/// The bytes of shared memory that a block of `both_K` takes for each eight chunks of a
-/// row; none if the schedule has no such kernel.
-pub(super) fn tile_bytes(schedule: &Schedule) -> Option<usize> {
-    both::tile_bytes(schedule)
+/// Steps whose pixels are loaded before those of the first are computed. With the 768
+/// threads that an SM has, 2 × 20 bytes of f32 and u8 each are 30 KB in flight; an SM's
+/// share of 3.35 TB/s over 132 SMs times a latency of 0.7 µs is 18 KB (computed from an
+/// H100's data sheet, not measured).
+const AHEAD: usize = 2;
+
+/// The bytes of shared memory that a warp of `both_K` takes for a step of pixels that it
+/// keeps; none if the schedule has no such kernel.
+pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
+    both::step_bytes(schedule)
+}
+
+/// Whether there are kernels in which a chunk is a block's.
+pub(super) fn has_block_teams(schedule: &Schedule) -> bool {
+    totals::fit(schedule, combine::shared_bytes(schedule))
 }
 
 /// The module, whose kernels are LLVM functions marked as such.
 pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, LowerError> {
     let name = schedule.program.name();
-    let mut text = format!("// {name}, a warp a chunk\nmodule {{\n");
+    let mut text = format!("// {name}, a warp or a block a chunk\nmodule {{\n");
     text += &arrival::shared_memory();
     text += &combine::shared_memory(schedule);
-    text += &both::shared_memory();
+    text += &totals::shared_memory(schedule);
+    text += &chip::shared_memory();
     for (index, kernel) in schedule.kernels.iter().enumerate() {
-        text += &kernel::function(schedule, kernel, index, numerics)?;
         text += &finish_function(schedule, kernel, index)?;
     }
-    text += &both::function(schedule, numerics)?;
+    let teams = Team::ALL.into_iter().filter(|&team| team == Team::Warp || has_block_teams(schedule));
+    for team in teams {
+        for index in 0..schedule.kernels.len() {
+            text += &kernel::function(schedule, index, numerics, team)?;
+        }
+        text += &both::function(schedule, numerics, team)?;
+    }
     Ok(text + "}\n")
 }
 
 /// `finish_K`: one thread.
 fn finish_function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    let entry = Entry { name: "finish", index, threads: 1, tensors: 0, numerics: Numerics::Reproducible };
-    entry.function(|emitter, call| finish::body(emitter, schedule, kernel, call))
+    let entry =
+        Entry { stem: "finish", index, threads: 1, numerics: Numerics::Reproducible, team: Team::Warp };
+    entry.function(schedule, |emitter, call, _| finish::body(emitter, schedule, kernel, call))
 }
 
 /// An entry point.
 struct Entry {
-    name: &'static str,
+    stem: &'static str,
     /// Which of those of its name.
     index: usize,
     /// Threads of a block.
     threads: usize,
-    /// Tensors of pixels among its parameters.
-    tensors: usize,
     /// What its pixels are computed by.
     numerics: Numerics,
+    /// Who sums a chunk.
+    team: Team,
 }
 
 impl Entry {
-    /// The function with a call's parameters.
+    /// One that works on pixels.
+    fn of_pixels(stem: &'static str, index: usize, numerics: Numerics, team: Team) -> Self {
+        Self { stem, index, threads: BLOCK, numerics, team }
+    }
+
+    /// The function with a call's parameters; after them stands, where pixels are kept,
+    /// for how many steps a warp has room.
     fn function(
         &self,
-        body: impl FnOnce(&mut Emitter, &Call) -> Result<(), LowerError>,
+        schedule: &Schedule,
+        body: impl FnOnce(&mut Emitter, &Call, Option<Value>) -> Result<(), LowerError>,
     ) -> Result<String, LowerError> {
-        let Self { name, index, threads, tensors, numerics } = *self;
+        let Self { stem, index, threads, numerics, team } = *self;
+        let has_pixels = threads == BLOCK;
         let mut emitter = Emitter::new(1).for_gpu(numerics);
-        let call = Call::from_parameters(&mut emitter, tensors);
-        body(&mut emitter, &call)?;
-        let parameters: Vec<_> = call.values().iter().map(|value| format!("{value}: {}", value.ty)).collect();
-        let parameters = parameters.join(", ");
-        let occupancy = match name {
-            "kernel" => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
-            "both" => format!(", nvvm.minctasm = {KEEPING_BLOCKS_PER_SM} : i32"),
-            _ => String::new(),
+        let call =
+            Call::from_parameters(&mut emitter, if has_pixels { tensors(&schedule.program) } else { 0 });
+        let room = (stem == "both").then(|| emitter.name("room", I64));
+        body(&mut emitter, &call, room)?;
+        let parameters = call.values().into_iter().chain(room);
+        let parameters: Vec<_> = parameters.map(|value| format!("{value}: {}", value.ty)).collect();
+        let occupancy = match (stem, team) {
+            ("finish", _) => String::new(),
+            ("kernel", Team::Warp) => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
+            _ => format!(", nvvm.minctasm = {FEWER_BLOCKS_PER_SM} : i32"),
         };
         let header = format!(
-            "llvm.func @{name}_{index}({parameters}) attributes \
-             {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>{occupancy}}}"
+            "llvm.func @{stem}_{}{index}({}) attributes \
+             {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>{occupancy}}}",
+            team.infix(),
+            parameters.join(", ")
         );
         Ok(emitter.finish(&header, "llvm.return"))
     }

@@ -88,7 +88,7 @@ impl Machine for MlirMachine<'_> {
         self.apply("arith.divf", &[a, b])
     }
     fn reciprocal_one_to_two(&mut self, a: Word) -> Word {
-        if self.emitter.has_approximations() {
+        if self.emitter.is_for_gpu() {
             return rounded_reciprocal(self, a);
         }
         let one = self.float(1.0);

@@ -57,7 +57,7 @@ pub(super) struct Tensor {
 }
 
 /// The number of tensors of pixels in a call, less the temporaries.
-fn tensors(program: &Program) -> usize {
+pub(super) fn tensors(program: &Program) -> usize {
     program.pixel_arguments().count() + pixel_results(program).count()
 }
 

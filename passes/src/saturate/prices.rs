@@ -4,9 +4,9 @@
 //! exact meaning takes, since these are what every target runs. The tables say
 //! what one operation costs, and what the other ops do.
 
-use lossc_dialect::Level;
 use lossc_dialect::machine::Operations;
 use lossc_dialect::ops::{Numerics, Op};
+use lossc_dialect::{Element, Level};
 
 /// The prices of a target, in tenths of the time of one fused multiply-add a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +41,12 @@ struct Table {
     cast: u64,
     /// A group's value at its pixels: a register filled before the loop.
     broadcast: u64,
-    /// An f32 written in one pass and read in another.
+    /// An f32 kept in one pass and read in another.
     kept_float: u64,
     /// The same for a bit, and making a mask of it.
     kept_mask: u64,
+    /// A byte of an input that is read in memory though something could be kept.
+    input_byte: u64,
     /// What sifting costs; none where it saves nothing.
     sifting: Option<Sifting>,
     /// A pixel's part of a sum.
@@ -66,7 +68,7 @@ struct Table {
 /// shifts of 64-bit lanes, and four exclusive ors.
 ///
 /// What is kept is eight bytes a pixel to a memory that moves about a byte in the
-/// time of five fmas. What sifting costs was measured with AVX-512: 0.08 ns a pixel and
+/// time of five fmas. A pass that needs an input at all streams it in any case. What sifting costs was measured with AVX-512: 0.08 ns a pixel and
 /// 2.2 ns a survivor where an fma takes 0.012.
 const HOST: Table = Table {
     operations: Operations {
@@ -87,6 +89,7 @@ const HOST: Table = Table {
     broadcast: 1,
     kept_float: 400,
     kept_mask: 20,
+    input_byte: 0,
     sifting: Some(Sifting { pixel: 70, survivor: 1900, input: 1000 }),
     sum: 10,
     count: 10,
@@ -109,9 +112,11 @@ const NEVER: u64 = 1 << 20;
 /// Philox, for four pixels: in each of ten rounds two wide products and two
 /// three-way exclusive ors.
 ///
-/// What is kept is eight bytes a pixel to a memory that moves a byte in the time of
-/// ten fmas (H100: 3 TB/s, and 29 T fmas a second). A warp takes as long as its last
-/// survivor, and nearly every warp has one.
+/// Memory moves a byte in the time of ten fmas (H100: 3 TB/s, and 29 T fmas a second).
+/// What is kept is kept on the chip: an f32 takes half an instruction a pixel, a bit
+/// about two and a half to be put among others and found again, and both take room that
+/// other pixels then miss. A warp takes as long as its last survivor, and nearly every
+/// warp has one.
 const NVIDIA: Table = Table {
     operations: Operations {
         arithmetic: 10,
@@ -129,8 +134,9 @@ const NVIDIA: Table = Table {
     uniform: 10 * (2 * 40 + 2 * 20) / 4 + 70,
     cast: 20,
     broadcast: 1,
-    kept_float: 800,
-    kept_mask: 40,
+    kept_float: 100,
+    kept_mask: 50,
+    input_byte: 100,
     sifting: None,
     sum: 10,
     count: 20,
@@ -153,7 +159,7 @@ impl PriceList {
         }
     }
 
-    /// The price of writing a pixel's f32 in one pass and reading it in another.
+    /// The price of keeping a pixel's f32 in one pass and reading it in another.
     pub fn keeping_float(self) -> u64 {
         self.table().kept_float
     }
@@ -161,6 +167,12 @@ impl PriceList {
     /// The same for a bit, and for making a mask of it.
     pub fn keeping_mask(self) -> u64 {
         self.table().kept_mask
+    }
+
+    /// The price of reading an input of this type in memory, where something of it could
+    /// be kept.
+    pub fn reading(self, element: Element) -> u64 {
+        self.table().input_byte * element.bytes() as u64
     }
 
     /// What sifting costs; none where it saves nothing.

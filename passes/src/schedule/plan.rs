@@ -2,7 +2,8 @@
 
 use lossc_dialect::{Level, ValueId};
 
-use super::{Fusion, Kernel, Options, Schedule, Stages, fusion, storage};
+use super::storage::{self, Place};
+use super::{Fusion, Kernel, Options, Schedule, Stages, Storage, fusion};
 
 impl Schedule {
     /// The kernels that compute `roots`, where the reductions that `given` needs
@@ -10,8 +11,8 @@ impl Schedule {
     pub(super) fn plan(&mut self, roots: &[ValueId], given: &[ValueId], options: Options) -> Vec<usize> {
         let mut kernels = self.passes(roots, given);
         self.sift(&mut kernels);
-        if let Some(prices) = options.storage {
-            storage::store(self, &mut kernels, prices);
+        if let Storage::Memory(prices) = options.storage {
+            storage::store(self, &mut kernels, Place::Memory, prices);
         }
         if options.fusion == Fusion::Op {
             kernels = fusion::split(self, &kernels);

@@ -6,7 +6,7 @@ use std::fmt;
 use lossc_dialect::ValueId;
 use lossc_dialect::ops::{Op, OpDefinition};
 
-use super::{Kernel, Schedule, Temporary};
+use super::{AtOnce, Kernel, Schedule, Temporary};
 
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,6 +35,9 @@ impl fmt::Display for Schedule {
                 masks.join(" and ")
             )?;
         }
+        if let Some(at_once) = &self.at_once {
+            self.write_at_once(at_once, formatter)?;
+        }
         for (index, kernel) in self.kernels.iter().enumerate() {
             writeln!(formatter, "\nkernel {index}")?;
             self.write_kernel(kernel, formatter)?;
@@ -44,11 +47,22 @@ impl fmt::Display for Schedule {
 }
 
 impl Schedule {
+    fn write_at_once(&self, at_once: &AtOnce, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AtOnce { first, keeping, reading, second } = at_once;
+        let kept = keeping.stores.iter().map(|&stored| self.stored_name(keeping, stored));
+        writeln!(
+            formatter,
+            "in one launch, as far as pixels find room on the chip: kernel {first} keeps {}; of those, \
+             kernel {second} computes {}",
+            list(kept),
+            self.computed(reading, "pixel")
+        )
+    }
+
     fn write_kernel(&self, kernel: &Kernel, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |values: Vec<String>| if values.is_empty() { "nothing".into() } else { values.join(", ") };
         let inputs = self.inputs(kernel).into_iter().map(str::to_owned);
         let loads = kernel.loads.iter().map(|&stored| self.stored_name(kernel, stored));
-        writeln!(formatter, "  reads      {}", list(inputs.chain(loads).collect()))?;
+        writeln!(formatter, "  reads      {}", list(inputs.chain(loads)))?;
         match self.parts(kernel) {
             None => writeln!(formatter, "  computes   {}", self.computed(kernel, "pixel"))?,
             Some([of_all, of_survivors]) => {
@@ -64,15 +78,15 @@ impl Schedule {
             let kind = if self.cells[cell].is_count { "count" } else { "sum" };
             format!("{kind} in cell {cell}")
         });
-        writeln!(formatter, "  reduces    {}", list(cells.collect()))?;
+        writeln!(formatter, "  reduces    {}", list(cells))?;
         let outputs = kernel.outputs.iter().map(|&value| self.result_name(value));
-        writeln!(formatter, "  writes     {}", list(outputs.collect()))?;
+        writeln!(formatter, "  writes     {}", list(outputs))?;
         if !kernel.stores.is_empty() {
             let stores = kernel.stores.iter().map(|&stored| self.stored_name(kernel, stored));
-            writeln!(formatter, "  keeps      {}", list(stores.collect()))?;
+            writeln!(formatter, "  keeps      {}", list(stores))?;
         }
         let results = kernel.results.iter().map(|&index| self.program.results()[index].name.clone());
-        writeln!(formatter, "  then gives {}", list(results.collect()))
+        writeln!(formatter, "  then gives {}", list(results))
     }
 
     /// How many values a kernel computes, and which of them are worth a word.
@@ -87,7 +101,7 @@ impl Schedule {
         format!("{} values a {of}, among them {}", values.len(), counts.join(", "))
     }
 
-    /// A value kept in memory, with the room it takes.
+    /// A value kept, with the room it takes.
     fn stored_name(&self, kernel: &Kernel, stored: usize) -> String {
         let value = self.stored[stored].value;
         let of = if kernel.sieve.is_none_or(|survivors| survivors == value) { "pixel" } else { "survivor" };
@@ -116,6 +130,11 @@ impl Schedule {
         let result = self.program.results().iter().find(|result| result.value == value);
         result.map_or_else(String::new, |result| result.name.clone())
     }
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    let values: Vec<_> = values.collect();
+    if values.is_empty() { "nothing".into() } else { values.join(", ") }
 }
 
 /// Whether an op takes more than a few operations.

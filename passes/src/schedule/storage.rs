@@ -21,7 +21,7 @@ const UNCUTTABLE: u64 = 1 << 40;
 
 /// Lets the later ones of `kernels` read what earlier ones keep, where that is
 /// cheaper than to compute it again.
-pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], list: PriceList) {
+pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], place: Place, list: PriceList) {
     for later in 1..kernels.len() {
         if let Some(survivors) = kernels[later].sieve {
             keep(schedule, kernels, [0, later], survivors);
@@ -31,8 +31,8 @@ pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], list: Price
             .map(|kernel| schedule.pixel_values(&computing_part(schedule, kernel)))
             .collect();
         let part = computing_part(schedule, &kernels[later]);
-        let sifting = kernels[later].sieve.and(list.sifting());
-        let prices = Prices { list, sifting };
+        let of_survivors = kernels[later].sieve.and(list.sifting()).map(Place::Survivors);
+        let prices = Prices { list, place: of_survivors.unwrap_or(place) };
         for value in cheaper_kept(schedule, &part, &earlier.concat(), prices) {
             let keeper = earlier.iter().position(|values| values.contains(&value));
             keep(schedule, kernels, [keeper.expect("an earlier kernel has it"), later], value);
@@ -83,19 +83,29 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], price
     values.iter().zip(&nodes).filter(is_kept).map(|(&value, _)| value).collect()
 }
 
+/// Where values are kept.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// In memory, of all pixels.
+    Memory,
+    /// In memory, of survivors alone, which are all that the kernel computes.
+    Survivors(Sifting),
+    /// On a GPU's chip.
+    Chip,
+}
+
 /// What a kernel's values cost.
 #[derive(Clone, Copy)]
 struct Prices {
     list: PriceList,
-    /// What survivors cost, if the kernel computes them alone.
-    sifting: Option<Sifting>,
+    place: Place,
 }
 
 impl Prices {
     /// What keeping a value costs; none if it cannot be kept or is nothing to compute.
     fn keeping(self, node: &Node) -> Option<u64> {
         let is_leaf = match node.op {
-            Op::Argument(_) => self.sifting.is_none(),
+            Op::Argument(_) => matches!(self.place, Place::Memory),
             op => matches!(op, Op::Constant(_) | Op::Broadcast),
         };
         match node.ty.element {
@@ -108,8 +118,9 @@ impl Prices {
     /// What it costs to have a value from its operands. To read an input for survivors
     /// alone is dear.
     fn computing(self, node: &Node) -> u64 {
-        match (node.op, self.sifting) {
-            (Op::Argument(_), Some(sifting)) => sifting.input,
+        match (node.op, self.place) {
+            (Op::Argument(_), Place::Survivors(sifting)) => sifting.input,
+            (Op::Argument(_), Place::Chip) => self.list.reading(node.ty.element),
             (op, _) => self.list.price(op, Level::Pixel),
         }
     }

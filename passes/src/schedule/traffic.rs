@@ -1,6 +1,6 @@
 //! What kernels move between the processor and its memory.
 
-use lossc_dialect::{Element, Op, ValueId};
+use lossc_dialect::{Op, ValueId};
 
 use super::sieve::PIXELS_A_SURVIVOR;
 use super::{Kernel, Schedule, Temporary};
@@ -12,7 +12,7 @@ impl Schedule {
         let values = self.pixel_values(kernel);
         let is_input = |value: &&ValueId| matches!(self.program.node(**value).op, Op::Argument(_));
         let tensors = values.iter().filter(is_input).chain(&kernel.outputs);
-        let of_tensors: usize = tensors.map(|&value| element_bits(self.program.ty(value).element)).sum();
+        let of_tensors: usize = tensors.map(|&value| 8 * self.program.ty(value).element.bytes()).sum();
         let kept = kernel.loads.iter().chain(&kernel.stores);
         let is_rare = |stored: &usize| kernel.sieve.is_some_and(|it| it != self.stored[*stored].value);
         let (rare, common): (Vec<usize>, Vec<usize>) = kept.copied().partition(is_rare);
@@ -20,16 +20,6 @@ impl Schedule {
             |kept: Vec<usize>| kept.iter().map(|&it| temporary_bits(self.temporary_of(it))).sum::<usize>();
         let of_kept = bits(common) + bits(rare).div_ceil(PIXELS_A_SURVIVOR as usize);
         of_tensors + of_kept
-    }
-}
-
-/// How many bits an element has in a tensor of pixels.
-fn element_bits(element: Element) -> usize {
-    match element {
-        Element::U8 | Element::Mask => 8,
-        Element::F16 | Element::Bf16 => 16,
-        Element::F32 | Element::I32 => 32,
-        Element::I64 => 64,
     }
 }
 

@@ -23,12 +23,14 @@ impl Arguments {
         kernels: &CudaKernels,
         launches: impl IntoIterator<Item = Launch>,
     ) -> Result<(), CudaError> {
-        launches.into_iter().try_for_each(|launch| queue(stream, kernels, launch, launch.parameters(&self.0)))
+        launches
+            .into_iter()
+            .try_for_each(|launch| queue(stream, kernels, launch, &launch.parameters(&self.0)))
     }
 }
 
 fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64]) -> Result<(), CudaError> {
-    let Launch { kernel, entry, blocks, threads, shared_bytes } = launch;
+    let Launch { kernel, entry, blocks, threads, shared_bytes, .. } = launch;
     if blocks > LARGEST_GRID {
         return Err(CudaError::GridTooLarge(blocks));
     }
@@ -41,7 +43,7 @@ fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64])
     // they point to is freed or reused in stream order, after the kernel.
     let launched = unsafe {
         let (grid, block, shared) = ((blocks as u32, 1, 1), (threads, 1, 1), shared_bytes as u32);
-        if entry == Entry::Both {
+        if matches!(entry, Entry::Both(_)) {
             result::launch_cooperative_kernel(function, grid, block, shared, stream.raw(), &mut pointers)
         } else {
             result::launch_kernel(function, grid, block, shared, stream.raw(), &mut pointers)

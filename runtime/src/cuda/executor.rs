@@ -7,7 +7,7 @@ use super::device::Stream;
 use super::error::CudaError;
 use super::kernels::CudaKernels;
 use super::memory::DeviceBuffer;
-use super::plan::{self, Arrays};
+use super::plan::{self, Arrays, Wish};
 use super::pointers::pixel_pointers;
 use super::residuals::{DeviceResiduals, bytes};
 use super::room::Room;
@@ -56,6 +56,7 @@ pub struct CudaExecutor {
     pub(super) kernels: CudaKernels,
     pub(super) own_stream: Stream,
     pub(super) room: Room,
+    wish: Wish,
     workspace: DeviceBuffer,
     rows: DeviceBuffer,
     /// The layout that `rows` is of, and its source, which a transfer may still read.
@@ -73,6 +74,7 @@ impl CudaExecutor {
         let room = Room::new(&kernels)?;
         Ok(Self {
             room,
+            wish: Wish::default(),
             workspace: DeviceBuffer::new(&own_stream, 0)?,
             rows: DeviceBuffer::new(&own_stream, 0)?,
             layout: None,
@@ -84,6 +86,11 @@ impl CudaExecutor {
     /// The kernels it runs.
     pub fn kernels(&self) -> &CudaKernels {
         &self.kernels
+    }
+
+    /// Lets later calls be planned as wished, for comparison. Their results are the same.
+    pub fn set_wish(&mut self, wish: Wish) {
+        self.wish = wish;
     }
 
     /// Queues the forward direction. [`DeviceResiduals::loss_pointer`] is where
@@ -178,7 +185,9 @@ impl CudaExecutor {
         residuals.move_to(stream)?;
         let pixels = pixel_pointers(self.kernels.manifest(), pixels, &[])?;
         let arguments = self.prepare(stream, residuals, &pixels, &[kernel])?;
-        let launch = plan::totals(residuals.host().layout(), kernel);
+        let layout = residuals.host().layout();
+        let team = plan::team(self.kernels.manifest(), layout, &self.room, self.wish);
+        let launch = plan::totals(layout, kernel, team);
         Ok(arguments.launch(stream, &self.kernels, launch)?)
     }
 
@@ -215,12 +224,7 @@ impl CudaExecutor {
         let pixels = pixel_pointers(&manifest, pixels, gradients)?;
         let arguments = self.prepare(stream, residuals, &pixels, kernels)?;
         let layout = residuals.host().layout();
-        let both = match direction {
-            Direction::ForwardBackward => plan::both(&manifest, layout, |bytes| self.room.blocks(bytes)),
-            Direction::Forward | Direction::Backward => None,
-        };
-        let passes = kernels.iter().map(|&kernel| plan::pass(layout, kernel));
-        let launches = both.map_or_else(|| passes.collect(), |launch| vec![launch]);
+        let launches = plan::launches(&manifest, layout, direction, &self.room, self.wish);
         Ok(arguments.launch(stream, &self.kernels, launches)?)
     }
 

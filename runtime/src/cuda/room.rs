@@ -6,47 +6,49 @@ use cudarc::driver::{result, sys};
 
 use super::error::{CudaError, checked};
 use super::kernels::CudaKernels;
-use super::plan::{self, Entry};
+use super::plan::{self, Device, Entry, Team};
 
-/// The room for blocks of the kernel that is both directions; none where the code has no
-/// such kernel or the device cannot launch it.
-#[derive(Debug, Default)]
+/// The room for blocks of the kernels that are both directions; none where the code has
+/// no such kernel or the device cannot launch it.
+#[derive(Debug)]
 pub(super) struct Room {
-    /// Resident blocks by bytes of shared memory of each, as the driver said; a larger
-    /// block than the last has none.
-    blocks: BTreeMap<usize, usize>,
+    processors: usize,
+    /// Resident blocks by who sums a chunk and bytes of shared memory of each, as the
+    /// driver said; a larger block than the last has none.
+    blocks: BTreeMap<(Team, usize), usize>,
 }
 
 impl Room {
-    /// Asks the driver, once, for each number of tiles that a block may have.
+    /// Asks the driver, once, for each number of steps that a warp may keep.
     pub(super) fn new(kernels: &CudaKernels) -> Result<Self, CudaError> {
-        let manifest = kernels.manifest();
-        let both = plan::entries(manifest).find(|(_, entry)| *entry == Entry::Both);
-        let (Some((kernel, entry)), Some(tile)) = (both, manifest.tile_bytes) else {
-            return Ok(Self::default());
-        };
+        use sys::CUdevice_attribute as Attribute;
         let attribute =
             |attribute| checked("asking the device", kernels.device().context().attribute(attribute));
-        use sys::CUdevice_attribute as Attribute;
-        let is_cooperative = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0;
-        if !is_cooperative || tile == 0 {
-            return Ok(Self::default());
-        }
-        let function = kernels.function(kernel, entry);
-        let most = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
-        let most = allow_shared_memory(function, most)?;
         let processors =
             attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.unsigned_abs() as usize;
         let mut blocks = BTreeMap::new();
-        for bytes in (1..).map(|tiles| tiles * tile).take_while(|&bytes| bytes <= most) {
-            blocks.insert(bytes, processors * blocks_per_processor(function, bytes)?);
+        let is_cooperative = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0;
+        let most = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
+        for (kernel, entry) in plan::entries(kernels.manifest()) {
+            if let (Entry::Both(team), true) = (entry, is_cooperative) {
+                let function = kernels.function(kernel, entry);
+                let most = allow_shared_memory(function, most)?;
+                for bytes in plan::possible_bytes(kernels.manifest(), most) {
+                    blocks.insert((team, bytes), processors * blocks_per_processor(function, bytes)?);
+                }
+            }
         }
-        Ok(Self { blocks })
+        Ok(Self { processors, blocks })
+    }
+}
+
+impl Device for Room {
+    fn processors(&self) -> usize {
+        self.processors
     }
 
-    /// Blocks of so many bytes that are on the device at the same time.
-    pub(super) fn blocks(&self, bytes: usize) -> usize {
-        self.blocks.get(&bytes).copied().unwrap_or(0)
+    fn resident(&self, team: Team, shared_bytes: usize) -> usize {
+        self.blocks.get(&(team, shared_bytes)).copied().unwrap_or(0)
     }
 }
 

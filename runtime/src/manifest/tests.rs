@@ -11,7 +11,8 @@ fn manifest() -> Manifest {
         scalar_slots: 2,
         cells: 2,
         temporaries: vec![],
-        tile_bytes: None,
+        step_bytes: None,
+        has_block_teams: false,
         kernels: vec![
             KernelManifest {
                 reductions: vec![reduction(1, ReductionKind::Sum), reduction(0, ReductionKind::Count)],

@@ -8,9 +8,12 @@ use lossc::pipeline::{self, optimise};
 use lossc::{Balance, Loss, Numerics, Target};
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
-use lossc_passes::schedule::schedule;
+use lossc_passes::saturate::prices::PriceList;
+use lossc_passes::schedule::{self, Storage, schedule};
+use lossc_runtime::cuda::plan::{Team, Wish};
+use lossc_runtime::manifest::Direction;
 use lossc_runtime::{Call, Manifest, Random, Residuals, TensorView};
-use lossc_simulator::{Code, Device, Order, Step, Tensors};
+use lossc_simulator::{Code, Device, Machine, Order, Step, Tensors};
 
 use crate::data::{self, Sample, sample};
 use crate::judge::{SCHEDULES, Verdict, balanced_bce, bce, random_drop_within};
@@ -62,7 +65,8 @@ impl Fast {
         let options = pipeline::Options { numerics: Numerics::Fast, ..Default::default() };
         let program =
             optimise(data::program(loss), &options, &target, false).expect("the passes run").program;
-        let schedule = schedule(&program, Default::default());
+        let storage = Storage::Chip(PriceList::NvidiaFast);
+        let schedule = schedule(&program, schedule::Options { storage, ..Default::default() });
         let module = lower(&schedule, &target, Numerics::Fast).expect("lowers");
         let ir = codegen::compile(&module, &target, Output::LlvmIr, None).expect("compiles");
         let Artifact::Text(ir) = ir else { panic!("IR is text") };
@@ -70,8 +74,9 @@ impl Fast {
         Self { name: program.name().into(), code, manifest: manifest(&schedule, &target, Numerics::Fast) }
     }
 
-    /// Forward, both directions in two launches, in one, and backward alone.
-    fn steps(&self, sample: &Sample, errors: Option<u64>, order: Order) -> [Step; 4] {
+    /// Forward, both directions in two launches, in one that keeps some pixels, and
+    /// backward alone.
+    fn steps(&self, sample: &Sample, errors: Option<u64>, order: Order, team: Team) -> [Step; 4] {
         let pixels = [
             TensorView::from_array(sample.logits.view()).expect("standard layout"),
             TensorView::from_array(sample.labels.view()).expect("standard layout"),
@@ -89,17 +94,18 @@ impl Fast {
             device = device.with_errors(seed);
         }
         let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &zeros, upstream: None };
-        let mut run = |passes: &[usize]| loss.run(&mut device, &tensors, passes).expect("no fault");
-        let forward = run(&self.manifest.forward);
-        let both = run(&self.manifest.forward_backward);
-        let at_once = match loss.run_both(&mut device, &tensors, 6) {
-            Some(step) => step.expect("no fault"),
-            None => both.clone(),
+        let machine =
+            |at_once| Machine { wish: Wish { team: Some(team), at_once }, blocks: 3, shared_bytes: 30 << 10 };
+        let mut run = |residuals, direction, at_once| {
+            let tensors = Tensors { residuals, ..tensors };
+            loss.run(&mut device, &tensors, direction, &machine(Some(at_once))).expect("no fault")
         };
+        let forward = run(&zeros, Direction::Forward, false);
+        let both = run(&zeros, Direction::ForwardBackward, false);
+        let at_once = run(&zeros, Direction::ForwardBackward, true);
         let mut known = zeros.clone();
         known.cells_mut().copy_from_slice(&forward.cells);
-        let tensors = Tensors { residuals: &known, ..tensors };
-        let backward = loss.run(&mut device, &tensors, &self.manifest.backward).expect("no fault");
+        let backward = run(&known, Direction::Backward, false);
         [forward, both, at_once, backward]
     }
 }
@@ -151,9 +157,10 @@ fn check(what: &str, step: &Step, sample: &Sample, name: &str) {
 
 /// A sample on a device with and without errors.
 fn check_sample(fast: &Fast, sample: &Sample) {
-    for (errors, order) in ERRORS.into_iter().zip(Order::ALL) {
-        let what = format!("{} {:?} {errors:?} {order:?}", fast.name, sample.logits.shape());
-        let [forward, both, at_once, backward] = fast.steps(sample, errors, order);
+    let cases = ERRORS.into_iter().zip(Order::ALL);
+    for ((errors, order), team) in cases.flat_map(|case| Team::ALL.map(|team| (case, team))) {
+        let what = format!("{} {:?} {errors:?} {order:?} {team:?}", fast.name, sample.logits.shape());
+        let [forward, both, at_once, backward] = fast.steps(sample, errors, order, team);
         check(&what, &both, sample, &fast.name);
         // The draws are the same in every kernel, and so are the bits.
         assert!((&forward.cells, &forward.results) == (&both.cells, &both.results), "forward of {what}");
@@ -179,7 +186,7 @@ fn fast_kernels_are_as_near_as_documented_and_agree_with_each_other() {
 fn errors_follow_from_their_seed() {
     let fast = Fast::new(&Loss::library("random-drop").expect("a library loss"));
     let sample = sample(&[1, 1000], 0.05, 3);
-    let gradient = |errors| fast.steps(&sample, errors, Order::ALL[0])[1].gradients.clone();
+    let gradient = |errors| fast.steps(&sample, errors, Order::ALL[0], Team::Warp)[1].gradients.clone();
     assert_eq!(gradient(Some(1)), gradient(Some(1)));
     assert_ne!(gradient(Some(1)), gradient(Some(2)));
     assert_ne!(gradient(Some(1)), gradient(None));

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use lossc::{Balance, Loss};
+use lossc_runtime::cuda::plan::{Team, Wish};
+use lossc_runtime::manifest::Direction;
 use lossc_runtime::{Call, Random, Residuals, TensorView};
-use lossc_simulator::{Code, Device, Fault, Order, Problem, Step, Tensors};
+use lossc_simulator::{Code, Device, Fault, Machine, Order, Problem, Step, Tensors};
 
-use super::{Both, SEED, on_processor};
+use super::{Both, CHIP_BYTES, SEED, on_processor};
 use crate::data::{Sample, sample};
 
 /// How a fault was noticed.
@@ -43,18 +45,21 @@ impl Subject {
         let random = Random { seed: SEED, stream: 0 };
         let call = Call { pixels: &pixels, balance: self.balance, random, scalars: &[] };
         let (forward, both) = on_processor(&mut self.both.cpu, &call);
-        let expected = if function == FORWARD { forward } else { both };
+        let is_forward = [FORWARD, FORWARD_BY_BLOCK].contains(&function);
+        let expected = if is_forward { forward } else { both };
         let manifest = Arc::new(self.both.manifest.clone());
         let zeros = Residuals::new(&manifest, &call).expect("the arguments fit");
         let code = Code::new(&alone(ir, function)).unwrap_or_else(|error| panic!("{error}\n{ir}"));
         let loss = lossc_simulator::Loss { code: &code, manifest: &manifest };
         let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &zeros, upstream: None };
-        Order::ALL.into_iter().find_map(|order| {
-            let device = &mut Device::new(order);
-            let result: Result<Step, Fault> = match function {
-                FORWARD => loss.run(device, &tensors, &manifest.forward),
-                _ => loss.run_both(device, &tensors, BLOCKS).expect("it fits"),
-            };
+        let direction = if is_forward { Direction::Forward } else { Direction::ForwardBackward };
+        let team = if function.contains("_block_") { Team::Block } else { Team::Warp };
+        let wish = Wish { team: Some(team), at_once: Some(!is_forward) };
+        let cases = BLOCKS.into_iter().flat_map(|blocks| Order::ALL.map(|order| (blocks, order)));
+        cases.into_iter().find_map(|(blocks, order)| {
+            let machine = Machine { wish, blocks, shared_bytes: CHIP_BYTES };
+            let result: Result<Step, Fault> =
+                loss.run(&mut Device::new(order), &tensors, direction, &machine);
             match result {
                 Err(fault) => Some(Caught::Fault(fault)),
                 Ok(step) if step != expected => Some(Caught::Bits(order)),
@@ -67,11 +72,18 @@ impl Subject {
 /// The kernel of the forward pass.
 const FORWARD: &str = "kernel_0";
 
+/// The same where a block sums a chunk.
+const FORWARD_BY_BLOCK: &str = "kernel_block_0";
+
 /// The kernel of both directions.
 const BOTH: &str = "both_0";
 
-/// Blocks that [`BOTH`] runs on: fewer than there are tiles.
-const BLOCKS: usize = 3;
+/// The same where a block sums a chunk.
+const BOTH_BY_BLOCK: &str = "both_block_0";
+
+/// Blocks that a device holds: fewer than there are tiles, and enough that the last ones
+/// of rows are different blocks.
+const BLOCKS: [usize; 2] = [3, 20];
 
 /// The text without the bodies of all functions but one, which nobody calls.
 fn alone(ir: &str, function: &str) -> String {
@@ -139,12 +151,16 @@ fn each_is_missed(function: &str, text: &str, least: usize) {
 fn every_barrier_is_missed_when_it_is_removed() {
     each_is_missed(FORWARD, BARRIER, 6);
     each_is_missed(BOTH, BARRIER, 7);
+    each_is_missed(FORWARD_BY_BLOCK, BARRIER, 7);
+    each_is_missed(BOTH_BY_BLOCK, BARRIER, 8);
 }
 
 #[test]
 fn every_fence_is_missed_when_it_is_removed() {
     each_is_missed(FORWARD, FENCE, 4);
     each_is_missed(BOTH, FENCE, 6);
+    each_is_missed(FORWARD_BY_BLOCK, FENCE, 4);
+    each_is_missed(BOTH_BY_BLOCK, FENCE, 6);
 }
 
 /// Only some of the threads reach one of the barriers.

@@ -21,7 +21,7 @@ const RESIDENT_BLOCKS: usize = 3;
 const PATIENCE: u32 = 10_000;
 
 /// What one element of shared memory is for the record of accesses.
-const SHARED_ELEMENT: usize = 4;
+const SHARED_ELEMENT: usize = 1;
 
 /// The size of a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

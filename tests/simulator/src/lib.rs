@@ -39,4 +39,4 @@ pub use device::{Device, Grid};
 pub use fault::{Fault, Problem, ThreadId};
 pub use memory::{Access, Buffer, Memory};
 pub use order::Order;
-pub use run::{Loss, Step, Tensors};
+pub use run::{Loss, Machine, Step, Tensors};

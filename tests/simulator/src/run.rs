@@ -1,7 +1,7 @@
 //! A loss on a simulated device, launch by launch as the CUDA executor has it.
 
-use lossc_runtime::cuda::plan::{self, Arrays, Entry, Launch};
-use lossc_runtime::manifest::UPSTREAM;
+use lossc_runtime::cuda::plan::{self, Arrays, Entry, Launch, Team, Wish};
+use lossc_runtime::manifest::{Direction, UPSTREAM};
 use lossc_runtime::{Manifest, Residuals, TensorView};
 
 use crate::code::Code;
@@ -9,8 +9,26 @@ use crate::device::{Device, Grid};
 use crate::fault::Fault;
 use crate::memory::{Access, Buffer, Memory};
 
-/// Bytes of shared memory that a block may have.
-const LARGEST_SHARED: usize = 227 << 10;
+/// What launches are planned for.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// How they are planned.
+    pub wish: Wish,
+    /// Blocks that the device holds at the same time.
+    pub blocks: usize,
+    /// Bytes of shared memory that each of them may have beside its own.
+    pub shared_bytes: usize,
+}
+
+impl plan::Device for Machine {
+    fn processors(&self) -> usize {
+        self.blocks
+    }
+
+    fn resident(&self, _: Team, shared_bytes: usize) -> usize {
+        if shared_bytes <= self.shared_bytes { self.blocks } else { 0 }
+    }
+}
 
 /// A compiled loss.
 #[derive(Clone, Copy)]
@@ -48,7 +66,7 @@ pub struct Step {
 }
 
 impl Loss<'_> {
-    /// Runs passes one after the other.
+    /// Runs the launches of a direction one after the other.
     ///
     /// # Errors
     /// The first fault.
@@ -56,31 +74,16 @@ impl Loss<'_> {
     /// # Panics
     /// If a launch leaves behind what the next one cannot start from, or does not
     /// write all of a gradient.
-    pub fn run(self, device: &mut Device, tensors: &Tensors<'_>, passes: &[usize]) -> Result<Step, Fault> {
-        let layout = tensors.residuals.layout();
-        let launches = passes.iter().map(|&pass| plan::pass(layout, pass));
-        self.launch(device, tensors, &launches.collect::<Vec<_>>())
-    }
-
-    /// Runs `forward_backward` in one launch on a device that holds `blocks` blocks at the
-    /// same time, each with 227 KB of shared memory at most, as an H100's; none if the
-    /// code cannot, or the pixels do not fit.
-    ///
-    /// # Errors
-    /// The first fault.
-    ///
-    /// # Panics
-    /// As for [`Loss::run`].
-    pub fn run_both(
+    pub fn run(
         self,
         device: &mut Device,
         tensors: &Tensors<'_>,
-        blocks: usize,
-    ) -> Option<Result<Step, Fault>> {
-        let launch = plan::both(self.manifest, tensors.residuals.layout(), |bytes| {
-            if bytes + self.code.shared_bytes() > LARGEST_SHARED { 0 } else { blocks }
-        })?;
-        Some(self.launch(device, tensors, &[launch]))
+        direction: Direction,
+        machine: &Machine,
+    ) -> Result<Step, Fault> {
+        let layout = tensors.residuals.layout();
+        let launches = plan::launches(self.manifest, layout, direction, machine, machine.wish);
+        self.launch(device, tensors, &launches)
     }
 
     fn launch(self, device: &mut Device, tensors: &Tensors<'_>, launches: &[Launch]) -> Result<Step, Fault> {
@@ -94,22 +97,25 @@ impl Loss<'_> {
                 blocks: launch.blocks as u32,
                 threads: launch.threads,
                 dynamic_shared_bytes: launch.shared_bytes,
-                cooperative: launch.entry == Entry::Both,
+                cooperative: is_both(launch),
             };
             let function = launch.entry.function(launch.kernel);
-            device.launch(self.code, &function, grid, launch.parameters(&parameters), &mut memory)?;
+            device.launch(self.code, &function, grid, &launch.parameters(&parameters), &mut memory)?;
         }
         let mut rows = plan::rows(residuals.layout());
-        *rows.last_mut().expect("the flag") +=
-            launches.iter().filter(|it| it.entry == Entry::Both).count() as i64;
+        *rows.last_mut().expect("the flag") += launches.iter().filter(|it| is_both(it)).count() as i64;
         assert!(memory.bytes(buffers.rows) == bytes(&rows), "a ticket is not 0 after a launch");
         let writes = |launch: &Launch| match launch.entry {
-            Entry::Pass => self.manifest.kernels[launch.kernel].outputs,
+            Entry::Pass(_) => self.manifest.kernels[launch.kernel].outputs,
             Entry::Finish => false,
-            Entry::Both => true,
+            Entry::Both(_) => true,
         };
         Ok(buffers.read(&memory, launches.iter().any(writes)))
     }
+}
+
+fn is_both(launch: &Launch) -> bool {
+    matches!(launch.entry, Entry::Both(_))
 }
 
 fn bytes(words: &[i64]) -> Vec<u8> {

@@ -5,6 +5,10 @@ use std::convert::Infallible;
 
 use super::{Emitter, Value};
 
+/// The end of a loop that nobody unrolls further: what a GPU's loops should do at once they
+/// say, and registers are dear.
+const AS_WRITTEN: &str = "} {loop_annotation = #llvm.loop_annotation<unroll = <disable = true>>}";
+
 impl Emitter {
     /// `scf.for` over 64-bit integers: `body` gets the induction variable and the
     /// carried values and gives the next ones; the last ones are returned.
@@ -27,7 +31,7 @@ impl Emitter {
         let head = format!("scf.for {index} = {lower} to {upper} step {step}{carrying} : {ty} {{");
         self.statement(defining(&results) + &head);
         self.block(|emitter| body(emitter, index, &carried))?;
-        self.statement("}");
+        self.statement(if self.is_for_gpu() { AS_WRITTEN } else { "}" });
         Ok(results)
     }
 
@@ -39,6 +43,22 @@ impl Emitter {
         });
         match done {
             Ok(_) => (),
+            Err(never) => match never {},
+        }
+    }
+
+    /// `scf.for` with one carried value that cannot fail.
+    pub(in crate::lower) fn sum_up(
+        &mut self,
+        bounds: [Value; 3],
+        initial: Value,
+        body: impl FnOnce(&mut Self, Value, Value) -> Value,
+    ) -> Value {
+        let total = self.repeat(bounds, &[initial], |emitter, index, total| {
+            Ok::<_, Infallible>(vec![body(emitter, index, total[0])])
+        });
+        match total {
+            Ok(total) => total[0],
             Err(never) => match never {},
         }
     }
@@ -73,6 +93,18 @@ impl Emitter {
         self.block(|emitter| then(emitter).map(|()| vec![]))?;
         self.statement("}");
         Ok(())
+    }
+
+    /// `scf.if` for effects that cannot fail.
+    pub(in crate::lower) fn when_true(&mut self, condition: Value, then: impl FnOnce(&mut Self)) {
+        let done = self.when(condition, |emitter| {
+            then(emitter);
+            Ok::<_, Infallible>(())
+        });
+        match done {
+            Ok(()) => (),
+            Err(never) => match never {},
+        }
     }
 
     /// `scf.while` without a body: asks again for as long as `condition` holds.

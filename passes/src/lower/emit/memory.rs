@@ -34,6 +34,14 @@ impl Emitter {
         self.define("loaded", ty, operation)
     }
 
+    /// The vector at an address that nobody writes to while the kernel runs.
+    pub(in crate::lower) fn load_invariant(&mut self, at: Value, ty: ValueType, alignment: usize) -> Value {
+        let pointer = at.ty;
+        let operation =
+            format!("llvm.load {at} invariant {{alignment = {alignment} : i64}} : {pointer} -> {ty}");
+        self.define("loaded", ty, operation)
+    }
+
     /// The vector at an address, 0 where `mask` does not hold, which is not read.
     pub(in crate::lower) fn load_masked(&mut self, at: Value, mask: Value, ty: ValueType) -> Value {
         let zero = self.zero(ty);

@@ -1,106 +1,96 @@
 //! `both_K`: forward and backward in one cooperative launch.
 //!
-//! All blocks are on the device at the same time. Each sums its tiles and keeps their
-//! pixels in shared memory; the last to arrive computes what the gradient needs of
-//! the totals and raises a flag; the others wait for it. Then each computes the
-//! gradient of the tiles it has kept, so that an input is read once.
+//! All blocks are on the device at the same time. Each sums its tiles and keeps on the
+//! chip what the gradient needs of their pixels, as far as there is room; the last to
+//! arrive computes what the gradient needs of the totals and raises a flag; the others
+//! wait for it. Then each computes the gradient of its tiles, the last one first: what
+//! found no room on the chip, and was read last, may still be in the cache.
 
-use lossc_dialect::numbers::CHUNK;
 use lossc_dialect::ops::Numerics;
 
-use super::kernel::Pass;
-use super::pixels::{Kept, stored};
-use super::thread::{
-    SHARED_POINTER, barrier, block, blocks, blocks_per_row, fence, thread_of_block, warp_of_block,
-};
+use super::Entry;
+use super::chip::{KeptStep, Places, Room};
+use super::kernel::{Pass, Work};
+use super::team::Team;
+use super::thread::{barrier, block, blocks, fence, thread_of_block};
 use super::workspace::Workspace;
-use super::{BLOCK, Entry, PIXELS, WARPS};
 use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, I32, Value};
-use crate::lower::pixel::{PixelCode, Tensor, arrays};
-use crate::schedule::Schedule;
+use crate::schedule::{AtOnce, Schedule};
 
-/// The two passes of `forward_backward`, if one reduces and the other only writes.
-fn passes(schedule: &Schedule) -> Option<[usize; 2]> {
-    let [first, second] = schedule.forward_backward[..] else { return None };
-    let [reducing, writing] = [first, second].map(|index| &schedule.kernels[index]);
-    let keeps_nothing = schedule.stored.is_empty();
-    let fits = !reducing.reductions.is_empty() && writing.reductions.is_empty() && keeps_nothing;
-    fits.then_some([first, second])
-}
-
-/// The inputs whose pixels are kept.
-fn inputs(schedule: &Schedule, first: usize) -> Vec<Tensor> {
-    PixelCode::new(schedule, &schedule.kernels[first], PIXELS).inputs()
-}
-
-/// The bytes of shared memory that a tile takes, if there is such a kernel.
-pub(super) fn tile_bytes(schedule: &Schedule) -> Option<usize> {
-    let [first, _] = passes(schedule)?;
-    Some(WARPS * chunk_bytes(&inputs(schedule, first)))
-}
-
-fn chunk_bytes(inputs: &[Tensor]) -> usize {
-    CHUNK * inputs.iter().map(|&input| stored(input).bytes()).sum::<usize>()
-}
-
-/// The memory that a launch gives each block for its tiles.
-pub(super) fn shared_memory() -> String {
-    "  llvm.mlir.global external @kept() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>\n"
-        .to_owned()
+/// The bytes that a step takes on the chip, if there is such a kernel.
+pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
+    let at_once = schedule.at_once.as_ref()?;
+    Some(KeptStep::of(schedule, &at_once.keeping).bytes())
 }
 
 /// The kernel; nothing if there is none.
-pub(super) fn function(schedule: &Schedule, numerics: Numerics) -> Result<String, LowerError> {
-    let Some([first, second]) = passes(schedule) else { return Ok(String::new()) };
-    let entry = Entry { name: "both", index: first, threads: BLOCK, tensors: arrays(schedule), numerics };
-    entry.function(|emitter, call| {
-        let kernel = &schedule.kernels[first];
-        let flag = Workspace::new(call, kernel.reductions.len()).flag(emitter);
-        let before = read(emitter, flag);
-        let inputs = inputs(schedule, first);
-        let reducing = Pass { schedule, kernel, call, flag: Some(flag) };
-        tiles(emitter, &reducing, &inputs, false)?;
-        wait(emitter, flag, before)?;
-        let writing = Pass { schedule, kernel: &schedule.kernels[second], call, flag: None };
-        tiles(emitter, &writing, &inputs, true)
+pub(super) fn function(schedule: &Schedule, numerics: Numerics, team: Team) -> Result<String, LowerError> {
+    let Some(at_once) = &schedule.at_once else { return Ok(String::new()) };
+    let entry = Entry::of_pixels("both", at_once.first, numerics, team);
+    entry.function(schedule, |emitter, call, room| {
+        let step = KeptStep::of(schedule, &at_once.keeping);
+        let steps = emitter.convert("arith.trunci", room.expect("it keeps pixels"), I32.scalar);
+        let room = Room { step: &step, team, steps };
+        let both = Both { schedule, at_once, call, room };
+        both.body(emitter)
     })
 }
 
-/// All tiles of the block, in its order.
-fn tiles(
-    emitter: &mut Emitter,
-    pass: &Pass<'_>,
-    inputs: &[Tensor],
-    is_filled: bool,
-) -> Result<(), LowerError> {
-    let count = tile_count(emitter, pass.call);
-    let bounds = [block(emitter), count, blocks(emitter)];
-    let zero = emitter.index(0);
-    emitter.repeat(bounds, &[zero], |emitter, number, place| {
-        let start = warp_start(emitter, place[0], inputs);
-        let memory =
-            emitter.pure("kept", SHARED_POINTER, format!("llvm.mlir.addressof @kept : {SHARED_POINTER}"));
-        pass.tile(emitter, number, Some(&Kept { inputs, memory, start, is_filled }))?;
-        let one = emitter.index(1);
-        Ok(vec![emitter.add(place[0], one)])
-    })?;
-    Ok(())
+/// Both passes.
+struct Both<'a> {
+    schedule: &'a Schedule,
+    at_once: &'a AtOnce,
+    call: &'a Call,
+    room: Room<'a>,
 }
 
-fn tile_count(emitter: &mut Emitter, call: &Call) -> Value {
-    let per_row = blocks_per_row(emitter, call.chunks_per_row);
-    emitter.mul(call.rows, per_row)
-}
+impl Both<'_> {
+    fn body(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
+        let flag = Workspace::new(self.call, self.at_once.keeping.reductions.len()).flag(emitter);
+        let before = read(emitter, flag);
+        let tiles = self.first(emitter, flag)?;
+        wait(emitter, flag, before)?;
+        self.second(emitter, tiles)
+    }
 
-/// Where this warp's chunk of the block's tile with number `place` starts.
-fn warp_start(emitter: &mut Emitter, place: Value, inputs: &[Tensor]) -> Value {
-    let (warps, warp) = (emitter.index(WARPS), warp_of_block(emitter));
-    let first = emitter.mul(place, warps);
-    let chunk = emitter.add(first, warp);
-    let bytes = emitter.index(chunk_bytes(inputs));
-    emitter.mul(chunk, bytes)
+    /// The first pass; gives how many tiles the block has.
+    fn first(&self, emitter: &mut Emitter, flag: Value) -> Result<Value, LowerError> {
+        let (kernel, team) = (&self.at_once.keeping, self.room.team);
+        let Self { schedule, call, .. } = *self;
+        let pass = Pass { schedule, kernel, work: Work::Keep(kernel), team, call, flag: Some(flag) };
+        let per_row = team.tiles_per_row(emitter, call);
+        let bounds = [block(emitter), emitter.mul(call.rows, per_row), blocks(emitter)];
+        let zero = emitter.index(0);
+        let tiles = emitter.repeat(bounds, &[zero], |emitter, number, tile| {
+            let places = self.room.places(emitter, tile[0]);
+            pass.tile(emitter, number, Some(&places))?;
+            let one = emitter.index(1);
+            Ok(vec![emitter.add(tile[0], one)])
+        })?;
+        Ok(tiles[0])
+    }
+
+    /// The second pass, on the block's tiles in reverse.
+    fn second(&self, emitter: &mut Emitter, tiles: Value) -> Result<(), LowerError> {
+        let (reading, rest) = (&self.at_once.reading, &self.schedule.kernels[self.at_once.second]);
+        let Self { schedule, call, .. } = *self;
+        let work = Work::Read { reading, rest };
+        let pass = Pass { schedule, kernel: rest, work, team: self.room.team, call, flag: None };
+        let (zero, one) = (emitter.index(0), emitter.index(1));
+        emitter.repeat([zero, tiles, one], &[], |emitter, done, _| {
+            let last = emitter.apply("arith.subi", &[tiles, one]);
+            let tile = emitter.apply("arith.subi", &[last, done]);
+            let (first, blocks) = (block(emitter), blocks(emitter));
+            let before = emitter.mul(tile, blocks);
+            let number = emitter.add(first, before);
+            let places: Places<'_> = self.room.places(emitter, tile);
+            pass.tile(emitter, number, Some(&places))?;
+            Ok(vec![])
+        })?;
+        Ok(())
+    }
 }
 
 /// What the flag is.

@@ -38,11 +38,16 @@ impl Kind {
 
 /// The block's memory: an accumulator for each reduction and thread.
 pub(super) fn shared_memory(schedule: &Schedule) -> String {
-    let most = schedule.kernels.iter().map(|kernel| kernel.reductions.len()).max().unwrap_or(0);
-    let length = most.max(1) * BLOCK;
+    let length = shared_bytes(schedule) / size_of::<u64>();
     format!(
         "  llvm.mlir.global internal @accumulators() {{addr_space = 3 : i32}} : !llvm.array<{length} x i64>\n"
     )
+}
+
+/// Its size.
+pub(super) fn shared_bytes(schedule: &Schedule) -> usize {
+    let most = schedule.kernels.iter().map(|kernel| kernel.reductions.len()).max().unwrap_or(0);
+    most.max(1) * BLOCK * size_of::<u64>()
 }
 
 /// The reductions of a pass.

@@ -3,60 +3,77 @@
 use lossc_dialect::ops::Numerics;
 
 use super::arrival::is_last;
+use super::chip::Places;
 use super::combine::Combine;
-use super::pixels::{self, Kept};
-use super::thread::{barrier, block, blocks_per_row, thread_of_block, warp_of_block};
-use super::{BLOCK, Entry, WARPS, both, groups};
+use super::team::Team;
+use super::thread::{barrier, block, thread_of_block};
+use super::{Entry, both, groups, pixels};
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
-use crate::lower::pixel::arrays;
 use crate::lower::{LowerError, finish};
 use crate::schedule::{Kernel, Schedule};
 
 pub(super) fn function(
     schedule: &Schedule,
-    kernel: &Kernel,
     index: usize,
     numerics: Numerics,
+    team: Team,
 ) -> Result<String, LowerError> {
-    let entry = Entry { name: "kernel", index, threads: BLOCK, tensors: arrays(schedule), numerics };
-    entry.function(|emitter, call| {
+    let entry = Entry::of_pixels("kernel", index, numerics, team);
+    entry.function(schedule, |emitter, call, _| {
         let number = block(emitter);
-        let pass = Pass { schedule, kernel, call, flag: None };
+        let kernel = &schedule.kernels[index];
+        let pass = Pass { schedule, kernel, work: Work::Compute(kernel), team, call, flag: None };
         pass.tile(emitter, number, None)
     })
+}
+
+/// What a pass does with pixels.
+#[derive(Clone, Copy)]
+pub(super) enum Work<'a> {
+    Compute(&'a Kernel),
+    /// And keeps on the chip what there is room for.
+    Keep(&'a Kernel),
+    /// With those that were kept, and with the others.
+    Read {
+        reading: &'a Kernel,
+        rest: &'a Kernel,
+    },
 }
 
 /// A pass over the data.
 pub(super) struct Pass<'a> {
     pub(super) schedule: &'a Schedule,
+    /// What it is there for.
     pub(super) kernel: &'a Kernel,
+    pub(super) work: Work<'a>,
+    pub(super) team: Team,
     pub(super) call: &'a Call,
     /// What is raised when all is done, if anybody waits for it.
     pub(super) flag: Option<Value>,
 }
 
 impl Pass<'_> {
-    /// Computes tile `number`: up to eight chunks of a row, a warp each. The block
-    /// that does the last tile goes on to what follows from the totals.
+    /// Computes tile `number`: chunks of a row, one a team. The block that does the last
+    /// tile goes on to what follows from the totals.
     pub(super) fn tile(
         &self,
         emitter: &mut Emitter,
         number: Value,
-        kept: Option<&Kept<'_>>,
+        places: Option<&Places<'_>>,
     ) -> Result<(), LowerError> {
-        let call = self.call;
-        let per_row = blocks_per_row(emitter, call.chunks_per_row);
+        let per_row = self.team.tiles_per_row(emitter, self.call);
         let row = emitter.apply("arith.divui", &[number, per_row]);
         let in_row = emitter.apply("arith.remui", &[number, per_row]);
-        let warps = emitter.index(WARPS);
-        let first = emitter.mul(in_row, warps);
-        let warp = warp_of_block(emitter);
-        let chunk = emitter.add(first, warp);
-        let has_chunk = emitter.compare("ult", chunk, call.chunks_per_row);
-        emitter.when(has_chunk, |emitter| {
-            pixels::chunk(emitter, self.schedule, self.kernel, call, [row, chunk], kept)
-        })?;
+        let chunk = self.team.chunk(emitter, in_row);
+        let pixels = |emitter: &mut Emitter| pixels::chunk(emitter, self, [row, chunk], places);
+        match self.team {
+            Team::Warp => {
+                let has_chunk = emitter.compare("ult", chunk, self.call.chunks_per_row);
+                emitter.when(has_chunk, pixels)?;
+            }
+            Team::Block => pixels(emitter)?,
+        }
         self.after_pixels(emitter, number, row, per_row)
     }
 

@@ -1,86 +1,64 @@
-//! The pixels of a chunk, in one warp.
+//! The pixels of a chunk, in a warp or a block.
 
 use lossc_dialect::ValueId;
 use lossc_dialect::numbers::{CHUNK, LANES};
 
-use super::thread::{thread_of_warp, warp_sum};
-use super::workspace::Workspace;
-use super::{PIXELS, WARP};
+use super::chip::Places;
+use super::kernel::{Pass, Work};
+use super::team::Team;
+use super::thread::thread_of_warp;
+use super::totals::Totals;
+use super::{AHEAD, PIXELS, WARP};
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
-use crate::lower::emit::{BIT, Emitter, F32, I32, I64, Scalar, Value, ValueType};
+use crate::lower::emit::{BIT, Emitter, I32, I64, Scalar, Value, ValueType};
 use crate::lower::group::GroupValues;
-use crate::lower::pixel::{PixelCode, PixelReduction, Tensor, Values};
+use crate::lower::pixel::{PixelCode, Tensor, Values};
 use crate::lower::random::Philox;
-use crate::lower::{LowerError, leaf, reduction};
-use crate::schedule::{Kernel, Schedule};
+use crate::lower::{LowerError, leaf};
 
 /// A warp covers each lane once a step.
 const _: () = assert!(WARP * PIXELS == LANES);
 
-/// Steps whose pixels are loaded before those of the first are computed. With the 768
-/// threads that an SM has, 2 × 20 bytes of f32 and u8 each are 30 KB in flight; an SM's
-/// share of 3.35 TB/s over 132 SMs times a latency of 0.7 µs is 18 KB (computed from an
-/// H100's data sheet, not measured).
-const AHEAD: usize = 2;
-
 /// The widest load.
 const VECTOR_BYTES: usize = 16;
 
-/// Where a warp keeps the pixels of a chunk from one pass to another.
-pub(super) struct Kept<'a> {
-    /// The tensors, one after the other.
-    pub(super) inputs: &'a [Tensor],
-    /// The block's shared memory.
-    pub(super) memory: Value,
-    /// Bytes before the warp's part of it.
-    pub(super) start: Value,
-    /// Whether the pixels are there: else they are put there when they are read.
-    pub(super) is_filled: bool,
-}
-
-impl Kept<'_> {
-    /// Where the pixel of `tensor` at a position of the chunk is kept, if it is.
-    fn place(&self, emitter: &mut Emitter, tensor: Tensor, position: Value) -> Option<Value> {
-        let index = self.inputs.iter().position(|input| input.index == tensor.index)?;
-        let bytes = |input: Tensor| stored(input).bytes();
-        let before = CHUNK * self.inputs[..index].iter().map(|&input| bytes(input)).sum::<usize>();
-        let (before, size) = (emitter.index(before), emitter.index(bytes(tensor)));
-        let section = emitter.add(self.start, before);
-        let offset = emitter.mul(position, size);
-        let offset = emitter.add(section, offset);
-        Some(emitter.element(self.memory, offset, Scalar::Int(8)))
-    }
-}
-
-/// How a tensor's pixels are stored.
-pub(super) fn stored(tensor: Tensor) -> Scalar {
-    Scalar::of(tensor.element).stored()
-}
-
-/// Computes a chunk of a row: its pixel outputs and its partials.
+/// Computes this warp's steps of a chunk of a row: their pixel outputs, and with those
+/// of the rest of its team the chunk's partials.
 pub(super) fn chunk(
     emitter: &mut Emitter,
-    schedule: &Schedule,
-    kernel: &Kernel,
-    call: &Call,
+    pass: &Pass<'_>,
     [row, chunk]: [Value; 2],
-    kept: Option<&Kept<'_>>,
+    places: Option<&Places<'_>>,
 ) -> Result<(), LowerError> {
-    let place = Chunk::new(emitter, call, row, chunk);
-    let code = PixelCode::new(schedule, kernel, PIXELS);
-    let pixels = ChunkPixels::new(emitter, schedule, call, &place, &code, kept)?;
-    let totals = pixels.totals(emitter)?;
-    let partials: Vec<_> = totals.into_iter().map(|total| warp_total(emitter, total)).collect();
-    if partials.is_empty() {
-        return Ok(());
-    }
-    let zero = emitter.index(0);
-    let is_first = emitter.compare("eq", pixels.thread, zero);
-    emitter.when(is_first, |emitter| {
-        Workspace::new(call, partials.len()).store_partials(emitter, row, chunk, &partials);
+    let place = Chunk::new(emitter, pass.call, row, chunk);
+    let steps = |emitter: &mut Emitter, kernel, part| {
+        let code = PixelCode::new(pass.schedule, kernel, PIXELS);
+        let pixels = ChunkPixels::new(emitter, pass, &place, &code, places)?;
+        let totals = pixels.totals(emitter, part)?;
+        pixels.sums.finish(emitter, pass.call, [row, chunk], totals);
         Ok(())
-    })
+    };
+    match pass.work {
+        Work::Compute(kernel) => steps(emitter, kernel, Part::All),
+        Work::Keep(kernel) => steps(emitter, kernel, Part::Keeping),
+        Work::Read { reading, rest } => {
+            steps(emitter, reading, Part::Kept)?;
+            steps(emitter, rest, Part::Rest)
+        }
+    }
+}
+
+/// Which of a warp's steps are done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    /// All, and what can be is kept.
+    Keeping,
+    /// Those that were kept.
+    Kept,
+    /// Those that were not.
+    Rest,
 }
 
 /// What the steps of a chunk share.
@@ -92,29 +70,32 @@ struct ChunkPixels<'a> {
     hoisted: Values,
     random: Option<(ValueId, Philox)>,
     thread: Value,
-    kept: Option<&'a Kept<'a>>,
+    team: Team,
+    sums: Totals<'a>,
+    places: Option<&'a Places<'a>>,
 }
 
 impl<'a> ChunkPixels<'a> {
     fn new(
         emitter: &mut Emitter,
-        schedule: &'a Schedule,
-        call: &'a Call,
+        pass: &Pass<'a>,
         chunk: &'a Chunk,
         code: &'a PixelCode<'a>,
-        kept: Option<&'a Kept<'a>>,
+        places: Option<&'a Places<'a>>,
     ) -> Result<Self, LowerError> {
+        let Pass { schedule, call, team, .. } = *pass;
         let group = chunk.group(emitter, call);
         let hoisted = code.hoisted(emitter, &mut GroupValues::new(schedule, call, Some(group)))?;
         let philox = |uniform| (uniform, Philox::for_thread(emitter, call.seed, call.stream));
         let random = code.uniform().map(philox);
-        let thread = thread_of_warp(emitter);
-        Ok(Self { call, chunk, code, inputs: code.inputs(), hoisted, random, thread, kept })
+        let (thread, inputs) = (thread_of_warp(emitter), code.inputs());
+        let sums = Totals { team, reductions: &code.reductions };
+        Ok(Self { call, chunk, code, inputs, hoisted, random, thread, team, sums, places })
     }
 
-    /// Runs all steps; gives the thread's totals. A chunk without gaps in tensors
-    /// that are aligned is read in vectors and without masks.
-    fn totals(&self, emitter: &mut Emitter) -> Result<Vec<Value>, LowerError> {
+    /// Runs the steps of a part; gives the thread's totals. A chunk without gaps in
+    /// tensors that are aligned is read in vectors and without masks.
+    fn totals(&self, emitter: &mut Emitter, part: Part) -> Result<Vec<Value>, LowerError> {
         let (zero, size) = (emitter.index(0), emitter.index(CHUNK));
         let begins = emitter.compare("eq", self.chunk.begin, zero);
         let ends = emitter.compare("eq", self.chunk.end, size);
@@ -123,35 +104,46 @@ impl<'a> ChunkPixels<'a> {
         let is_vector = emitter.apply("arith.andi", &[is_whole, is_aligned]);
         emitter.choose(
             is_vector,
-            |emitter| self.steps(emitter, size, AHEAD, false),
-            |emitter| self.steps(emitter, self.chunk.end, 1, true),
+            |emitter| self.steps(emitter, part, size, AHEAD, false),
+            |emitter| self.steps(emitter, part, self.chunk.end, 1, true),
         )
     }
 
-    /// The steps up to position `end`, so many at once.
+    /// The steps of a part up to position `end`, so many at once.
     fn steps(
         &self,
         emitter: &mut Emitter,
+        part: Part,
         end: Value,
         at_once: usize,
         is_masked: bool,
     ) -> Result<Vec<Value>, LowerError> {
-        let zero = |reduction: &PixelReduction| match reduction.is_count {
-            true => emitter.integer(I32, 0),
-            false => emitter.float(F32.times(PIXELS), 0.0),
-        };
-        let zeros: Vec<_> = self.code.reductions.iter().map(zero).collect();
-        let bounds = [emitter.index(0), end, emitter.index(at_once * LANES)];
-        emitter.repeat(bounds, &zeros, |emitter, first, totals| {
+        let [begin, end] = self.span(emitter, part, end);
+        let step = emitter.index(at_once * LANES);
+        let zeros = self.sums.zeros(emitter);
+        emitter.repeat([begin, end, step], &zeros, |emitter, first, totals| {
             let steps: Vec<_> =
                 (0..at_once).map(|number| self.begin(emitter, first, number, is_masked)).collect();
-            let loaded: Vec<_> = steps.iter().map(|step| self.load(emitter, step)).collect();
+            let loaded: Vec<_> = steps.iter().map(|step| self.load(emitter, step, part)).collect();
             let mut totals = totals.to_vec();
-            for (step, stored) in steps.iter().zip(&loaded) {
-                totals = self.compute(emitter, step, stored, &totals)?;
+            for (step, loaded) in steps.iter().zip(loaded) {
+                totals = self.compute(emitter, step, loaded, part, &totals)?;
             }
             Ok(totals)
         })
+    }
+
+    /// The first position of a part of the warp's steps, and the one after its last.
+    fn span(&self, emitter: &mut Emitter, part: Part, end: Value) -> [Value; 2] {
+        let [begin, end] = self.team.span(emitter, end);
+        let (Part::Kept | Part::Rest, Some(places)) = (part, self.places) else { return [begin, end] };
+        let lanes = emitter.index(LANES);
+        let kept = emitter.mul(places.kept, lanes);
+        let kept_end = emitter.add(begin, kept);
+        match part {
+            Part::Kept => [begin, emitter.apply("arith.minsi", &[kept_end, end])],
+            _ => [kept_end, end],
+        }
     }
 
     fn begin(&self, emitter: &mut Emitter, first: Value, number: usize, is_masked: bool) -> Step {
@@ -163,28 +155,37 @@ impl<'a> ChunkPixels<'a> {
         let valid = is_masked.then(|| self.chunk.valid(emitter, position, PIXELS));
         // In this order, the thread's own part is the same in all steps.
         let own = self.chunk.linear(emitter, offset);
-        Step { position, linear: emitter.add(own, start), valid }
+        Step { start, position, linear: emitter.add(own, start), valid }
     }
 
-    /// Reads the step's inputs.
-    fn load(&self, emitter: &mut Emitter, step: &Step) -> Vec<Value> {
-        let load = |&input: &Tensor| {
-            let kept =
-                self.kept.and_then(|kept| Some((kept.place(emitter, input, step.position)?, kept.is_filled)));
-            let (at, ty) = self.address(emitter, input, step);
-            if let Some((place, true)) = kept {
-                return emitter.load_vector(place, ty, alignment(ty));
+    /// Reads what the step has in memory or on the chip.
+    fn load(&self, emitter: &mut Emitter, step: &Step, part: Part) -> Values {
+        let mut values = match (part, self.places) {
+            (Part::Kept, Some(places)) => {
+                let number = self.number(emitter, step);
+                let at = places.to_read(emitter, number);
+                places.step.load(emitter, at)
             }
-            let loaded = match step.valid {
-                Some(valid) => emitter.load_masked(at, valid, ty),
-                None => emitter.load_vector(at, ty, alignment(ty)),
-            };
-            if let Some((place, _)) = kept {
-                emitter.store_vector(loaded, place, alignment(ty));
-            }
-            loaded
+            _ => Values::new(),
         };
-        self.inputs.iter().map(load).collect()
+        for &input in &self.inputs {
+            let (at, ty) = self.address(emitter, input, step);
+            let stored = match step.valid {
+                Some(valid) => emitter.load_masked(at, valid, ty),
+                None => emitter.load_invariant(at, ty, alignment(ty)),
+            };
+            values.insert(input.value, stored);
+        }
+        values
+    }
+
+    /// The number of a step among those that the warp does of the chunk, in 32 bits.
+    fn number(&self, emitter: &mut Emitter, step: &Step) -> Value {
+        let [begin, _] = self.team.span(emitter, self.chunk.end);
+        let [start, begin] = [step.start, begin].map(|it| emitter.convert("arith.trunci", it, I32.scalar));
+        let offset = emitter.apply("arith.subi", &[start, begin]);
+        let bits = emitter.integer(I32, i64::from(LANES.ilog2()));
+        emitter.apply("arith.shrui", &[offset, bits])
     }
 
     /// Computes the thread's four pixels; gives the totals with theirs.
@@ -192,12 +193,15 @@ impl<'a> ChunkPixels<'a> {
         &self,
         emitter: &mut Emitter,
         step: &Step,
-        loaded: &[Value],
+        loaded: Values,
+        part: Part,
         totals: &[Value],
     ) -> Result<Vec<Value>, LowerError> {
         let mut values = self.hoisted.clone();
-        for (&input, &stored) in self.inputs.iter().zip(loaded) {
+        values.extend(loaded);
+        for &input in &self.inputs {
             self.code.comment(emitter, input.value);
+            let stored = values[&input.value];
             self.code.read(emitter, &mut values, input, stored);
         }
         if let Some((id, philox)) = &self.random {
@@ -208,15 +212,12 @@ impl<'a> ChunkPixels<'a> {
         }
         self.code.compute(emitter, &mut values)?;
         self.store(emitter, step, &values);
-        let add = |(reduction, &total): (&PixelReduction, &Value)| {
-            let value = reduction::of_valid(emitter, values[&reduction.operand], step.valid);
-            if reduction.is_count {
-                add_count(emitter, total, value)
-            } else {
-                emitter.apply("arith.addf", &[total, value])
-            }
-        };
-        Ok(self.code.reductions.iter().zip(totals).map(add).collect())
+        if let (Part::Keeping, Some(places)) = (part, self.places) {
+            let number = self.number(emitter, step);
+            let at = places.to_write(emitter, number);
+            places.step.store(emitter, at, &values);
+        }
+        Ok(self.sums.add(emitter, &values, step, totals))
     }
 
     /// Writes the step's outputs.
@@ -239,11 +240,19 @@ impl<'a> ChunkPixels<'a> {
 }
 
 /// Four pixels of a thread.
-struct Step {
-    position: Value,
+pub(super) struct Step {
+    /// The position of the warp's first.
+    start: Value,
+    /// The position of the thread's first.
+    pub(super) position: Value,
     linear: Value,
     /// Which of them are the row's, where not all are.
-    valid: Option<Value>,
+    pub(super) valid: Option<Value>,
+}
+
+/// How a tensor's pixels are stored.
+fn stored(tensor: Tensor) -> Scalar {
+    Scalar::of(tensor.element).stored()
 }
 
 /// How four pixels must be aligned to be loaded at once.
@@ -265,26 +274,4 @@ fn is_aligned<'t>(emitter: &mut Emitter, call: &Call, tensors: impl Iterator<Ite
         let is_aligned = emitter.compare("eq", offset, zero);
         emitter.apply("arith.andi", &[so_far, is_aligned])
     })
-}
-
-/// Adds the lanes that hold to a count, one by one: of their sum LLVM makes a mask of
-/// bits first, which takes twice the instructions.
-fn add_count(emitter: &mut Emitter, count: Value, mask: Value) -> Value {
-    (0..mask.ty.lanes).fold(count, |count, lane| {
-        let lane = emitter.extract(mask, lane);
-        let one = emitter.convert("arith.extui", lane, I32.scalar);
-        emitter.add(count, one)
-    })
-}
-
-/// A chunk's partial, in the warp's first thread.
-fn warp_total(emitter: &mut Emitter, total: Value) -> Value {
-    if total.ty == I32 {
-        return warp_sum(emitter, "arith.addi", total);
-    }
-    let lanes = [0, 1, 2, 3].map(|lane| emitter.extract(total, lane));
-    let lower = emitter.apply("arith.addf", &lanes[..2]);
-    let upper = emitter.apply("arith.addf", &lanes[2..]);
-    let sum = emitter.apply("arith.addf", &[lower, upper]);
-    warp_sum(emitter, "arith.addf", sum)
 }

@@ -1,6 +1,6 @@
 //! What a GPU's threads know of each other.
 
-use super::{WARP, WARPS};
+use super::WARP;
 use crate::lower::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
 
 /// A place in the block's shared memory.
@@ -34,13 +34,6 @@ pub(super) fn thread_of_warp(emitter: &mut Emitter) -> Value {
 pub(super) fn warp_of_block(emitter: &mut Emitter) -> Value {
     let (thread, bits) = (thread_of_block(emitter), emitter.index(WARP.ilog2() as usize));
     emitter.apply("arith.shrui", &[thread, bits])
-}
-
-/// Blocks that a row's chunks take, a warp a chunk.
-pub(super) fn blocks_per_row(emitter: &mut Emitter, chunks_per_row: Value) -> Value {
-    let (most, bits) = (emitter.index(WARPS - 1), emitter.index(WARPS.ilog2() as usize));
-    let rounded = emitter.add(chunks_per_row, most);
-    emitter.apply("arith.shrui", &[rounded, bits])
 }
 
 /// Adds the values of a warp's threads by halves, of 32 or 64 bits. All threads of

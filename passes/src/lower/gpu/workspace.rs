@@ -72,14 +72,19 @@ impl<'a> Workspace<'a> {
         emitter.add(totals, partials)
     }
 
-    /// Writes a chunk's partials.
-    pub(super) fn store_partials(self, emitter: &mut Emitter, row: Value, chunk: Value, partials: &[Value]) {
+    /// Writes a chunk's partial of a reduction.
+    pub(super) fn store_partial(
+        self,
+        emitter: &mut Emitter,
+        row: Value,
+        chunk: Value,
+        reduction: usize,
+        partial: Value,
+    ) {
         let first = self.first_partial(emitter, row, chunk);
-        for (reduction, &partial) in partials.iter().enumerate() {
-            let reduction = emitter.index(reduction);
-            let index = emitter.add(first, reduction);
-            emitter.store_element(partial, self.call.partials, index);
-        }
+        let reduction = emitter.index(reduction);
+        let index = emitter.add(first, reduction);
+        emitter.store_element(partial, self.call.partials, index);
     }
 
     /// A chunk's partials, in the order in which they were written.

@@ -3,11 +3,11 @@ use lossc_dialect::{Op, Program, ValueId, library};
 use super::*;
 use crate::differentiate::differentiate;
 use crate::saturate::saturate;
-use crate::schedule::{EntryPoints, Options, Stored, Temporary, schedule};
+use crate::schedule::{EntryPoints, Options, Storage, Stored, Temporary, schedule};
 use crate::stabilise::stabilise;
 
 const PRICES: PriceList = PriceList::Host;
-const UNSIFTED: Prices = Prices { list: PRICES, sifting: None };
+const UNSIFTED: Prices = Prices { list: PRICES, place: Place::Memory };
 
 fn optimised(choice: &str) -> Program {
     let (file, source) = library::find("random-drop").expect("in the library");
@@ -18,7 +18,7 @@ fn optimised(choice: &str) -> Program {
     saturate(&gradient, PRICES, false).expect("saturates").program
 }
 
-fn joint(program: &Program, storage: Option<PriceList>) -> Schedule {
+fn joint(program: &Program, storage: Storage) -> Schedule {
     schedule(program, Options { storage, entry_points: EntryPoints::Joint, ..Options::default() })
 }
 
@@ -43,7 +43,7 @@ fn price_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId]) -> u64 {
 fn no_other_choice_is_cheaper() {
     for choice in ["linear", "squ", "log"] {
         let program = optimised(choice);
-        let recomputed = joint(&program, None);
+        let recomputed = joint(&program, Storage::None);
         let [first, second] = [0, 1].map(|pass| &recomputed.kernels[recomputed.forward_backward[pass]]);
         let earlier = recomputed.pixel_values(first);
         let chosen = cheaper_kept(&recomputed, second, &earlier, UNSIFTED);
@@ -70,7 +70,7 @@ fn no_other_choice_is_cheaper() {
 fn the_second_pass_of_random_drop_draws_no_number() {
     for choice in ["linear", "squ", "log"] {
         let program = optimised(choice);
-        let schedule = joint(&program, Some(PRICES));
+        let schedule = joint(&program, Storage::Memory(PRICES));
         assert!(schedule.temporaries().iter().all(|it| *it == Temporary::Mask), "{choice}:\n{schedule}");
         let second = &schedule.kernels[schedule.forward_backward[1]];
         assert!(!second.loads.is_empty(), "{choice}:\n{schedule}");
@@ -82,8 +82,11 @@ fn the_second_pass_of_random_drop_draws_no_number() {
 
 #[test]
 fn nothing_is_kept_between_calls() {
-    let options =
-        Options { storage: Some(PRICES), entry_points: EntryPoints::Separate, ..Options::default() };
+    let options = Options {
+        storage: Storage::Memory(PRICES),
+        entry_points: EntryPoints::Separate,
+        ..Options::default()
+    };
     let schedule = schedule(&optimised("log"), options);
     assert!(schedule.stored.is_empty(), "{schedule}");
     assert!(schedule.forward_backward.is_empty());

@@ -10,6 +10,7 @@ use crate::layout::Balance;
 use crate::tensor::{ElementType, Tensor, TensorView};
 
 use super::super::memory::{DeviceBuffer, download};
+use super::super::plan::{Device as _, Team, Wish};
 
 pub(super) fn executor(device: &CudaDevice) -> CudaExecutor {
     CudaExecutor::new(load(device, "variance").unwrap()).unwrap()
@@ -33,11 +34,14 @@ pub(super) fn the_driver_is_described(device: &CudaDevice) {
     assert!(CudaDevice::open(7).unwrap_err().to_string().starts_with("opening the CUDA device failed"));
 }
 
-/// Three processors of 1000 bytes for blocks that take 100 themselves.
+/// Three processors of 1000 bytes for blocks that take 100 themselves; rooms are asked for
+/// by two steps of eight warps, of three bytes each, with one step more.
 pub(super) fn the_room_for_blocks_is_asked_for(device: &CudaDevice) {
     let executor = executor(device);
-    let rooms = [300, 600, 900, 1200].map(|bytes| executor.room.blocks(bytes));
-    assert_eq!(rooms, [6, 3, 3, 0]);
+    for team in Team::ALL {
+        let rooms = [24, 72, 408, 456, 888, 936, 100].map(|bytes| executor.room.resident(team, bytes));
+        assert_eq!(rooms, [24, 15, 3, 3, 3, 0, 0]);
+    }
 }
 
 pub(super) fn the_compilers_log_is_in_the_error(device: &CudaDevice) {
@@ -67,6 +71,23 @@ pub(super) fn host_tensors_give_the_bits_of_the_cpu(device: &CudaDevice) {
         let [from_cuda, from_cpu] = [&mut cuda as &mut dyn Executor, &mut cpu]
             .map(|executor| executor.backward(&views, &forward.residuals, 0.25).unwrap());
         assert_eq!(from_cuda, from_cpu);
+    }
+}
+
+/// Whoever sums a chunk, in one launch or three.
+pub(super) fn wishes_do_not_show_in_results(device: &CudaDevice) {
+    let (mut cuda, mut cpu) = (executor(device), CpuExecutor::new(kernels(3)));
+    for shape in [&[1, 1][..], &[3, 1, 20_000], &[2, 0, 5], &[1, 700_001]] {
+        let case = Case::new(shape, Balance::Image);
+        let views = case.views();
+        let call = call(&case, &views);
+        let expected = cpu.forward_backward(&call).unwrap();
+        for team in Team::ALL {
+            for at_once in [false, true].map(Some) {
+                cuda.set_wish(Wish { team: Some(team), at_once });
+                assert_eq!(cuda.forward_backward(&call).unwrap(), expected, "{shape:?} {team:?} {at_once:?}");
+            }
+        }
     }
 }
 

@@ -186,6 +186,12 @@ static void combine(const frame_t *f, int reduction, int cell, int is_count) {
 
 static unsigned cooperative_blocks;
 
+// Chunks that a block sums.
+static int64_t chunks_per_tile = 8;
+static int64_t tiles_per_row(const frame_t *f) {
+  return (f->chunks_per_row + chunks_per_tile - 1) / chunks_per_tile;
+}
+
 // Whether the block is the last of `count` at a ticket, which is then 0 again.
 static int is_last(const frame_t *f, int64_t number, int64_t count) {
   int64_t *ticket = (int64_t *)f->row_group + 2 * f->rows + f->groups + 1 + number;
@@ -203,9 +209,9 @@ static int pass(frame_t *f, void (*run)(const frame_t *, int64_t, int64_t), int 
   check((uint64_t)pixels[0] % 4 == 0, "misaligned input");
   check(!outputs || (pixels[2] && (uint64_t)pixels[2] % 4 == 0), "missing or misaligned output");
   f->pixels = pixels;
-  int64_t per_row = (f->chunks_per_row + 7) / 8, row = block / per_row, first = block % per_row * 8;
+  int64_t per_row = tiles_per_row(f), row = block / per_row, first = block % per_row * chunks_per_tile;
   check(row < f->rows, "grid");
-  for (int64_t c = first; c < first + 8 && c < f->chunks_per_row; c++) run(f, row, c);
+  for (int64_t c = first; c < first + chunks_per_tile && c < f->chunks_per_row; c++) run(f, row, c);
   return is_last(f, row, per_row) && is_last(f, f->rows, f->rows);
 }
 
@@ -232,12 +238,23 @@ static void queue_both_0(void **p, unsigned b, unsigned t) {
   int64_t *flag = (int64_t *)f.row_group + 3 * f.rows + f.groups + 2;
   check(*flag >= 0 && t == 256, "a flag");
   if (b + 1 < cooperative_blocks) return;
-  int64_t per_row = (f.chunks_per_row + 7) / 8;
+  check(*(int64_t *)p[PIXELS + 3] % 2 == 0, "room for steps that are done at once");
+  int64_t per_row = tiles_per_row(&f);
   for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_0(p, i, t);
   for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_1(p, i, t);
   for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_2(p, i, t);
   ++*flag;
 }
+// Where a block sums a chunk.
+static void by_block(kernel_t kernel, void **p, unsigned b, unsigned t) {
+  chunks_per_tile = 1;
+  kernel(p, b, t);
+  chunks_per_tile = 8;
+}
+static void queue_kernel_block_0(void **p, unsigned b, unsigned t) { by_block(queue_kernel_0, p, b, t); }
+static void queue_kernel_block_1(void **p, unsigned b, unsigned t) { by_block(queue_kernel_1, p, b, t); }
+static void queue_kernel_block_2(void **p, unsigned b, unsigned t) { by_block(queue_kernel_2, p, b, t); }
+static void queue_both_block_0(void **p, unsigned b, unsigned t) { by_block(queue_both_0, p, b, t); }
 static void finish(void (*run)(const frame_t *), void **p, unsigned b, unsigned t) {
   frame_t f = frame_of(p, 0);
   check(t == 1 && b == 0, "grid of finish");
@@ -249,7 +266,13 @@ static void queue_finish_2(void **p, unsigned b, unsigned t) { finish(finish_2, 
 
 static const struct { const char *name; kernel_t kernel; } kernels[] = {
     {"kernel_0", queue_kernel_0}, {"kernel_1", queue_kernel_1}, {"kernel_2", queue_kernel_2}, {"both_0", queue_both_0},
+    {"kernel_block_0", queue_kernel_block_0}, {"kernel_block_1", queue_kernel_block_1},
+    {"kernel_block_2", queue_kernel_block_2}, {"both_block_0", queue_both_block_0},
     {"finish_0", queue_finish_0}, {"finish_1", queue_finish_1}, {"finish_2", queue_finish_2}};
+
+static int is_both(void *function) {
+  return function == (void *)queue_both_0 || function == (void *)queue_both_block_0;
+}
 
 result_t cuModuleLoadDataEx(void **module, const char *text, unsigned count, int *options, void **values) {
   if (strcmp(text, "variance") == 0) return create(module);
@@ -272,25 +295,25 @@ result_t cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsign
   return SUCCESS;
 }
 result_t cuFuncGetAttribute(int *value, int attribute, void *function) {
-  check(attribute == 1 && function == (void *)queue_both_0, "attribute of a function");
+  check(attribute == 1 && is_both(function), "attribute of a function");
   *value = DECLARED_BYTES;
   return SUCCESS;
 }
 static int allowed_bytes;
 result_t cuFuncSetAttribute(void *function, int attribute, int value) {
-  check(attribute == 8 && function == (void *)queue_both_0 && value <= SHARED_BYTES - DECLARED_BYTES, "shared memory");
+  check(attribute == 8 && is_both(function) && value <= SHARED_BYTES - DECLARED_BYTES, "shared memory");
   allowed_bytes = value;
   return SUCCESS;
 }
 result_t cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int threads, size_t shared) {
-  check(function == (void *)queue_both_0 && threads == 256, "occupancy");
+  check(is_both(function) && threads == 256, "occupancy");
   *blocks = SHARED_BYTES / (shared + DECLARED_BYTES);
   return SUCCESS;
 }
 result_t cuLaunchCooperativeKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty,
                                    unsigned tz, unsigned shared, void *stream, void **parameters) {
   (void)stream;
-  check(kernel == (void *)queue_both_0 && x > 0 && y == 1 && z == 1 && ty == 1 && tz == 1, "cooperative launch");
+  check(is_both(kernel) && x > 0 && y == 1 && z == 1 && ty == 1 && tz == 1, "cooperative launch");
   check((int)shared <= allowed_bytes && x <= PROCESSORS * (SHARED_BYTES / (shared + DECLARED_BYTES)), "too large a grid");
   cooperative_blocks = x;
   for (unsigned block = 0; block < x; block++) ((kernel_t)kernel)(parameters, block, tx);

@@ -1,0 +1,87 @@
+//! Which threads sum a chunk.
+
+use lossc_dialect::numbers::{CHUNK, LANES};
+
+use super::thread::warp_of_block;
+use super::{AHEAD, WARPS};
+use crate::lower::call::Call;
+use crate::lower::emit::{Emitter, Value};
+
+/// Steps of a chunk: a warp covers each lane once a step.
+pub(super) const STEPS: usize = CHUNK / LANES;
+
+/// A block's warps share a chunk's steps out evenly, and each does its own at once.
+const _: () = assert!(STEPS == AHEAD * WARPS);
+
+/// The threads that share a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Team {
+    /// A warp, for images that have chunks for all warps of a device.
+    Warp,
+    /// A block, for smaller ones: each warp has [`AHEAD`] steps, and their terms are
+    /// added in shared memory, in the same order.
+    Block,
+}
+
+impl Team {
+    pub(super) const ALL: [Self; 2] = [Self::Warp, Self::Block];
+
+    /// What the names of its kernels have before the number.
+    pub(super) fn infix(self) -> &'static str {
+        match self {
+            Self::Warp => "",
+            Self::Block => "block_",
+        }
+    }
+
+    /// Chunks that a block sums at the same time: its *tile*.
+    pub(super) fn chunks_per_tile(self) -> usize {
+        match self {
+            Self::Warp => WARPS,
+            Self::Block => 1,
+        }
+    }
+
+    /// Steps of a tile that a warp does.
+    pub(super) fn steps_per_warp(self) -> usize {
+        match self {
+            Self::Warp => STEPS,
+            Self::Block => AHEAD,
+        }
+    }
+
+    /// Tiles of a row: none has chunks of two rows.
+    pub(super) fn tiles_per_row(self, emitter: &mut Emitter, call: &Call) -> Value {
+        let chunks = self.chunks_per_tile();
+        let (most, bits) = (emitter.index(chunks - 1), emitter.index(chunks.ilog2() as usize));
+        let rounded = emitter.add(call.chunks_per_row, most);
+        emitter.apply("arith.shrui", &[rounded, bits])
+    }
+
+    /// The chunk of a row that this warp sums in the row's tile `tile`, or takes part in.
+    pub(super) fn chunk(self, emitter: &mut Emitter, tile: Value) -> Value {
+        match self {
+            Self::Warp => {
+                let warps = emitter.index(WARPS);
+                let first = emitter.mul(tile, warps);
+                let warp = warp_of_block(emitter);
+                emitter.add(first, warp)
+            }
+            Self::Block => tile,
+        }
+    }
+
+    /// The positions of a chunk that this warp does, if `end` is the chunk's: the first,
+    /// and the one after the last. A block does all steps of a chunk, so that each has
+    /// terms.
+    pub(super) fn span(self, emitter: &mut Emitter, end: Value) -> [Value; 2] {
+        match self {
+            Self::Warp => [emitter.index(0), end],
+            Self::Block => {
+                let (warp, share) = (warp_of_block(emitter), emitter.index(AHEAD * LANES));
+                let first = emitter.mul(warp, share);
+                [first, emitter.add(first, share)]
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Both passes of `forward_backward` in one launch.
+//!
+//! A GPU's multiprocessors have memory of their own, which is gone after a launch. If
+//! one launch is both passes, the first can leave there what the second needs of a
+//! pixel, instead of reading and computing it again: a minimum cut chooses what, see
+//! `storage`. Of pixels for which there is no room, the second pass is the one that
+//! `backward` has.
+
+use super::{Kernel, Schedule, storage};
+use crate::saturate::prices::PriceList;
+
+/// The passes of such a launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtOnce {
+    /// The index of the first pass alone, of which `keeping` is a version.
+    pub first: usize,
+    /// The first pass: it reduces, and keeps what it can.
+    pub keeping: Kernel,
+    /// The second pass for pixels that are kept.
+    pub reading: Kernel,
+    /// The index of the second pass for all others.
+    pub second: usize,
+}
+
+/// The launch, if the first of two passes reduces and the second only writes: else there
+/// is more to wait for than one launch can.
+pub(super) fn plan(schedule: &mut Schedule, prices: PriceList) -> Option<AtOnce> {
+    let [first, second] = schedule.forward_backward[..] else { return None };
+    let mut passes = [first, second].map(|index| schedule.kernels[index].clone());
+    if passes[0].reductions.is_empty() || !passes[1].reductions.is_empty() {
+        return None;
+    }
+    storage::store(schedule, &mut passes, storage::Place::Chip, prices);
+    let [keeping, reading] = passes;
+    Some(AtOnce { first, keeping, reading, second })
+}

@@ -1,0 +1,64 @@
+//! The arrays of a call in device memory.
+
+use super::COMMON;
+use crate::executor::Random;
+use crate::layout::Layout;
+use crate::manifest::Manifest;
+
+/// Bytes of workspace that pass `kernel` takes: for each of its reductions 8 a row
+/// and 4 a chunk. None if that overflows.
+pub fn workspace_bytes(manifest: &Manifest, layout: &Layout, kernel: usize) -> Option<usize> {
+    let totals = layout.rows().checked_mul(size_of::<u64>())?;
+    let partials = layout.chunks().checked_mul(size_of::<u32>())?;
+    manifest.kernels[kernel].reductions.len().checked_mul(totals.checked_add(partials)?)
+}
+
+/// What kernels are told of the rows: the group of each row; for each group the
+/// number of rows in groups before it, and then the number of rows; the rows by
+/// group, ascending; a ticket of 0 for each row and for all rows, on which the blocks
+/// of a launch count each other; and a flag. Every launch leaves tickets of 0 behind,
+/// and the flag of [`Entry::Both`] higher by 1.
+pub fn rows(layout: &Layout) -> Vec<i64> {
+    let group_of = layout.row_group();
+    let mut by_group: Vec<_> = (0..layout.rows()).collect();
+    by_group.sort_by_key(|&row| group_of[row]);
+    let before = |group: i64| by_group.partition_point(|&row| group_of[row] < group) as i64;
+    let groups = (0..=layout.groups() as i64).map(before);
+    let tickets = std::iter::repeat_n(0, layout.rows() + 1 + 1);
+    let members = by_group.iter().map(|&row| row as i64);
+    group_of.iter().copied().chain(groups).chain(members).chain(tickets).collect()
+}
+
+/// Where a call's arrays are in device memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrays {
+    /// What [`rows`] gives.
+    pub rows: u64,
+    /// The scalar slots, f32.
+    pub scalars: u64,
+    /// The totals, 8 bytes each.
+    pub cells: u64,
+    /// [`workspace_bytes`], which nobody has written.
+    pub workspace: u64,
+    /// The result slots, 8 bytes each.
+    pub results: u64,
+}
+
+/// The parameters of a call's kernels, each of 8 bytes, of which a launch takes
+/// [`Launch::parameters`].
+pub fn parameters(layout: &Layout, random: Random, arrays: &Arrays, pixels: &[u64]) -> Vec<u64> {
+    let common: [u64; COMMON] = [
+        layout.row_length() as u64,
+        layout.rows() as u64,
+        layout.groups() as u64,
+        layout.chunks_per_row() as u64,
+        random.seed,
+        random.stream,
+        arrays.rows,
+        arrays.scalars,
+        arrays.cells,
+        arrays.workspace,
+        arrays.results,
+    ];
+    common.iter().chain(pixels).copied().collect()
+}
