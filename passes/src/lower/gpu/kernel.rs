@@ -6,7 +6,7 @@ use super::arrival::is_last;
 use super::chip::Places;
 use super::combine::Combine;
 use super::team::Team;
-use super::thread::{barrier, block, thread_of_block};
+use super::thread::{barrier, block, blocks, thread_of_block};
 use super::{Entry, both, groups, pixels};
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
@@ -21,11 +21,23 @@ pub(super) fn function(
 ) -> Result<String, LowerError> {
     let entry = Entry::of_pixels("kernel", index, numerics, team);
     entry.function(schedule, |emitter, call, _| {
-        let number = block(emitter);
         let kernel = &schedule.kernels[index];
+        let number = number(emitter, kernel);
         let pass = Pass { schedule, kernel, work: Work::Compute(kernel), team, call, flag: None };
         pass.tile(emitter, number, None)
     })
+}
+
+/// The tile of this block. A pass that only writes begins with the last one: what the pass
+/// before it has read last may still be in the cache.
+fn number(emitter: &mut Emitter, kernel: &Kernel) -> Value {
+    let block = block(emitter);
+    if !kernel.reductions.is_empty() {
+        return block;
+    }
+    let (blocks, one) = (blocks(emitter), emitter.index(1));
+    let last = emitter.apply("arith.subi", &[blocks, one]);
+    emitter.apply("arith.subi", &[last, block])
 }
 
 /// What a pass does with pixels.
