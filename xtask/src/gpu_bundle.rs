@@ -3,7 +3,8 @@
 //! ```text
 //! gpu-bundle/
 //!   gpu-check         the program; it needs the driver and a C library, no more
-//!   losses/           every loss, schedule and type of logits, for processors and GPUs
+//!   losses/           every loss, schedule and type of logits, with and without a label that
+//!                     is ignored, for processors and GPUs
 //!     golden.json     what they give on a processor, bit for bit
 //!   gpu_peers.py      the comparison with PyTorch, Triton and CUDA, and what it imports
 //!   libc_interface.so
@@ -37,8 +38,9 @@ const TARGETS: [(&str, &str); 5] = [
 const REPRODUCIBLE: &str = "reproducible";
 const FAST: &str = "fast";
 
-/// Of logits; labels are u8.
-const TYPES: [&str; 3] = ["f32", "f16", "bf16"];
+/// Types of logits, whose labels are u8, and the label of pixels that are ignored, if any.
+const INPUTS: [(&str, Option<&str>); 4] =
+    [("f32", None), ("f16", None), ("bf16", None), ("f32", Some("255"))];
 
 /// Built files, and files of the repository, that are packed as they are.
 const BUILT: [&str; 2] = ["gpu-check", "examples/libc_interface.so"];
@@ -84,15 +86,17 @@ fn builds() -> [Step; 2] {
 fn compile_all(folder: &Path) -> Result<(), String> {
     let lossc = target().join("debug/lossc");
     for (name, options) in losses(&lossc)? {
-        for types in TYPES {
+        for (element, ignored) in INPUTS {
             for (target, numerics) in TARGETS {
                 let mut command = Command::new(&lossc);
                 command.args(["compile", &name, "--emit", "bundle", "--target", target]);
-                command.args(["--types", &format!("{types},u8"), "--numerics", numerics]);
+                command.args(["--types", &format!("{element},u8"), "--numerics", numerics]);
+                command.args(ignored.iter().flat_map(|label| ["--ignore-index", label]));
                 command.args(options.iter().map(|option| format!("--set={option}")));
                 let schedule = options.iter().map(|option| format!("-{option}")).collect::<String>();
+                let inputs = ignored.map_or(element.to_owned(), |label| format!("{element}.ignore-{label}"));
                 let kind = if numerics == FAST { ".fast" } else { "" };
-                let file = format!("{name}{schedule}.{types}.{target}{kind}.lossc").replace('=', "-");
+                let file = format!("{name}{schedule}.{inputs}.{target}{kind}.lossc").replace('=', "-");
                 run(command.arg("-o").arg(folder.join(file)))?;
             }
         }
