@@ -80,9 +80,8 @@ fn target() -> Result<Target, Box<dyn Error>> {
     if !lossc_runtime::cuda::is_available() {
         return Ok(Target::host()?);
     }
-    let (major, minor) = CudaDevice::open(0)?.compute_capability()?;
-    Target::for_compute_capability(major, minor)
-        .ok_or_else(|| format!("no code for sm_{major}{minor}").into())
+    let found = CudaDevice::open(0)?.compute_capability()?;
+    Target::for_compute_capability(found).ok_or_else(|| format!("no code for sm_{found}").into())
 }
 
 /// By size, by way.

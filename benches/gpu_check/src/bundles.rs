@@ -29,8 +29,8 @@ impl Machine {
     /// The GPU with this number.
     pub fn gpu(ordinal: usize) -> Result<Self, lossc_runtime::cuda::CudaError> {
         let device = CudaDevice::open(ordinal)?;
-        let (major, minor) = device.compute_capability()?;
-        Ok(Self::Gpu(device, major * 10 + minor))
+        let capability = device.compute_capability()?;
+        Ok(Self::Gpu(device, capability))
     }
 
     /// What it is, for people.
