@@ -24,7 +24,6 @@ mod plot;
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -50,14 +49,8 @@ struct Arguments {
     output: PathBuf,
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> miette::Result<()> {
+    run(&Arguments::parse()).map_err(|error| miette::miette!("{error}"))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
