@@ -13,7 +13,11 @@ Philox block gives the draws of four pixels; a block adds its sums by four atomi
 
 import ctypes
 import glob
+import math
+import mmap
 import os
+import subprocess
+from pathlib import Path
 
 import torch
 
@@ -322,6 +326,15 @@ def compile_code(architecture, *options):
     return text(library.nvrtcGetCUBINSize, library.nvrtcGetCUBIN), log()
 
 
+def addresses(arguments):
+    """What kernels are called with: addresses of tensors and 32-bit numbers, and pointers to
+    them. Both must live as long as the pointers are used."""
+    values = [
+        ctypes.c_void_p(it.data_ptr()) if isinstance(it, torch.Tensor) else ctypes.c_uint32(it) for it in arguments
+    ]
+    return values, (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+
+
 class Module:
     """Loaded kernels, launched on PyTorch's current stream."""
 
@@ -346,10 +359,7 @@ class Module:
         """A function that launches `name`. Arguments are tensors and 32-bit numbers, and
         live as long as it."""
         function = self.function(name)
-        values = [
-            ctypes.c_void_p(it.data_ptr()) if isinstance(it, torch.Tensor) else ctypes.c_uint32(it) for it in arguments
-        ]
-        pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+        values, pointers = addresses(arguments)
         launch = self.driver.cuLaunchCooperativeKernel if cooperative else self.driver.cuLaunchKernel
         rest = () if cooperative else (None,)
 
@@ -360,32 +370,74 @@ class Module:
         return run
 
     @staticmethod
+    def zeros(shape, type_):
+        return torch.zeros(shape, dtype=type_, device="cuda")
+
+    @staticmethod
     def checked(code):
         if code != 0:
             raise RuntimeError(f"the CUDA driver failed with {code}")
 
 
+class HostModule:
+    """The kernels on this processor by `gpu_peer_host.h`, for tests."""
+
+    def __init__(self, folder):
+        source, library = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
+        names = [f"both_{it}_{held}" for it in ("linear", "log") for held in HELD]
+        names += [f"{direction}_{it}" for it in ("linear", "log") for direction in ("forward", "backward")]
+        launches = [
+            f'extern "C" int host_{it}(unsigned x, unsigned y, unsigned threads, void **arguments) '
+            f"{{ return launch(x, y, threads, {it}, arguments); }}"
+            for it in names
+        ]
+        header = Path(__file__).resolve().parent / "gpu_peer_host.h"
+        source.write_text("\n".join([f'#include "{header}"', SOURCE, *launches]))
+        options = ["-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", "-w"]
+        subprocess.run(["g++", *options, source, "-o", library], check=True)
+        self.library = ctypes.CDLL(str(library))
+
+    def resident(self, _name):
+        return 64
+
+    def kernel(self, name, grid, arguments, cooperative=False):
+        values, pointers = addresses(arguments)
+        launch = getattr(self.library, f"host_{name}")
+
+        def run(_values=values, _arguments=arguments):
+            if launch(*grid, THREADS, pointers) != 0:
+                raise RuntimeError(f"a block of {name} failed")
+
+        return run
+
+    @staticmethod
+    def zeros(shape, type_):
+        """In memory that is shared with the processes of blocks."""
+        count = math.prod(shape)
+        return torch.frombuffer(mmap.mmap(-1, count * type_.itemsize), dtype=type_, count=count).reshape(shape)
+
+
 class Image:
     """Tensors of one image, or several of one size, and what kernels keep of them."""
 
-    def __init__(self, schedule, logits, labels):
+    def __init__(self, schedule, logits, labels, module, processors):
         pixels = logits.shape[-1] * logits.shape[-2]
         if pixels % 4:
             raise ValueError("the kernels by hand take images whose pixels are a multiple of 4")
         self.schedule, self.logits, self.labels = schedule, logits, labels
         self.images, self.quads = logits.numel() // pixels, pixels // 4
-        properties = torch.cuda.get_device_properties(logits.device)
-        self.processors = properties.multi_processor_count
-        code, _ = compile_code(f"sm_{properties.major}{properties.minor}")
-        self.module = Module(code)
+        self.module, self.processors = module, processors
 
     def zeros(self, *shape):
-        return torch.zeros(shape, dtype=torch.int32, device=self.logits.device)
+        return self.module.zeros(shape, torch.int32)
+
+    def results(self):
+        return self.module.zeros((), torch.float32), self.module.zeros(self.logits.shape, torch.float32)
 
     def two_launches(self, blocks_per_processor):
         most = -(-self.processors * blocks_per_processor // self.images)
         grid = (min(-(-self.quads // THREADS), most), self.images)
-        loss, gradient = torch.empty((), device=self.logits.device), torch.empty_like(self.logits)
+        loss, gradient = self.results()
         sums, arrived, weight = self.zeros(self.images, 4), self.zeros(1), self.zeros(self.images, 2)
         inputs, sizes = [self.logits, self.labels], [self.quads, SEED]
         forward = [*inputs, sums, arrived, weight, loss, *sizes]
@@ -398,7 +450,7 @@ class Image:
         name, blocks = f"both_{self.schedule}_{held}", -(-self.quads // (THREADS * held))
         if blocks * self.images > self.processors * self.module.resident(name):
             return None
-        loss, gradient = torch.empty((), device=self.logits.device), torch.empty_like(self.logits)
+        loss, gradient = self.results()
         state = [self.zeros(2, self.images, 4), self.zeros(1), loss]
         arguments = [self.logits, self.labels, gradient, *state, self.quads, SEED]
         both = self.module.kernel(name, (blocks, self.images), arguments, cooperative=True)
@@ -408,8 +460,20 @@ class Image:
         return Peer("CUDA by hand", self.schedule, forward, forward_backward)
 
 
+    def plans(self):
+        two = [self.two_launches(blocks) for blocks in BLOCKS_PER_PROCESSOR]
+        return two + [plan for plan in map(self.one_launch, HELD) if plan]
+
+
 def cuda_peer(schedule, logits, labels):
-    image = Image("linear" if schedule == "linear" else "log", logits, labels)
-    plans = [image.two_launches(blocks) for blocks in BLOCKS_PER_PROCESSOR]
-    plans += [plan for plan in map(image.one_launch, HELD) if plan]
-    return timing.fastest(plans, logits, labels)
+    properties = torch.cuda.get_device_properties(logits.device)
+    code, _ = compile_code(f"sm_{properties.major}{properties.minor}")
+    image = Image(schedule, logits, labels, Module(code), properties.multi_processor_count)
+    return timing.fastest(image.plans(), logits, labels)
+
+
+def host_plans(schedule, logits, labels, folder):
+    """Every plan on this processor, which must be that of `logits` and `labels`."""
+    module = HostModule(folder)
+    shared = [module.zeros(it.shape, it.dtype).copy_(it) for it in (logits, labels)]
+    return Image(schedule, *shared, module, processors=1).plans()

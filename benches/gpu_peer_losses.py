@@ -4,6 +4,8 @@ Loss and schedules: Guo et al., "Random Drop Loss for Tiny Object Segmentation",
 ICANN 2019, doi 10.1007/978-3-030-30508-6_18.
 """
 
+import math
+
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
@@ -91,7 +93,9 @@ def check(peer, logits, labels):
 
     Which pixels were dropped shows in the gradient, so that draws may be anybody's: their
     number must be as probable, and with them loss and gradient follow in double precision.
+    Results of an earlier call do not count: they are NaN before the one that is looked at.
     """
+    poison(*peer.forward_backward())
     loss, gradient = (it.double() for it in peer.forward_backward())
     x, positive = logits.double(), labels == 1
     kept = ~positive & (gradient != 0) if peer.schedule else ~positive
@@ -107,7 +111,13 @@ def check(peer, logits, labels):
     near(peer, "gradient", gradient, weight * (torch.sigmoid(x) - positive.double()), 1e-4 * weight.max())
     # By draws of its own: as near as their number lets it be.
     tolerance = min(0.1, 1.5 * SIGMAS / float(kept.sum().clamp(min=1)) ** 0.5) if peer.schedule else 1e-4
+    poison(peer.forward())
     near(peer, "loss of forward alone", peer.forward().double(), expected, tolerance * expected)
+
+
+def poison(*results):
+    for result in results:
+        result.fill_(math.nan)
 
 
 def check_drops(peer, x, positive, kept):

@@ -18,7 +18,7 @@ reads 5 bytes a pixel, and with backward writes 4 more. A copy within the device
 that moves as many, half of them read and half written, is what can be reached.
 
 `--self-test` needs no GPU: it checks the formulas on the processor, Triton's in its
-interpreter, and compiles the CUDA kernels.
+interpreter and CUDA's as C++, and compiles both for GPUs.
 """
 
 import argparse
@@ -27,6 +27,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 if "--self-test" in sys.argv:
@@ -157,6 +158,9 @@ class DeviceScalar:
     def double(self):
         return torch.as_tensor(self, device="cuda").double()[0]
 
+    def fill_(self, value):
+        torch.as_tensor(self, device="cuda").fill_(value)
+
 
 def makers(schedule, logits, labels, arguments):
     """Functions, each of which makes contestants."""
@@ -263,17 +267,17 @@ def table(rows):
 
 def self_test():
     """What can be checked without a GPU; says what it was."""
+    from gpu_peer_cuda import host_plans
     from gpu_peer_triton import triton_plans
 
     logits, labels = image((2, 160, 200), "cpu")
+    # Each thread of a GPU is one of the processor's: few can be had at the same time.
+    few = image((2, 110, 112), "cpu")
     for schedule in SCHEDULES:
-        eager = losses.torch_peers(schedule, logits, labels, compiled=False)
-        for plans in (eager, list(triton_plans(schedule, logits, labels, processors=2))):
-            # A check makes two calls: each must leave behind what the next one starts from.
-            for peer in plans:
-                losses.check(peer, logits, labels)
-            refuses_a_wrong_one(plans[0], logits, labels)
-            print(f"ok: {plans[0].name} ({schedule}), plans: {len(plans)}")
+        check_plans(losses.torch_peers(schedule, logits, labels, compiled=False), logits, labels)
+        check_plans(list(triton_plans(schedule, logits, labels, processors=2)), logits, labels)
+        with tempfile.TemporaryDirectory() as folder:
+            check_plans(host_plans(schedule, *few, folder), *few)
     for peer in losses.plain_peers(logits, labels, compiled=False):
         losses.check(peer, logits, labels)
         print(f"ok: {peer.name}")
@@ -282,6 +286,14 @@ def self_test():
         compile_cuda(architecture)
         print(f"ok: Triton and CUDA by hand compile for sm_{architecture}; there they were not run")
     return 0
+
+
+def check_plans(plans, logits, labels):
+    """A check makes four calls: each must leave behind what the next one starts from."""
+    for peer in plans:
+        losses.check(peer, logits, labels)
+    refuses_a_wrong_one(plans[0], logits, labels)
+    print(f"ok: {plans[0].name} ({plans[0].schedule}), plans: {len(plans)}")
 
 
 def compile_triton(architecture):

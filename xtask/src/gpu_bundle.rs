@@ -44,8 +44,14 @@ const INPUTS: [(&str, Option<&str>); 4] =
 
 /// Built files, and files of the repository, that are packed as they are.
 const BUILT: [&str; 2] = ["gpu-check", "examples/libc_interface.so"];
-const SCRIPTS: [&str; 5] =
-    ["gpu_peers.py", "gpu_peer_losses.py", "gpu_peer_timing.py", "gpu_peer_triton.py", "gpu_peer_cuda.py"];
+const SCRIPTS: [&str; 6] = [
+    "gpu_peers.py",
+    "gpu_peer_losses.py",
+    "gpu_peer_timing.py",
+    "gpu_peer_triton.py",
+    "gpu_peer_cuda.py",
+    "gpu_peer_host.h",
+];
 
 /// Builds, compiles every loss, and checks the result on this machine's processor.
 pub fn pack(toolchain: &Toolchain) -> Result<(), String> {
