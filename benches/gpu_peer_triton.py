@@ -1,19 +1,33 @@
-"""Random drop by hand in Triton: one pass over the data in each direction.
+"""Random drop by hand in Triton: one launch in each direction.
 
-The class weights leave the sums, so that the forward pass needs no count beforehand;
-draws are made four at a time, and again in the backward pass from the same seed.
+The class weights leave the sums, so that the forward pass needs no count beforehand; its
+last program computes weights and loss. Draws are made four at a time, and again in the
+backward pass from the same seed. Of several sizes of programs the fastest counts.
 """
+
+import sys
 
 import torch
 import triton
 import triton.language as tl
 
+import gpu_peer_timing as timing
 from gpu_peer_losses import Peer
 
 LOG10_E = tl.constexpr(0.4342944819032518)
-# Pixels of a program, of which each draw makes four.
-BLOCK = 4096
-QUARTER = tl.constexpr(BLOCK // 4)
+# Pixels of a block, warps of a program, and programs a multiprocessor, each of which takes
+# several blocks; without a number, one.
+PLANS = (
+    (1024, 4, None),
+    (2048, 4, None),
+    (4096, 4, None),
+    (4096, 8, None),
+    (1024, 4, 16),
+    (2048, 4, 8),
+    (4096, 8, 4),
+    (8192, 8, 4),
+)
+SEED = 1
 
 
 @triton.jit
@@ -28,14 +42,13 @@ def softplus_of(x):
 
 
 @triton.jit
-def draws(seed, image, block):
+def draws(seed, image, block, blocks, QUARTER: tl.constexpr):
     """Four arrays, one for each quarter of the block."""
-    blocks = tl.num_programs(0)
     return tl.rand4x(seed, (image * blocks + block) * QUARTER + tl.arange(0, QUARTER))
 
 
 @triton.jit
-def quarter_sums(logits, labels, start, end, draw, linear: tl.constexpr):
+def quarter_sums(logits, labels, start, end, draw, linear: tl.constexpr, QUARTER: tl.constexpr):
     index = start + tl.arange(0, QUARTER)
     inside = index < end
     x = tl.load(logits + index, inside, 0.0)
@@ -43,93 +56,148 @@ def quarter_sums(logits, labels, start, end, draw, linear: tl.constexpr):
     softplus = softplus_of(x)
     kept = inside & (positive == 0) & is_kept(x, softplus, draw, linear)
     return (
-        tl.sum(positive.to(tl.int32)),
-        tl.sum(kept.to(tl.int32)),
-        tl.sum(tl.where(positive, softplus - x, 0.0)),
-        tl.sum(tl.where(kept, softplus, 0.0)),
+        positive.to(tl.int32),
+        kept.to(tl.int32),
+        tl.where(positive, softplus - x, 0.0),
+        tl.where(kept, softplus, 0.0),
     )
 
 
 @triton.jit
-def forward_kernel(logits, labels, counts, sums, pixels, seed, linear: tl.constexpr):
-    """Counts [image, 2] and sums [image, 2] of positives and of kept negatives."""
-    block, image = tl.program_id(0), tl.program_id(1)
+def forward_kernel(
+    logits, labels, counts, sums, weights, loss, pixels, blocks, seed, linear: tl.constexpr, QUARTER: tl.constexpr
+):
+    """Counts [image, 2] and sums [image, 2] of positives and of kept negatives, and a count of
+    programs that have ended after the last image's: all 0 before, and again after."""
+    image, images = tl.program_id(1), tl.num_programs(1)
     first = image.to(tl.int64) * pixels
-    u0, u1, u2, u3 = draws(seed, image, block)
-    start = first + block * 4 * QUARTER
-    a0, b0, c0, d0 = quarter_sums(logits, labels, start, first + pixels, u0, linear)
-    a1, b1, c1, d1 = quarter_sums(logits, labels, start + QUARTER, first + pixels, u1, linear)
-    a2, b2, c2, d2 = quarter_sums(logits, labels, start + 2 * QUARTER, first + pixels, u2, linear)
-    a3, b3, c3, d3 = quarter_sums(logits, labels, start + 3 * QUARTER, first + pixels, u3, linear)
-    tl.atomic_add(counts + 2 * image, a0 + a1 + a2 + a3)
-    tl.atomic_add(counts + 2 * image + 1, b0 + b1 + b2 + b3)
-    tl.atomic_add(sums + 2 * image, c0 + c1 + c2 + c3)
-    tl.atomic_add(sums + 2 * image + 1, d0 + d1 + d2 + d3)
+    end = first + pixels
+    positives, kept = tl.zeros([QUARTER], tl.int32), tl.zeros([QUARTER], tl.int32)
+    positive_sum, kept_sum = tl.zeros([QUARTER], tl.float32), tl.zeros([QUARTER], tl.float32)
+    for block in range(tl.program_id(0), blocks, tl.num_programs(0)):
+        u0, u1, u2, u3 = draws(seed, image, block, blocks, QUARTER)
+        start = first + block * 4 * QUARTER
+        a0, b0, c0, d0 = quarter_sums(logits, labels, start, end, u0, linear, QUARTER)
+        a1, b1, c1, d1 = quarter_sums(logits, labels, start + QUARTER, end, u1, linear, QUARTER)
+        a2, b2, c2, d2 = quarter_sums(logits, labels, start + 2 * QUARTER, end, u2, linear, QUARTER)
+        a3, b3, c3, d3 = quarter_sums(logits, labels, start + 3 * QUARTER, end, u3, linear, QUARTER)
+        positives += a0 + a1 + a2 + a3
+        kept += b0 + b1 + b2 + b3
+        positive_sum += c0 + c1 + c2 + c3
+        kept_sum += d0 + d1 + d2 + d3
+    tl.atomic_add(counts + 2 * image, tl.sum(positives), sem="relaxed")
+    tl.atomic_add(counts + 2 * image + 1, tl.sum(kept), sem="relaxed")
+    tl.atomic_add(sums + 2 * image, tl.sum(positive_sum), sem="relaxed")
+    tl.atomic_add(sums + 2 * image + 1, tl.sum(kept_sum), sem="relaxed")
+    ended = tl.atomic_add(counts + 2 * images, 1, sem="acq_rel")
+    if ended == tl.num_programs(0) * images - 1:
+        finish(counts, sums, weights, loss, images)
 
 
 @triton.jit
-def weights_of(counts, image):
-    positives = tl.load(counts + 2 * image).to(tl.float32)
-    kept = tl.load(counts + 2 * image + 1).to(tl.float32)
-    total = tl.maximum(positives + kept, 1.0)
-    return kept / total, positives / total
-
-
-@triton.jit
-def finish_kernel(counts, sums, loss, images):
+def finish(counts, sums, weights, loss, images):
     total = 0.0
     for image in range(images):
-        positive_weight, negative_weight = weights_of(counts, image)
-        total += positive_weight * tl.load(sums + 2 * image)
-        total += negative_weight * tl.load(sums + 2 * image + 1)
+        # Atomic, so that what others have added is seen.
+        positives = tl.atomic_add(counts + 2 * image, 0).to(tl.float32)
+        kept = tl.atomic_add(counts + 2 * image + 1, 0).to(tl.float32)
+        share = 1 / tl.maximum(positives + kept, 1.0)
+        tl.store(weights + 2 * image, kept * share)
+        tl.store(weights + 2 * image + 1, positives * share)
+        total += kept * share * tl.atomic_add(sums + 2 * image, 0.0)
+        total += positives * share * tl.atomic_add(sums + 2 * image + 1, 0.0)
+        for kind in range(2):
+            tl.store(counts + 2 * image + kind, 0)
+            tl.store(sums + 2 * image + kind, 0.0)
+    tl.store(counts + 2 * images, 0)
     tl.store(loss, total)
 
 
 @triton.jit
-def quarter_gradient(logits, labels, gradient, start, end, draw, positive_weight, negative_weight, linear: tl.constexpr):
+def quarter_gradient(
+    logits, labels, gradient, start, end, draw, wp, wn, linear: tl.constexpr, QUARTER: tl.constexpr
+):
+    """`wp` and `wn` are the weights of positives and of negatives."""
     index = start + tl.arange(0, QUARTER)
     inside = index < end
     x = tl.load(logits + index, inside, 0.0)
     positive = tl.load(labels + index, inside, 0) == 1
     kept = is_kept(x, softplus_of(x), draw, linear)
     p = tl.sigmoid(x)
-    negative_part = tl.where(kept, negative_weight * p, 0.0)
-    tl.store(gradient + index, tl.where(positive, positive_weight * (p - 1), negative_part), inside)
+    negative_part = tl.where(kept, wn * p, 0.0)
+    value = tl.where(positive, wp * (p - 1), negative_part)
+    # Nobody reads it again here, and the inputs may be needed in the cache.
+    tl.store(gradient + index, value, inside, cache_modifier=".cs")
 
 
 @triton.jit
-def backward_kernel(logits, labels, gradient, counts, pixels, seed, linear: tl.constexpr):
-    block, image = tl.program_id(0), tl.program_id(1)
+def backward_kernel(
+    logits, labels, gradient, weights, pixels, blocks, seed, linear: tl.constexpr, QUARTER: tl.constexpr
+):
+    image = tl.program_id(1)
     first = image.to(tl.int64) * pixels
-    positive_weight, negative_weight = weights_of(counts, image)
-    u0, u1, u2, u3 = draws(seed, image, block)
-    start, end = first + block * 4 * QUARTER, first + pixels
-    quarter_gradient(logits, labels, gradient, start, end, u0, positive_weight, negative_weight, linear)
-    quarter_gradient(logits, labels, gradient, start + QUARTER, end, u1, positive_weight, negative_weight, linear)
-    quarter_gradient(logits, labels, gradient, start + 2 * QUARTER, end, u2, positive_weight, negative_weight, linear)
-    quarter_gradient(logits, labels, gradient, start + 3 * QUARTER, end, u3, positive_weight, negative_weight, linear)
+    end = first + pixels
+    wp, wn = tl.load(weights + 2 * image), tl.load(weights + 2 * image + 1)
+    for block in range(tl.program_id(0), blocks, tl.num_programs(0)):
+        u0, u1, u2, u3 = draws(seed, image, block, blocks, QUARTER)
+        start = first + block * 4 * QUARTER
+        quarter_gradient(logits, labels, gradient, start, end, u0, wp, wn, linear, QUARTER)
+        quarter_gradient(logits, labels, gradient, start + QUARTER, end, u1, wp, wn, linear, QUARTER)
+        quarter_gradient(logits, labels, gradient, start + 2 * QUARTER, end, u2, wp, wn, linear, QUARTER)
+        quarter_gradient(logits, labels, gradient, start + 3 * QUARTER, end, u3, wp, wn, linear, QUARTER)
 
 
-def triton_peer(schedule, logits, labels):
+def plan_of(schedule, logits, labels, block, warps, programs):
+    """`programs` of each image, or one a block."""
     linear = schedule == "linear"
-    images = logits.numel() // (logits.shape[-1] * logits.shape[-2])
     pixels = logits.shape[-1] * logits.shape[-2]
-    grid = (triton.cdiv(pixels, BLOCK), images)
-    # Counts and sums side by side, so that one call clears both.
-    workspace = torch.empty(4 * images, dtype=torch.int32, device=logits.device)
-    counts, sums = workspace[: 2 * images], workspace[2 * images :].view(torch.float32)
-    loss = torch.empty((), device=logits.device)
-    gradient = torch.empty_like(logits)
+    images, blocks = logits.numel() // pixels, triton.cdiv(pixels, block)
+    grid = (min(blocks, programs or blocks), images)
+    device = logits.device
+    counts = torch.zeros(2 * images + 1, dtype=torch.int32, device=device)
+    sums, weights = (torch.zeros(2 * images, device=device) for _ in range(2))
+    loss, gradient = torch.empty((), device=device), torch.empty_like(logits)
+    rest = (pixels, blocks, SEED, linear, block // 4)
 
     def forward():
-        workspace.zero_()
-        forward_kernel[grid](logits, labels, counts, sums, pixels, 1, linear)
-        finish_kernel[(1,)](counts, sums, loss, images)
+        forward_kernel[grid](logits, labels, counts, sums, weights, loss, *rest, num_warps=warps)
         return loss
 
     def forward_backward():
         forward()
-        backward_kernel[grid](logits, labels, gradient, counts, pixels, 1, linear)
+        backward_kernel[grid](logits, labels, gradient, weights, *rest, num_warps=warps)
         return loss, gradient
 
     return Peer("Triton by hand", schedule, forward, forward_backward)
+
+
+def triton_plans(schedule, logits, labels, processors):
+    images = logits.numel() // (logits.shape[-1] * logits.shape[-2])
+    for block, warps, per_processor in PLANS:
+        programs = per_processor and -(-processors * per_processor // images)
+        yield plan_of(schedule, logits, labels, block, warps, programs)
+
+
+def triton_peer(schedule, logits, labels):
+    processors = torch.cuda.get_device_properties(logits.device).multi_processor_count
+    return timing.fastest(list(triton_plans(schedule, logits, labels, processors)), logits, labels)
+
+
+def compile_plans(architecture):
+    """Compiles every plan, which takes no GPU."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    types = {"logits": "*fp32", "labels": "*u8", "gradient": "*fp32", "counts": "*i32", "sums": "*fp32"}
+    types |= {"weights": "*fp32", "loss": "*fp32", "pixels": "i32", "blocks": "i32", "seed": "i32"}
+    for kernel in (forward_kernel, backward_kernel):
+        for linear in (True, False):
+            for block, warps, _ in PLANS:
+                constants = {"linear": linear, "QUARTER": block // 4}
+                signature = {name: types.get(name, "constexpr") for name in kernel.arg_names}
+                source = ASTSource(kernel, signature, constants)
+                compile(source, target=GPUTarget("cuda", architecture, 32), options={"num_warps": warps})
+
+
+if __name__ == "__main__":
+    compile_plans(int(sys.argv[1]))

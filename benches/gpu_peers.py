@@ -1,31 +1,33 @@
 #!/usr/bin/env python3
 """Compares lossc with what else computes these losses on one GPU, in one process.
 
-    python gpu_peers.py [--bundles FOLDER] [--library FILE] [--json FILE] [--markdown FILE]
+    python gpu_peers.py [--bundles FOLDER] [--library FILE] [--json FILE] [--markdown FILE] [--warm]
     python gpu_peers.py --self-test
 
 It needs PyTorch and Triton, and the folder that `cargo xtask gpu-bundle` packs, in which
 it lies too. All contestants work on the same logits and labels in device memory. Each is
-checked in double precision first; one that is wrong, or cannot be had, is left out with a
-word, and where that is lossc the exit code is 1. lossc has two rows: `reproducible` gives
-the bits of a processor, `fast` is near them. Times are medians between device events, of
-calls that take turns.
+checked in double precision first, as called and as a CUDA graph; one that is wrong, or
+cannot be had, is left out with a word, and where that is lossc the exit code is 1. lossc
+has two rows: `reproducible` gives the bits of a processor, `fast` is near them. Times are
+medians between device events, of replayed graphs that take turns in random order; the
+caches of the device hold nothing of the inputs before a call, or with `--warm` as much as
+the call before left there. Where a contestant has several plans, the fastest stands.
 
 GB/s count the fewest bytes that a phase can move, whatever a contestant moves: forward
-reads 5 bytes a pixel, and with backward writes 4 more. The copy within the device's
-memory, 4 bytes read and 4 written, is what can be reached.
+reads 5 bytes a pixel, and with backward writes 4 more. A copy within the device's memory
+that moves as many, half of them read and half written, is what can be reached.
 
 `--self-test` needs no GPU: it checks the formulas on the processor, Triton's in its
-interpreter, and compiles the CUDA kernels.
+interpreter and CUDA's as C++, and compiles both for GPUs.
 """
 
 import argparse
 import ctypes
 import json
 import os
-import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 if "--self-test" in sys.argv:
@@ -34,6 +36,7 @@ if "--self-test" in sys.argv:
 import torch
 
 import gpu_peer_losses as losses
+import gpu_peer_timing as timing
 
 HERE = Path(__file__).resolve().parent
 SHAPES = ((512, 512), (1440, 960), (4288, 2848), (16, 1024, 1024))
@@ -42,6 +45,7 @@ SCHEDULES = ("linear", "log")
 LOSSC = {"lossc reproducible": "", "lossc fast": ".fast"}
 # The fewest bytes a pixel.
 BYTES = {"forward": 5, "forward_backward": 9}
+COPY = "copy"
 ROUNDS = 100
 
 
@@ -53,7 +57,7 @@ def main():
         print("no GPU to compare on: PyTorch finds none")
         return 2
     rows = [row for shape in SHAPES for row in measure_shape(shape, arguments)]
-    found = {"machine": machine(), "rows": rows}
+    found = {"machine": machine(arguments), "rows": rows}
     print(markdown(**found))
     if arguments.markdown:
         arguments.markdown.write_text(markdown(**found))
@@ -70,16 +74,19 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--warm", action="store_true")
     parser.add_argument("--self-test", action="store_true")
     return parser.parse_args()
 
 
-def machine():
+def machine(arguments):
     """What figures are worth nothing without."""
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     driver = subprocess.run(query, stdout=subprocess.PIPE, text=True).stdout.split("\n")[0]
     name = torch.cuda.get_device_properties(0).name
-    return {"device": name, "driver": driver, "torch": torch.__version__, "cuda": torch.version.cuda}
+    caches = "warm" if arguments.warm else "cold"
+    versions = {"torch": torch.__version__, "cuda": torch.version.cuda}
+    return {"device": name, "driver": driver, **versions, "caches": caches, "rounds": arguments.rounds}
 
 
 def markdown(machine, rows):
@@ -112,6 +119,7 @@ class Lossc:
             ("lossc_cuda_load", pointer, [ctypes.c_char_p, size]),
             ("lossc_cuda_forward", ctypes.c_bool, call),
             ("lossc_cuda_forward_backward", ctypes.c_bool, [*call, address]),
+            ("lossc_cuda_forget", None, [pointer]),
             ("lossc_error", ctypes.c_char_p, []),
         ):
             function = getattr(self.interface, name)
@@ -136,6 +144,7 @@ class Lossc:
             schedule,
             lambda: call(self.interface.lossc_cuda_forward),
             lambda: (call(self.interface.lossc_cuda_forward_backward, gradient.data_ptr()), gradient),
+            lambda: self.interface.lossc_cuda_forget(self.handle),
         )
 
 
@@ -149,6 +158,9 @@ class DeviceScalar:
     def double(self):
         return torch.as_tensor(self, device="cuda").double()[0]
 
+    def fill_(self, value):
+        torch.as_tensor(self, device="cuda").fill_(value)
+
 
 def makers(schedule, logits, labels, arguments):
     """Functions, each of which makes contestants."""
@@ -158,11 +170,18 @@ def makers(schedule, logits, labels, arguments):
 
     def lossc(row, ending):
         bundle = arguments.bundles / f"{name}.f32.sm_{target}{ending}.lossc"
-        return lambda: [Lossc(arguments.library, bundle).peer(row, schedule, logits, labels)]
+
+        def peers():
+            # One for each direction, since a graph keeps what its call gave.
+            forward, both = (Lossc(arguments.library, bundle).peer(row, schedule, logits, labels) for _ in range(2))
+            forget = lambda: (forward.forget(), both.forget())  # noqa: E731
+            return [losses.Peer(row, schedule, forward.forward, both.forward_backward, forget)]
+
+        return peers
 
     ours = {row: lossc(row, ending) for row, ending in LOSSC.items()}
     if schedule is None:
-        return {**ours, "PyTorch": lambda: [losses.plain_peer(logits, labels)]}
+        return {**ours, "PyTorch": lambda: losses.plain_peers(logits, labels, compiled=True)}
     return {
         **ours,
         "PyTorch": lambda: losses.torch_peers(schedule, logits, labels, compiled=True),
@@ -184,15 +203,12 @@ def hand_written_cuda():
 
 
 def contestants(logits, labels, arguments):
-    """All that can be had and are right."""
+    """All that can be had and are right, and whether they are graphs."""
     found = []
     for schedule in (*SCHEDULES, None):
         for name, make in makers(schedule, logits, labels, arguments).items():
             try:
-                peers = make()
-                for peer in peers:
-                    losses.check(peer, logits, labels)
-                found += peers
+                found += [checked(peer, logits, labels) for peer in make()]
             except Exception as error:
                 # Whatever a peer cannot do here, the others can still be compared.
                 print(f"left out: {name} ({schedule or 'bce'}): {error}", file=sys.stderr)
@@ -201,50 +217,49 @@ def contestants(logits, labels, arguments):
 
 def measure_shape(shape, arguments):
     logits, labels = image(shape, "cuda")
+    # What was compiled for another shape is in the way of what is compiled now.
+    torch.compiler.reset()
     peers = contestants(logits, labels, arguments)
-    target = torch.empty_like(logits)
-    work = {("copy", None, "copy"): lambda: target.copy_(logits)}
-    for peer in peers:
-        work[peer.name, peer.schedule, "forward"] = peer.forward
-        work[peer.name, peer.schedule, "forward_backward"] = peer.forward_backward
-    times = medians(work, arguments.rounds)
-    copied = 8 * logits.numel() / times["copy", None, "copy"]
+    work = {(COPY, None, phase): copy(bytes_ * logits.numel()) for phase, bytes_ in BYTES.items()}
+    for peer, _ in peers:
+        work.update({(peer.name, peer.schedule, phase): getattr(peer, phase) for phase in losses.PHASES})
+    is_graph = {(peer.name, peer.schedule): is_graph for peer, is_graph in peers}
+    times = timing.medians(work, arguments.rounds, timing.Pause(arguments.warm))
     for (name, schedule, phase), seconds in times.items():
-        rate = BYTES.get(phase, 8) * logits.numel() / seconds
         yield {
             "name": name,
-            "loss": "" if phase == "copy" else f"random-drop {schedule}" if schedule else "bce",
+            "loss": "" if name == COPY else f"random-drop {schedule}" if schedule else "bce",
             "phase": phase,
             "shape": list(shape),
+            "graph": is_graph.get((name, schedule), True),
             "microseconds": seconds * 1e6,
-            "gb_per_s": rate / 1e9,
-            "ratio_to_copy": rate / copied,
+            "gb_per_s": BYTES[phase] * logits.numel() / seconds / 1e9,
+            "ratio_to_copy": times[COPY, None, phase] / seconds,
         }
 
 
-def medians(work, rounds):
-    """Seconds by key. In every round each is called twice, and the second call counts."""
-    events = {key: [] for key in work}
-    for round_ in range(rounds + 2):
-        for key, call in work.items():
-            call()
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            call()
-            end.record()
-            if round_ >= 2:
-                events[key].append((start, end))
-    torch.cuda.synchronize()
-    return {
-        key: statistics.median(start.elapsed_time(end) for start, end in pairs) / 1e3 for key, pairs in events.items()
-    }
+def checked(peer, logits, labels):
+    """The peer as a graph, if it can be one, and whether it is. Both forms are right."""
+    losses.check(peer, logits, labels)
+    graphs, failure = timing.captured(peer)
+    if failure:
+        print(f"not as a graph: {peer.name} ({peer.schedule or 'bce'}): {failure}", file=sys.stderr)
+    losses.check(graphs, logits, labels)
+    return graphs, failure is None
+
+
+def copy(moved):
+    """A copy that moves so many bytes, as a graph."""
+    source, target = (torch.zeros(moved // 2, dtype=torch.uint8, device="cuda") for _ in range(2))
+    return timing.graph_of(lambda: target.copy_(source))
 
 
 def table(rows):
     lines = ["| shape | loss | phase | | µs | GB/s | of copy |", "|---|---|---|---|--:|--:|--:|"]
     for row in sorted(rows, key=lambda row: (row["shape"], row["loss"], row["phase"], row["microseconds"])):
         lines.append(
-            f"| {'×'.join(map(str, row['shape']))} | {row['loss']} | {row['phase'].replace('_', '+')} | {row['name']} "
+            f"| {'×'.join(map(str, row['shape']))} | {row['loss']} | {row['phase'].replace('_', '+')} "
+            f"| {row['name']}{'' if row['graph'] else ' (no graph)'} "
             f"| {row['microseconds']:.1f} | {row['gb_per_s']:.0f} | {row['ratio_to_copy']:.2f} |"
         )
     return "\n".join(lines)
@@ -252,23 +267,49 @@ def table(rows):
 
 def self_test():
     """What can be checked without a GPU; says what it was."""
-    from gpu_peer_cuda import compile_ptx
+    from gpu_peer_cuda import host_plans
+    from gpu_peer_triton import triton_plans
 
     logits, labels = image((2, 160, 200), "cpu")
+    # Each thread of a GPU is one of the processor's: few can be had at the same time.
+    few = image((2, 110, 112), "cpu")
     for schedule in SCHEDULES:
-        peers = losses.torch_peers(schedule, logits, labels, compiled=False)
-        peers.append(hand_written_triton()(schedule, logits, labels))
-        for peer in peers:
-            losses.check(peer, logits, labels)
-            print(f"ok: {peer.name} ({schedule})")
-            refuses_a_wrong_one(peer, logits, labels)
-    losses.check(losses.plain_peer(logits, labels), logits, labels)
-    for architecture in ("compute_80", "compute_90"):
-        kernels = compile_ptx(architecture).count(b".entry")
-        if kernels != 5:
-            raise RuntimeError(f"{kernels} kernels for {architecture}")
-        print(f"ok: CUDA by hand compiles for {architecture}, and was not run")
+        check_plans(losses.torch_peers(schedule, logits, labels, compiled=False), logits, labels)
+        check_plans(list(triton_plans(schedule, logits, labels, processors=2)), logits, labels)
+        with tempfile.TemporaryDirectory() as folder:
+            check_plans(host_plans(schedule, *few, folder), *few)
+    for peer in losses.plain_peers(logits, labels, compiled=False):
+        losses.check(peer, logits, labels)
+        print(f"ok: {peer.name}")
+    for architecture in (80, 90):
+        compile_triton(architecture)
+        compile_cuda(architecture)
+        print(f"ok: Triton and CUDA by hand compile for sm_{architecture}; there they were not run")
     return 0
+
+
+def check_plans(plans, logits, labels):
+    """A check makes four calls: each must leave behind what the next one starts from."""
+    for peer in plans:
+        losses.check(peer, logits, labels)
+    refuses_a_wrong_one(plans[0], logits, labels)
+    print(f"ok: {plans[0].name} ({plans[0].schedule}), plans: {len(plans)}")
+
+
+def compile_triton(architecture):
+    """In a process of its own, since here Triton is interpreted."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, HERE / "gpu_peer_triton.py", str(architecture)]
+    subprocess.run(command, env=environment, check=True)
+
+
+def compile_cuda(architecture):
+    from gpu_peer_cuda import KERNELS, compile_code
+
+    _, log = compile_code(f"sm_{architecture}", "--ptxas-options=-v")
+    kernels, unspilt = log.count("Compiling entry function"), log.count(" 0 bytes spill stores")
+    if not kernels == unspilt == KERNELS:
+        raise RuntimeError(f"{kernels} kernels for sm_{architecture}, {unspilt} of them without spills:\n{log}")
 
 
 def refuses_a_wrong_one(peer, logits, labels):

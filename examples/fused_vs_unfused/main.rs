@@ -24,7 +24,6 @@ mod plot;
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -50,14 +49,8 @@ struct Arguments {
     output: PathBuf,
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> miette::Result<()> {
+    run(&Arguments::parse()).map_err(|error| miette::miette!("{error}"))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
@@ -80,9 +73,8 @@ fn target() -> Result<Target, Box<dyn Error>> {
     if !lossc_runtime::cuda::is_available() {
         return Ok(Target::host()?);
     }
-    let (major, minor) = CudaDevice::open(0)?.compute_capability()?;
-    Target::for_compute_capability(major, minor)
-        .ok_or_else(|| format!("no code for sm_{major}{minor}").into())
+    let found = CudaDevice::open(0)?.compute_capability()?;
+    Target::for_compute_capability(found).ok_or_else(|| format!("no code for sm_{found}").into())
 }
 
 /// By size, by way.

@@ -25,7 +25,6 @@ mod training;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -69,14 +68,8 @@ struct Entry {
     curve: PrecisionRecall,
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> miette::Result<()> {
+    run(&Arguments::parse()).map_err(|error| miette::miette!("{error}"))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {

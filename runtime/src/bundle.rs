@@ -129,8 +129,7 @@ impl Bundle {
         let Code::Nvidia { compute_capability, ptx } = &self.code else {
             return Err(BundleError::OtherCode { found: "a processor", expected: "a GPU" }.into());
         };
-        let (major, minor) = device.compute_capability()?;
-        let found = major * 10 + minor;
+        let found = device.compute_capability()?;
         if found < *compute_capability {
             return Err(BundleError::ComputeCapability { needed: *compute_capability, found }.into());
         }

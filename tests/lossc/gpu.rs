@@ -11,8 +11,7 @@ fn gpu() -> Option<Target> {
     if !lossc_runtime::cuda::is_available() {
         return None;
     }
-    let (major, minor) = CudaDevice::open(0).ok()?.compute_capability().ok()?;
-    Target::for_compute_capability(major, minor)
+    Target::for_compute_capability(CudaDevice::open(0).ok()?.compute_capability().ok()?)
 }
 
 #[test]

@@ -31,7 +31,7 @@ enum Task {
     },
     /// Runs every test
     Test,
-    /// Runs what a change must pass: format, lints, tests, examples, documents
+    /// Runs what a change must pass: format, lints, documents, tests, examples, the bundle
     Ci,
     /// Packs gpu-bundle/: what a machine with an NVIDIA driver needs to check and time lossc
     GpuBundle,
@@ -82,6 +82,8 @@ fn checks() -> Vec<Step> {
         Step::cargo("documents", ["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
         tests().variable("CI", "true").variable("INSTA_UPDATE", "no"),
         Step::cargo("examples", ["build", "--workspace", "--examples"]),
+        // Packs it, and runs in it what needs no GPU.
+        Step::cargo("gpu-bundle", ["xtask", "gpu-bundle"]),
         demo(true),
     ]
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lossc_runtime::bundle::Code;
 use lossc_runtime::{Bundle, CudaDevice, CudaExecutor, Executor};
 
 use crate::Failure;
+use crate::pixels::{Kind, Pixels};
 
 /// Where the checks run.
 #[derive(Debug, Clone)]
@@ -28,8 +29,8 @@ impl Machine {
     /// The GPU with this number.
     pub fn gpu(ordinal: usize) -> Result<Self, lossc_runtime::cuda::CudaError> {
         let device = CudaDevice::open(ordinal)?;
-        let (major, minor) = device.compute_capability()?;
-        Ok(Self::Gpu(device, major * 10 + minor))
+        let capability = device.compute_capability()?;
+        Ok(Self::Gpu(device, capability))
     }
 
     /// What it is, for people.
@@ -43,27 +44,25 @@ impl Machine {
         }
     }
 
-    /// How good a choice code is for this machine; none if it cannot run here.
-    fn rank(&self, bundle: &Bundle) -> Option<u32> {
+    /// How good a choice code is for this machine; none if it cannot run here. Levels of
+    /// processors have all instruction sets of the levels below them, and more.
+    fn rank(&self, bundle: &Bundle) -> Option<usize> {
         match (self, &bundle.code) {
-            (Self::Processor, Code::Native { .. }) => bundle.check_processor().ok().map(|()| 0),
+            (Self::Processor, Code::Native { processor, .. }) => {
+                bundle.check_processor().ok().map(|()| processor.features.len())
+            }
             (Self::Gpu(_, found), &Code::Nvidia { compute_capability, .. }) => {
-                (compute_capability <= *found).then_some(compute_capability)
+                (compute_capability <= *found).then_some(compute_capability as usize)
             }
             _ => None,
         }
     }
 
     /// The losses in `folder`, by name, each as compiled for what is nearest to
-    /// this machine.
+    /// this machine; of several that are as near, the first by the name of its file.
     pub fn subjects(&self, folder: &Path) -> Result<Vec<Subject>, Failure> {
         let mut best = BTreeMap::new();
-        let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_none_or(|extension| extension != "lossc") {
-                continue;
-            }
+        for path in bundle_files(folder)? {
             let bundle = Bundle::read(&path)?;
             if let Some(rank) = self.rank(&bundle) {
                 let place = best.entry(name(&bundle)).or_insert((rank, bundle.clone()));
@@ -79,11 +78,29 @@ impl Machine {
     }
 }
 
-/// The loss with its schedule, the types of its inputs, and whether it is fast.
+/// The bundles in a folder, sorted.
+fn bundle_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let named = |error| format!("{}: {error}", folder.display());
+    let entries = fs::read_dir(folder).map_err(named)?;
+    let paths = entries.map(|entry| Ok(entry.map_err(named)?.path()));
+    let mut paths = paths.collect::<Result<Vec<_>, Failure>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "lossc"));
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// The loss with its schedule, the types of its inputs, the label that it ignores, and
+/// whether it is fast.
 fn name(bundle: &Bundle) -> String {
     let types: Vec<_> = bundle.manifest.pixel_inputs.iter().map(|input| input.element.name()).collect();
+    let ignored = ignored(bundle).map_or_else(String::new, |label| format!(" ignoring {label}"));
     let numerics = if bundle.manifest.is_reproducible { "" } else { FAST };
-    format!("{} {}{numerics}", bundle.manifest.name, types.join(","))
+    format!("{} {}{ignored}{numerics}", bundle.manifest.name, types.join(","))
+}
+
+/// The label of pixels that are as if they were not there, as the compiler notes it.
+fn ignored(bundle: &Bundle) -> Option<u8> {
+    bundle.details.get("ignore_index")?.as_u64()?.try_into().ok()
 }
 
 /// What follows the name of a loss that is not reproducible.
@@ -98,6 +115,16 @@ impl Subject {
     /// The name of the same loss by reproducible numerics.
     pub fn reproducible_name(&self) -> &str {
         self.name.trim_end_matches(FAST)
+    }
+
+    /// Whether every pixel counts.
+    pub fn ignores_nothing(&self) -> bool {
+        ignored(&self.bundle).is_none()
+    }
+
+    /// Inputs of `shape` for it.
+    pub fn pixels(&self, shape: &[usize], kind: Kind) -> Result<Pixels, Failure> {
+        Pixels::new(&self.bundle.manifest, shape, kind, ignored(&self.bundle))
     }
 
     /// Its code, loaded on `machine`.
@@ -117,3 +144,6 @@ impl Subject {
         Ok(unsafe { self.bundle.cuda_executor(device) }?)
     }
 }
+
+#[cfg(test)]
+mod tests;

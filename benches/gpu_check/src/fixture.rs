@@ -6,7 +6,11 @@ use lossc_runtime::{Balance, Call, CudaDevice, Executor, Random, Tensor};
 use crate::Failure;
 use crate::bundles::Subject;
 use crate::device::{Graph, Memory, Queue};
+use crate::golden;
 use crate::pixels::{Kind, Pixels};
+
+/// Bytes of NaN, as f32, f16 and bf16.
+pub const POISON: u8 = 0xff;
 
 /// Fields are dropped in this order: first what has work on the queue, last the
 /// queue.
@@ -55,7 +59,7 @@ impl Fixture {
     ) -> Result<Self, Failure> {
         let executor = subject.cuda_executor(device)?;
         let queue = Queue::new()?;
-        let host = Pixels::new(executor.manifest(), shape, Kind::Bell)?;
+        let host = subject.pixels(shape, Kind::Bell)?;
         let copies =
             |tensor: &Tensor| Ok((Memory::copy_of(tensor, &queue)?, Memory::copy_of(tensor, &queue)?));
         let inputs = host.tensors().iter().map(copies).collect::<Result<_, Failure>>()?;
@@ -78,8 +82,8 @@ impl Fixture {
         let views = self.host.views();
         let call = Call { random: self.random, ..Call::new(&views) };
         let (outcome, gradients) = self.executor.forward_backward(&call)?;
-        let gradient = gradients.first().map_or_else(Vec::new, |gradient| gradient.bytes().to_vec());
-        Ok(Found { loss: outcome.loss.to_bits(), gradient })
+        let gradient = golden::only(gradients)?;
+        Ok(Found { loss: outcome.loss.to_bits(), gradient: gradient.bytes().to_vec() })
     }
 
     /// Queues both directions.
@@ -131,10 +135,11 @@ impl Fixture {
         })
     }
 
-    /// Queues zeros for loss and gradient.
-    pub fn clear_outputs(&self) -> Result<(), Failure> {
-        self.loss.fill(0, &self.queue)?;
-        self.gradient.fill(0, &self.queue)
+    /// Queues NaN for loss and gradient, which no call here gives: what a call leaves
+    /// unwritten shows, also where it should be 0.
+    pub fn poison_outputs(&self) -> Result<(), Failure> {
+        self.loss.fill(POISON, &self.queue)?;
+        self.gradient.fill(POISON, &self.queue)
     }
 
     /// Queues a copy of one logit tensor over the gradient, as the measure of what

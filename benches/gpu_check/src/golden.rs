@@ -3,12 +3,16 @@
 
 use std::fmt::Write as _;
 
-use lossc_runtime::{Balance, Call, Executor, GroupResult, GroupValues, Outcome, Random, Tensor};
+use lossc_runtime::{
+    Balance, Call, ElementType, Executor, GroupResult, GroupValues, Outcome, Random, Tensor,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::Failure;
-use crate::pixels::{Kind, Pixels};
+use crate::bundles::Subject;
+use crate::fixture::POISON;
+use crate::pixels::Kind;
 
 /// Parts that a gradient is hashed in, to tell where a difference is.
 const PIECES: usize = 16;
@@ -25,8 +29,9 @@ pub struct Case {
 }
 
 /// Rows shorter and longer than a chunk and than a block's chunks, rows that start
-/// unaligned, groups of several rows, no pixels at all.
-pub const CASES: [Case; 11] = [
+/// unaligned, groups of several rows, no pixels at all; logits that are not finite, groups
+/// without positives, without negatives and without any pixel that counts.
+pub const CASES: [Case; 15] = [
     case(&[1, 1], Balance::Image, Kind::Bell),
     case(&[1, 31], Balance::Image, Kind::Edges),
     case(&[3, 33], Balance::Image, Kind::Edges),
@@ -38,6 +43,10 @@ pub const CASES: [Case; 11] = [
     case(&[0, 3, 4, 5], Balance::Sample, Kind::Bell),
     case(&[4, 256, 256], Balance::Image, Kind::Bell),
     case(&[1, 700_001], Balance::Image, Kind::Edges),
+    case(&[1, 2049], Balance::Image, Kind::Infinite),
+    case(&[2, 3, 61, 67], Balance::Sample, Kind::NotANumber),
+    case(&[2, 3, 61, 67], Balance::Image, Kind::OneClass),
+    case(&[1, 1], Balance::Image, Kind::OneClass),
 ];
 
 const fn case(shape: &'static [usize], balance: Balance, kind: Kind) -> Case {
@@ -86,35 +95,43 @@ struct Gradient {
 pub struct Found {
     pub loss: f32,
     pub groups: Vec<GroupResult>,
-    /// As many as the loss has: one.
-    pub gradient: Vec<Tensor>,
+    pub gradient: Tensor,
     /// By the backward direction alone.
-    pub scaled_gradient: Vec<Tensor>,
+    pub scaled_gradient: Tensor,
 }
 
 impl Found {
     /// Runs a case in every direction.
-    pub fn of(executor: &mut dyn Executor, case: &Case) -> Result<Self, Failure> {
-        let pixels = Pixels::new(executor.manifest(), case.shape, case.kind)?;
+    pub fn of(subject: &Subject, executor: &mut dyn Executor, case: &Case) -> Result<Self, Failure> {
+        let pixels = subject.pixels(case.shape, case.kind)?;
         let views = pixels.views();
         let call = Call { balance: case.balance, random: case.random(), ..Call::new(&views) };
         let (both, gradient) = executor.forward_backward(&call)?;
         let scaled_gradient = backward_alone(executor, &call, &both)?;
+        let [gradient, scaled_gradient] = [only(gradient)?, only(scaled_gradient)?];
+        for found in [&gradient, &scaled_gradient] {
+            if (found.element_type(), found.shape()) != (views[0].element_type(), case.shape) {
+                let (element, shape) = (found.element_type(), found.shape());
+                return Err(
+                    format!("the gradient is {shape:?} of {element}, which the logits are not").into()
+                );
+            }
+        }
         Ok(Self { loss: both.loss, groups: both.groups, gradient, scaled_gradient })
     }
 }
 
 impl Golden {
     /// Runs a case in every direction.
-    pub fn of(subject: &str, executor: &mut dyn Executor, case: &Case) -> Result<Self, Failure> {
-        let found = Found::of(executor, case)?;
+    pub fn of(subject: &Subject, executor: &mut dyn Executor, case: &Case) -> Result<Self, Failure> {
+        let found = Found::of(subject, executor, case)?;
         Ok(Self {
-            subject: subject.to_owned(),
+            subject: subject.name.clone(),
             shape: case.shape.to_vec(),
             balance: case.balance,
             kind: case.kind,
             loss: bits(found.loss),
-            groups: found.groups.iter().map(Group::of).collect(),
+            groups: Group::all(&found.groups),
             gradient: Gradient::of(&found.gradient),
             scaled_gradient: Gradient::of(&found.scaled_gradient),
         })
@@ -130,12 +147,13 @@ impl Golden {
         if self == found {
             return Ok(());
         }
-        let mut message = format!("{:?} by {}:", self.shape, self.balance);
+        let mut message = format!("{:?} by {}, {:?}:", self.shape, self.balance, self.kind);
         difference(&mut message, "loss", &self.loss, &found.loss);
+        let names =
+            |golden: &Self| golden.groups.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", ");
+        difference(&mut message, "the list of results", &names(self), &names(found));
         for (expected, found) in self.groups.iter().zip(&found.groups) {
-            for (group, values) in expected.values.iter().zip(&found.values).enumerate() {
-                difference(&mut message, &format!("{}[{group}]", expected.name), values.0, values.1);
-            }
+            differences(&mut message, &expected.name, &expected.values, &found.values);
         }
         for (name, expected, found) in [
             ("gradient", &self.gradient, &found.gradient),
@@ -155,14 +173,27 @@ fn backward_alone(
     both: &Outcome,
 ) -> Result<Vec<Tensor>, Failure> {
     let forward = executor.forward(call)?;
-    if forward.loss.to_bits() != both.loss.to_bits() || forward.groups != both.groups {
+    let is_same =
+        bits(forward.loss) == bits(both.loss) && Group::all(&forward.groups) == Group::all(&both.groups);
+    if !is_same {
         let message = format!("forward alone gives {}, with backward {}", forward.loss, both.loss);
         return Err(message.into());
     }
     Ok(executor.backward(call.pixels, &forward.residuals, UPSTREAM)?)
 }
 
+/// The gradient of a loss by its logits, which is all that losses have here.
+pub fn only(gradients: Vec<Tensor>) -> Result<Tensor, Failure> {
+    let [gradient] = <[Tensor; 1]>::try_from(gradients)
+        .map_err(|gradients| format!("{} gradients, one is expected", gradients.len()))?;
+    Ok(gradient)
+}
+
 impl Group {
+    fn all(results: &[GroupResult]) -> Vec<Self> {
+        results.iter().map(Self::of).collect()
+    }
+
     fn of(result: &GroupResult) -> Self {
         let values = match &result.values {
             GroupValues::Float(values) => values.iter().map(|&value| bits(value)).collect(),
@@ -173,28 +204,34 @@ impl Group {
 }
 
 impl Gradient {
-    fn of(gradients: &[Tensor]) -> Self {
-        let bytes = gradients.first().map_or(&[][..], Tensor::bytes);
-        let size = gradients.first().map_or(1, |gradient| gradient.element_type().size());
+    fn of(gradient: &Tensor) -> Self {
+        let bytes = with_one_nan(gradient);
+        let size = gradient.element_type().size();
         let pieces = || bytes.chunks(piece_pixels(bytes.len() / size) * size);
         Self {
-            sha256: hex(&Sha256::digest(bytes)),
+            sha256: hex(&Sha256::digest(&bytes)),
             pieces: pieces().map(|piece| hex(&Sha256::digest(piece)[..4])).collect(),
             samples: pieces().map(|piece| number(&piece[..size])).collect(),
         }
     }
 
     fn difference(&self, message: &mut String, name: &str, found: &Self) {
-        if self == found {
-            return;
-        }
+        difference(message, &format!("{name}'s SHA-256"), &self.sha256, &found.sha256);
         let differ = |(_, (expected, found)): &(usize, (&String, &String))| expected != found;
         let pieces = self.pieces.iter().zip(&found.pieces).enumerate().filter(differ);
         let pieces: Vec<_> = pieces.map(|(piece, _)| piece.to_string()).collect();
-        let _ = write!(message, " {name} differs in pieces {} of {PIECES};", pieces.join(", "));
+        if !pieces.is_empty() {
+            let _ = write!(message, " {name} differs in pieces {} of {PIECES};", pieces.join(", "));
+        }
         let mut samples = self.samples.iter().zip(&found.samples).enumerate().filter(differ);
         if let Some((piece, (expected, found))) = samples.next() {
             difference(message, &format!("the first pixel of piece {piece}"), expected, found);
+        }
+        for (what, expected, found) in
+            [("pieces", &self.pieces, &found.pieces), ("first pixels", &self.samples, &found.samples)]
+        {
+            let [expected, found] = [expected, found].map(|list| list.len().to_string());
+            difference(message, &format!("{name}'s number of {what}"), &expected, &found);
         }
     }
 }
@@ -210,8 +247,37 @@ fn difference(message: &mut String, name: &str, expected: &str, found: &str) {
     }
 }
 
+/// What differs in two lists, also in length.
+fn differences(message: &mut String, name: &str, expected: &[String], found: &[String]) {
+    for index in 0..expected.len().max(found.len()) {
+        let [expected, found] =
+            [expected, found].map(|values| values.get(index).map_or("missing", String::as_str));
+        difference(message, &format!("{name}[{index}]"), expected, found);
+    }
+}
+
 fn bits(value: f32) -> String {
-    format!("{:08x}", value.to_bits())
+    if value.is_nan() { "nan".to_owned() } else { format!("{:08x}", value.to_bits()) }
+}
+
+/// The bytes of a tensor in which all NaNs are the same: the bits that a NaN comes with are
+/// each machine's own.
+fn with_one_nan(tensor: &Tensor) -> Vec<u8> {
+    let mut bytes = tensor.bytes().to_vec();
+    let (size, infinity) = match tensor.element_type() {
+        ElementType::F32 => (4, 0x7f80_0000),
+        ElementType::F16 => (2, 0x7c00),
+        ElementType::Bf16 => (2, 0x7f80),
+        _ => return bytes,
+    };
+    let magnitude = u32::MAX >> (33 - 8 * size);
+    for element in bytes.chunks_mut(size) {
+        let bits = element.iter().rev().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+        if bits & magnitude > infinity {
+            element.fill(POISON);
+        }
+    }
+    bytes
 }
 
 /// A number's bits, highest digit first.
@@ -223,3 +289,6 @@ fn number(little_endian: &[u8]) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub fn write(folder: &Path) -> Result<(), Failure> {
     for subject in machine.subjects(folder)? {
         let mut executor = subject.executor(&machine)?;
         for case in &CASES {
-            goldens.push(Golden::of(&subject.name, executor.as_mut(), case)?);
+            goldens.push(Golden::of(&subject, executor.as_mut(), case)?);
         }
     }
     let path = folder.join(FILE);
@@ -47,6 +47,7 @@ pub fn check(folder: &Path, machine: &Machine, subjects: &[Subject], report: &mu
     }
     let mut orphans: Vec<_> = goldens.iter().map(|golden| golden.subject.as_str()).collect();
     orphans.retain(|name| subjects.iter().all(|subject| subject.name != *name));
+    orphans.sort_unstable();
     orphans.dedup();
     for name in orphans {
         report.add(CHECK, name, Err("there is no code of it for this machine".into()));
@@ -63,9 +64,13 @@ fn read(folder: &Path) -> Result<Vec<Golden>, Failure> {
 
 fn check_subject(machine: &Machine, subject: &Subject, goldens: &[Golden]) -> Result<Verdict, Failure> {
     let mut executor = subject.executor(machine)?;
+    let known = goldens.iter().filter(|golden| golden.subject == subject.name).count();
+    if known > CASES.len() {
+        return Err(format!("{FILE} has {known} cases of it, this program {}", CASES.len()).into());
+    }
     for case in &CASES {
         let golden = expected(subject, case, goldens)?;
-        golden.compare(&Golden::of(&subject.name, executor.as_mut(), case)?)?;
+        golden.compare(&Golden::of(subject, executor.as_mut(), case)?)?;
     }
     Ok(Verdict::Passed(format!("{} shapes, loss, results and both gradients", CASES.len())))
 }
@@ -73,5 +78,8 @@ fn check_subject(machine: &Machine, subject: &Subject, goldens: &[Golden]) -> Re
 fn expected<'a>(subject: &Subject, case: &Case, goldens: &'a [Golden]) -> Result<&'a Golden, Failure> {
     let mut of_subject = goldens.iter().filter(|golden| golden.subject == subject.name);
     let golden = of_subject.find(|golden| golden.is_of(case));
-    golden.ok_or_else(|| format!("{FILE} has nothing for it with shape {:?}", case.shape).into())
+    golden.ok_or_else(|| {
+        format!("{FILE} has nothing for it with shape {:?} by {}, {:?}", case.shape, case.balance, case.kind)
+            .into()
+    })
 }

@@ -17,6 +17,9 @@ const SEED: u64 = 0x1055_c0de;
 /// Of so many pixels one is positive, and besides them a square now and then.
 const PIXELS_PER_POSITIVE: u32 = 16;
 
+/// Of so many pixels one is ignored, where a label is.
+const PIXELS_PER_IGNORED: u32 = 8;
+
 /// Logits where exp and log1p saturate, round to zero, or cancel.
 const EDGES: [f32; 14] =
     [0.0, -0.0, 1e-40, -1e-40, 1e-8, -1e-8, 16.7, -16.7, 88.8, -88.8, 104.0, -104.0, 1e4, -1e4];
@@ -30,6 +33,13 @@ pub enum Kind {
     Bell,
     /// The same, but every third is one of [`EDGES`].
     Edges,
+    /// As edges, but one in 24 is infinite.
+    Infinite,
+    /// As infinite, but in the last third of the pixels NaN stands for infinity.
+    NotANumber,
+    /// The first third of the pixels has no positive, the second nothing else; the last has
+    /// the label that is ignored and no other, or where none is, no positive either.
+    OneClass,
 }
 
 /// The pixel inputs of a call, in the manifest's order.
@@ -38,12 +48,24 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// Inputs of `shape` for a loss that takes logits and labels.
-    pub fn new(manifest: &Manifest, shape: &[usize], kind: Kind) -> Result<Self, Failure> {
+    /// Inputs of `shape` for a loss that takes logits and labels, and passes over pixels
+    /// with the label `ignored`.
+    pub fn new(
+        manifest: &Manifest,
+        shape: &[usize],
+        kind: Kind,
+        ignored: Option<u8>,
+    ) -> Result<Self, Failure> {
         let inputs = manifest.pixel_inputs.iter();
+        let image = Image {
+            width: shape.last().copied().unwrap_or(1) as u64,
+            pixels: shape.iter().product::<usize>() as u64,
+            kind,
+            ignored,
+        };
         let tensor = |element: ElementType| match element.is_float() {
-            true => logits(element, shape, kind),
-            false => labels(element, shape),
+            true => image.logits(element, shape),
+            false => image.labels(element, shape),
         };
         let tensors = inputs.map(|input| tensor(input.element)).collect::<Result<_, _>>()?;
         Ok(Self { tensors })
@@ -58,42 +80,70 @@ impl Pixels {
     }
 }
 
-fn logits(element: ElementType, shape: &[usize], kind: Kind) -> Result<Tensor, Failure> {
-    let value = |index| logit(index, kind);
-    Ok(match element {
-        ElementType::F16 => Tensor::from_slice(shape, &fill(shape, |index| f16::from_f32(value(index))))?,
-        ElementType::Bf16 => Tensor::from_slice(shape, &fill(shape, |index| bf16::from_f32(value(index))))?,
-        _ => Tensor::from_slice(shape, &fill(shape, value))?,
-    })
+/// What a pixel's inputs follow from, besides its number.
+struct Image {
+    width: u64,
+    pixels: u64,
+    kind: Kind,
+    ignored: Option<u8>,
 }
 
-fn labels(element: ElementType, shape: &[usize]) -> Result<Tensor, Failure> {
-    let width = shape.last().copied().unwrap_or(1) as u64;
-    let value = |index| label(index, width);
-    match element {
-        ElementType::U8 => Ok(Tensor::from_slice(shape, &fill(shape, |index| u8::from(value(index))))?),
-        other => Err(format!("there are no labels of {other} here").into()),
+impl Image {
+    fn logits(&self, element: ElementType, shape: &[usize]) -> Result<Tensor, Failure> {
+        Ok(match element {
+            ElementType::F16 => {
+                Tensor::from_slice(shape, &self.fill(|index| f16::from_f32(self.logit(index))))?
+            }
+            ElementType::Bf16 => {
+                Tensor::from_slice(shape, &self.fill(|index| bf16::from_f32(self.logit(index))))?
+            }
+            _ => Tensor::from_slice(shape, &self.fill(|index| self.logit(index)))?,
+        })
     }
-}
 
-fn fill<T: Send>(shape: &[usize], value: impl Fn(u64) -> T + Sync + Send) -> Vec<T> {
-    let count = shape.iter().product::<usize>() as u64;
-    (0..count).into_par_iter().map(value).collect()
-}
-
-/// Three uniform numbers have a sum of nearly normal distribution, and need no
-/// function that a libm could round differently.
-fn logit(index: u64, kind: Kind) -> f32 {
-    let words = philox::block(SEED, 0, index);
-    if kind == Kind::Edges && words[3].is_multiple_of(3) {
-        return EDGES[words[2] as usize % EDGES.len()];
+    fn labels(&self, element: ElementType, shape: &[usize]) -> Result<Tensor, Failure> {
+        match element {
+            ElementType::U8 => Ok(Tensor::from_slice(shape, &self.fill(|index| self.label(index)))?),
+            other => Err(format!("there are no labels of {other} here").into()),
+        }
     }
-    let [a, b, c, _] = words.map(word_to_uniform);
-    (a + b + c - 1.5) * 4.0 - 4.0
-}
 
-fn label(index: u64, width: u64) -> bool {
-    let (row, column) = (index / width, index % width);
-    let in_square = row % 128 < 8 && column % 256 < 8;
-    in_square || philox::block(SEED, 1, index)[0].is_multiple_of(PIXELS_PER_POSITIVE)
+    fn fill<T: Send>(&self, value: impl Fn(u64) -> T + Sync + Send) -> Vec<T> {
+        (0..self.pixels).into_par_iter().map(value).collect()
+    }
+
+    /// Three uniform numbers have a sum of nearly normal distribution, and need no
+    /// function that a libm could round differently.
+    fn logit(&self, index: u64) -> f32 {
+        let words = philox::block(SEED, 0, index);
+        let is_bell = matches!(self.kind, Kind::Bell | Kind::OneClass);
+        if !is_bell && words[3].is_multiple_of(3) {
+            let is_finite = self.kind == Kind::Edges || !words[1].is_multiple_of(8);
+            return match (is_finite, words[2].is_multiple_of(2)) {
+                (true, _) => EDGES[words[2] as usize % EDGES.len()],
+                _ if self.kind == Kind::NotANumber && self.third(index) == 2 => f32::NAN,
+                (false, true) => f32::INFINITY,
+                (false, false) => f32::NEG_INFINITY,
+            };
+        }
+        let [a, b, c, _] = words.map(word_to_uniform);
+        (a + b + c - 1.5) * 4.0 - 4.0
+    }
+
+    fn label(&self, index: u64) -> u8 {
+        let words = philox::block(SEED, 1, index);
+        let (row, column) = (index / self.width, index % self.width);
+        let in_square = row % 128 < 8 && column % 256 < 8;
+        let is_positive = in_square || words[0].is_multiple_of(PIXELS_PER_POSITIVE);
+        match (self.kind, self.ignored) {
+            (Kind::OneClass, ignored) => [0, 1, ignored.unwrap_or(0)][self.third(index)],
+            (_, Some(ignored)) if words[1].is_multiple_of(PIXELS_PER_IGNORED) => ignored,
+            _ => u8::from(is_positive),
+        }
+    }
+
+    /// Which third of the pixels it is in: 0, 1 or 2.
+    fn third(&self, index: u64) -> usize {
+        (3 * index / self.pixels) as usize
+    }
 }

@@ -105,7 +105,7 @@ fn a_processor_gives_its_golden_bits_again() {
     let json = folder.path().join("found.json");
     let output = folder.run(&["--cpu", "--json", json.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert_line(&output, "ok      golden bits         variance f32,u8: 11 shapes");
+    assert_line(&output, "ok      golden bits         variance f32,u8: 15 shapes");
     assert_line(&output, "ok      determinism         variance f32,u8: 100 runs");
     assert_line(&output, "2 checks passed, 1 skipped, 0 failed");
     let found: serde_json::Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
@@ -123,8 +123,8 @@ fn a_wrong_golden_value_fails_and_is_named() {
         ("/goldens/5/groups/0/values/1", "positives[1] is "),
         ("/goldens/5/gradient/pieces/3", "gradient differs in pieces 3 of 16"),
         ("/goldens/10/scaled_gradient/samples/2", "the first pixel of piece 2 is "),
-        ("/goldens/8/balance", "golden.json has nothing for it with shape [0, 3, 4, 5]"),
-        ("/goldens/0/subject", "golden.json has nothing for it with shape [1, 1]"),
+        ("/goldens/8/balance", "golden.json has nothing for it with shape [0, 3, 4, 5] by sample, Bell"),
+        ("/goldens/0/subject", "golden.json has nothing for it with shape [1, 1] by image, Bell"),
     ] {
         let mut changed = golden.clone();
         *changed.pointer_mut(pointer).unwrap() =
@@ -137,6 +137,33 @@ fn a_wrong_golden_value_fails_and_is_named() {
     }
     fs::remove_file(folder.golden()).unwrap();
     assert_eq!(folder.run(&["--cpu"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_golden_value_that_is_missing_or_too_much_fails_and_is_named() {
+    let folder = Folder::new();
+    let golden: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(folder.golden()).unwrap()).unwrap();
+    for (pointer, missing, extra) in [
+        ("/goldens/5/groups", "the list of results is ", "the list of results is "),
+        ("/goldens/5/groups/1/values", "sums[1] is ", "sums[2] is missing, expected "),
+        ("/goldens/5/gradient/pieces", "number of pieces is 16, expected 15", "is 16, expected 17"),
+        ("/goldens/5/gradient/samples", "number of first pixels is 16, expected 15", "is 16, expected 17"),
+        ("/goldens", "golden.json has nothing for it", "golden.json has 16 cases of it, this program 15"),
+    ] {
+        for (message, is_missing) in [(missing, true), (extra, false)] {
+            let mut changed = golden.clone();
+            let list = changed.pointer_mut(pointer).unwrap().as_array_mut().unwrap();
+            let last = list.pop().unwrap();
+            if !is_missing {
+                list.extend([last.clone(), last]);
+            }
+            fs::write(folder.golden(), changed.to_string()).unwrap();
+            let output = folder.run(&["--cpu"]);
+            assert_eq!(output.status.code(), Some(1), "{pointer}: {}", text(&output));
+            assert!(text(&output).contains(message), "{pointer}: {}", text(&output));
+        }
+    }
 }
 
 #[test]
@@ -159,7 +186,7 @@ fn every_check_and_timing_runs_on_a_stand_in_for_the_driver() {
     for check in ["golden bits", "determinism", "side stream", "graph capture", "out of memory"] {
         assert_line(&output, &format!("ok      {check:<20}variance f32,u8: "));
     }
-    assert_line(&output, "ok      fast values         variance f32,u8 fast: 11 shapes within 1.");
+    assert_line(&output, "ok      fast values         variance f32,u8 fast: 15 shapes within 1.");
     assert_line(&output, "skipped 2^31 pixels         random_drop.linear: there is no such loss here");
     assert_line(&output, "variance f32,u8                  forward_backward  4288x2848");
 }
@@ -187,7 +214,9 @@ fn a_faulty_device_is_found() {
     for (fault, check) in [
         ("replay does nothing", "graph capture"),
         ("replay with old inputs", "graph capture"),
+        ("first replay does nothing", "graph capture"),
         ("no order", "side stream"),
+        ("late work is lost", "side stream"),
         ("other error", "out of memory"),
         ("flaky", "determinism"),
         ("off by one bit", "golden bits"),

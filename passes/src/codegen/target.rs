@@ -81,9 +81,8 @@ impl Target {
     }
 
     /// The newest known architecture whose PTX a device of this compute
-    /// capability can run: the driver translates PTX forward, never back.
-    pub fn for_compute_capability(major: u32, minor: u32) -> Option<Self> {
-        let device = major * 10 + minor;
+    /// capability, 90 for 9.0, can run: the driver translates PTX forward, never back.
+    pub fn for_compute_capability(device: u32) -> Option<Self> {
         let known = ARCHITECTURES.iter().rev().find(|(sm, _)| *sm <= device);
         known.map(|&architecture| Self::Nvidia(Nvidia::from(architecture)))
     }

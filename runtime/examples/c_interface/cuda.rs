@@ -11,6 +11,7 @@
 //!                                  const size_t *shape, size_t dimensions,
 //!                                  uint64_t seed, size_t stream, uint64_t *result,
 //!                                  uint64_t gradient);
+//! void lossc_cuda_forget(struct cuda_loss *);
 //! void lossc_cuda_free(struct cuda_loss *);
 //! ```
 
@@ -159,6 +160,17 @@ impl CudaLoss {
         };
         Ok(self.residuals.insert(residuals).loss_pointer())
     }
+}
+
+/// Lets go of the last call's result. The next call would: but where a graph captures that
+/// call, it can free no memory that was taken outside of the capture.
+///
+/// # Safety
+/// `loss` comes from [`lossc_cuda_load`], and no other thread uses it now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lossc_cuda_forget(loss: *mut CudaLoss) {
+    // SAFETY: the caller says that it is one of `lossc_cuda_load`'s boxes.
+    unsafe { &mut *loss }.residuals = None;
 }
 
 /// Waits for a loss's last call and lets go of it.

@@ -54,14 +54,15 @@ impl CudaDevice {
         checked("asking the device's name", self.context.name())
     }
 
-    /// The compute capability: (9, 0) for `sm_90`.
+    /// The compute capability as its architecture has it in its name: 90 for `sm_90`, which
+    /// NVIDIA calls 9.0.
     ///
     /// # Errors
     /// What the driver says.
-    pub fn compute_capability(&self) -> Result<(u32, u32), CudaError> {
+    pub fn compute_capability(&self) -> Result<u32, CudaError> {
         let capability = self.context.compute_capability();
         let (major, minor) = checked("asking the compute capability", capability)?;
-        Ok((major.unsigned_abs(), minor.unsigned_abs()))
+        Ok(10 * major.unsigned_abs() + minor.unsigned_abs())
     }
 
     /// The newest PTX version the driver takes: (8, 7) for CUDA 12.8.

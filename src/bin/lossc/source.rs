@@ -66,7 +66,7 @@ pub fn target(name: &str) -> Result<Target, Failure> {
         return name.parse().map_err(|error| lossc::Error::Target(error).into());
     }
     let device = CudaDevice::open(0).map_err(lossc::Error::from)?;
-    let (major, minor) = device.compute_capability().map_err(lossc::Error::from)?;
-    let target = Target::for_compute_capability(major, minor);
-    target.ok_or_else(|| Failure::message(format!("the GPU's compute capability {major}.{minor} is too old")))
+    let found = device.compute_capability().map_err(lossc::Error::from)?;
+    let target = Target::for_compute_capability(found);
+    target.ok_or_else(|| Failure::message(format!("the GPU is an sm_{found}, which is too old")))
 }

@@ -3,7 +3,7 @@
 use crate::fault::Problem;
 use crate::fibre::{Fibre, Request};
 use crate::order::Turns;
-use crate::warp::{Exchange, WARP, exchange};
+use crate::warp::{Shuffle, WARP, exchange};
 
 /// What a thread is about to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +88,10 @@ impl Block {
     fn answer_warp(&mut self, warp: usize) -> bool {
         let lanes = &mut self.threads[warp * WARP..];
         let brought = |lane: usize| match lanes.get(lane).map(|thread| &thread.state) {
-            Some(State::Waiting(Request::Warp { mask, exchange, site })) => Some((*mask, *exchange, *site)),
+            Some(State::Waiting(Request::Shuffle { mask, shuffle, site })) => Some((*mask, *shuffle, *site)),
             _ => None,
         };
-        let waiting: [Option<(u32, Exchange, u32)>; WARP] = std::array::from_fn(brought);
+        let waiting: [Option<(u32, Shuffle, u32)>; WARP] = std::array::from_fn(brought);
         let Some(first) = waiting.iter().flatten().next().copied() else { return false };
         let (mask, site) = (first.0, first.2);
         let meets = |lane: &usize| matches!(waiting[*lane], Some((m, _, s)) if (m, s) == (mask, site));
@@ -99,9 +99,8 @@ impl Block {
         if !(0..WARP).filter(named).all(|lane| meets(&lane)) {
             return false;
         }
-        let values: [Option<Exchange>; WARP] = std::array::from_fn(|lane| {
-            waiting[lane].filter(|_| named(&lane)).map(|(_, exchange, _)| exchange)
-        });
+        let values: [Option<Shuffle>; WARP] =
+            std::array::from_fn(|lane| waiting[lane].filter(|_| named(&lane)).map(|(_, shuffle, _)| shuffle));
         let replies = exchange(&values);
         for lane in (0..WARP).filter(named) {
             lanes[lane].state = State::Ready(replies[lane]);
@@ -128,7 +127,7 @@ impl Block {
                 State::Waiting(Request::Barrier { number, site }) => {
                     format!("at barrier {number} of instruction {site}")
                 }
-                State::Waiting(Request::Warp { mask, site, .. }) => {
+                State::Waiting(Request::Shuffle { mask, site, .. }) => {
                     format!("for warp threads {mask:#x} at instruction {site}")
                 }
                 _ => "no more".to_owned(),
@@ -144,7 +143,7 @@ impl Block {
             .collect();
         let waiting = self.threads.iter().position(|thread| thread.state != State::Ended).unwrap_or(0);
         let site = match self.threads[waiting].state {
-            State::Waiting(Request::Barrier { site, .. } | Request::Warp { site, .. }) => site,
+            State::Waiting(Request::Barrier { site, .. } | Request::Shuffle { site, .. }) => site,
             _ => u32::MAX,
         };
         Turn::Fault { thread: waiting as u32, site, problem: Problem::Deadlock(text.join(", ")) }

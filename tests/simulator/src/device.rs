@@ -9,7 +9,7 @@ use crate::block::{Block, Turn};
 use crate::code::Code;
 use crate::fault::{Fault, Problem, ThreadId};
 use crate::fibre::{Atomic, Fibre, STACK_BYTES};
-use crate::memory::{Memory, POISON};
+use crate::memory::{Memory, POISON, Place};
 use crate::order::{Order as TurnOrder, Turns};
 use crate::race::{Order, Shadow};
 
@@ -55,6 +55,27 @@ struct Shared {
     shadow: Shadow,
 }
 
+/// Where an access goes.
+#[derive(Clone, Copy)]
+enum Location {
+    /// So many bytes of a block's shared memory.
+    Shared {
+        block: usize,
+        offset: usize,
+        bytes: usize,
+    },
+    Buffer(Place),
+}
+
+impl Location {
+    fn offset(self) -> usize {
+        match self {
+            Self::Shared { offset, .. } => offset,
+            Self::Buffer(place) => place.offset,
+        }
+    }
+}
+
 impl Checker {
     pub(crate) fn access(
         &mut self,
@@ -64,22 +85,21 @@ impl Checker {
         alignment: usize,
         is_write: bool,
     ) -> Result<(), Problem> {
-        let (name, offset) = self.touch(thread, address, bytes, is_write)?;
+        let location = self.locate(thread, address, bytes)?;
+        let offset = location.offset();
+        self.touch(location, is_write)?;
         if !address.is_multiple_of(alignment) {
-            return Err(Problem::Misaligned { buffer: name.to_owned(), offset, alignment });
+            return Err(Problem::Misaligned { buffer: self.name(location).to_owned(), offset, alignment });
         }
-        let what = if is_write { "a write" } else { "a read" };
-        let order = &self.order;
-        let shadow = match self.shared_offset(thread, address, bytes) {
-            Some(_) => Some(&mut self.shared[thread.block as usize].shadow),
-            None => {
-                let place = self.memory.find(address, bytes)?;
-                self.memory.shadow(place)
-            }
+        let shadow = match location {
+            Location::Shared { block, .. } => Some(&mut self.shared[block].shadow),
+            Location::Buffer(place) => self.memory.shadow(place),
         };
+        let order = &self.order;
         let conflict = shadow.and_then(|shadow| shadow.access(offset, bytes, is_write, order, thread));
         conflict.map_or(Ok(()), |conflict| {
-            let (buffer, offset) = (self.name(thread, address, bytes), offset + conflict.offset);
+            let what = if is_write { "a write" } else { "a read" };
+            let (buffer, offset) = (self.name(location).to_owned(), offset + conflict.offset);
             Err(Problem::Race { what, buffer, offset, before: conflict.before, other: conflict.thread })
         })
     }
@@ -92,57 +112,54 @@ impl Checker {
         access: u64,
     ) -> Result<(), Problem> {
         let has = |flag| access & flag != 0;
+        let location = self.locate(thread, address, bytes)?;
         if has(Atomic::LOAD) {
-            self.touch(thread, address, bytes, false)?;
+            self.touch(location, false)?;
         }
         if has(Atomic::STORE) {
-            self.touch(thread, address, bytes, true)?;
+            self.touch(location, true)?;
         }
         if has(Atomic::FENCE_BEFORE) {
             self.order.fence(thread);
         }
-        self.order.atomic(thread, address, has(Atomic::LOAD), has(Atomic::STORE));
+        let owner = matches!(location, Location::Shared { .. }).then_some(thread.block);
+        self.order.atomic(thread, (owner, address), has(Atomic::LOAD), has(Atomic::STORE));
         if has(Atomic::FENCE_AFTER) {
             self.order.fence(thread);
         }
         Ok(())
     }
 
-    fn shared_offset(&self, thread: ThreadId, address: usize, bytes: usize) -> Option<usize> {
-        let length = self.shared[thread.block as usize].written.len();
-        let offset = address.checked_sub(self.shared_address)?;
-        (offset + bytes <= length).then_some(offset)
-    }
-
-    fn name(&self, thread: ThreadId, address: usize, bytes: usize) -> String {
-        match self.shared_offset(thread, address, bytes) {
-            Some(_) => SHARED_MEMORY.to_owned(),
-            None => {
-                self.memory.find(address, bytes).map_or(String::new(), |it| self.memory.name(it).to_owned())
-            }
+    /// Where the bytes at an address are, if they are anybody's.
+    fn locate(&self, thread: ThreadId, address: usize, bytes: usize) -> Result<Location, Problem> {
+        let block = thread.block as usize;
+        let length = self.shared[block].written.len();
+        match address.checked_sub(self.shared_address) {
+            Some(offset) if offset + bytes <= length => Ok(Location::Shared { block, offset, bytes }),
+            _ => self.memory.find(address, bytes).map(Location::Buffer),
         }
     }
 
-    /// The buffer and the offset of an access that bounds and contents allow.
-    fn touch(
-        &mut self,
-        thread: ThreadId,
-        address: usize,
-        bytes: usize,
-        is_write: bool,
-    ) -> Result<(&str, usize), Problem> {
-        let Some(offset) = self.shared_offset(thread, address, bytes) else {
-            let place = self.memory.find(address, bytes)?;
-            self.memory.touch(place, is_write)?;
-            return Ok((self.memory.name(place), place.offset));
+    fn name(&self, location: Location) -> &str {
+        match location {
+            Location::Shared { .. } => SHARED_MEMORY,
+            Location::Buffer(place) => self.memory.name(place),
+        }
+    }
+
+    /// Whether bytes may be read or written by what they hold, and notes that they were.
+    fn touch(&mut self, location: Location, is_write: bool) -> Result<(), Problem> {
+        let (block, offset, bytes) = match location {
+            Location::Shared { block, offset, bytes } => (block, offset, bytes),
+            Location::Buffer(place) => return self.memory.touch(place, is_write),
         };
-        let written = &mut self.shared[thread.block as usize].written[offset..offset + bytes];
+        let written = &mut self.shared[block].written[offset..offset + bytes];
         if is_write {
             written.fill(true);
         } else if written.contains(&false) {
             return Err(Problem::Uninitialised { buffer: SHARED_MEMORY.to_owned(), offset });
         }
-        Ok((SHARED_MEMORY, offset))
+        Ok(())
     }
 }
 

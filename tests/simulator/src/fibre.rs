@@ -9,7 +9,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use crate::approximate::Approximation;
 use crate::device::{Checker, Grid};
 use crate::fault::{Problem, ThreadId};
-use crate::warp::{Exchange, Mode};
+use crate::warp::Shuffle;
 
 /// Bytes of a fibre's stack: a kernel keeps what its registers cannot hold.
 pub(crate) const STACK_BYTES: usize = 64 << 10;
@@ -19,8 +19,8 @@ pub(crate) const STACK_BYTES: usize = 64 << 10;
 pub(crate) enum Request {
     /// It waits for all threads of its block.
     Barrier { number: u32, site: u32 },
-    /// It waits for the threads of its warp that `mask` names.
-    Warp { mask: u32, exchange: Exchange, site: u32 },
+    /// It exchanges values with the threads of its warp that `mask` names.
+    Shuffle { mask: u32, shuffle: Shuffle, site: u32 },
     /// It lets others take their turn before an atomic operation.
     Turn { site: u32 },
     /// It did something wrong and never goes on.
@@ -156,17 +156,9 @@ callbacks! {
     BARRIER = barrier(number, site) {
         stop(Request::Barrier { number: number as u32, site: site as u32 }).into()
     }
-    SHUFFLE = shuffle(mode, mask, value, offset, clamp, site) {
-        let [value, offset, clamp] = [value, offset, clamp].map(|word| word as u32);
-        let exchange = Exchange::Shuffle { mode: Mode::ALL[mode as usize], value, offset, clamp };
-        stop(Request::Warp { mask: mask as u32, exchange, site: site as u32 }).into()
-    }
-    BALLOT = ballot(mask, condition, site) {
-        let exchange = Exchange::Ballot(condition != 0);
-        stop(Request::Warp { mask: mask as u32, exchange, site: site as u32 }).into()
-    }
-    WARP_BARRIER = warp_barrier(mask, site) {
-        stop(Request::Warp { mask: mask as u32, exchange: Exchange::Barrier, site: site as u32 }).into()
+    SHUFFLE = shuffle(mask, value, distance, clamp, site) {
+        let [mask, value, distance, clamp, site] = [mask, value, distance, clamp, site].map(|word| word as u32);
+        stop(Request::Shuffle { mask, shuffle: Shuffle { value, distance, clamp }, site }).into()
     }
     ACCESS = access(address, bytes, alignment, access, site) {
         unless(check(address, bytes, alignment, access), site);

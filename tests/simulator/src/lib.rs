@@ -2,7 +2,7 @@
 //!
 //! [`Code`] takes the LLVM IR of a kernel module as it leaves LLVM's O3 for
 //! NVPTX and makes machine code for this processor of it, in which each load,
-//! store, atomic operation, barrier and warp operation first tells the
+//! store, atomic operation, barrier and shuffle first tells the
 //! simulator. [`Device`] runs a grid of it with a fibre for each GPU thread.
 //!
 //! A simulated thread runs until it waits, so what other threads have done by
@@ -15,7 +15,7 @@
 //! - two accesses of one place, one of them a write, that neither a barrier nor
 //!   a fence with an atomic operation orders ([`race`]);
 //! - threads of a block that wait at different barriers, or of a warp at
-//!   different warp operations, and threads that never go on.
+//!   different shuffles, and threads that never go on.
 //!
 //! It says nothing about time, about the PTX that LLVM and the machine code that
 //! `ptxas` make of the IR, or about a GPU's own arithmetic: the IR's operations

@@ -9,8 +9,8 @@
 //!   atomic operation of the second block sees, which a fence follows, and after
 //!   it a barrier or the same thread.
 //!
-//! That is PTX's causality order, less what lossc's kernels do not use. Warp
-//! operations order nothing. Atomic operations never race with each other.
+//! That is PTX's causality order, less what lossc's kernels do not use. Shuffles
+//! order nothing. Atomic operations never race with each other.
 //! Launches follow each other.
 
 use std::collections::BTreeMap;
@@ -129,13 +129,16 @@ struct BlockOrder {
     threads: BTreeMap<u32, ThreadOrder>,
 }
 
+/// The block whose shared memory it is in, if any, and an address.
+pub(crate) type AtomicPlace = (Option<u32>, usize);
+
 /// The order of a launch so far.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     launch: u32,
     blocks: Vec<BlockOrder>,
     /// What each atomic place publishes.
-    places: BTreeMap<usize, View>,
+    places: BTreeMap<AtomicPlace, View>,
 }
 
 impl Order {
@@ -197,9 +200,9 @@ impl Order {
         self.thread(thread).released = Some(released);
     }
 
-    /// An atomic operation at an address.
-    pub(crate) fn atomic(&mut self, thread: ThreadId, address: usize, reads: bool, writes: bool) {
-        let published = self.places.entry(address).or_default();
+    /// An atomic operation.
+    pub(crate) fn atomic(&mut self, thread: ThreadId, place: AtomicPlace, reads: bool, writes: bool) {
+        let published = self.places.entry(place).or_default();
         let seen = if reads { published.clone() } else { View::new() };
         let state = self.blocks[thread.block as usize].threads.entry(thread.thread).or_default();
         join(&mut state.pending, &seen);

@@ -3,62 +3,32 @@
 /// Threads of a warp.
 pub(crate) const WARP: usize = 32;
 
-/// Whose value a thread gets from `shfl.sync`.
+/// What one thread brings to `shfl.sync.bfly`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// The thread's number with some bits flipped.
-    Butterfly,
-    /// A higher number.
-    Down,
-    /// A lower number.
-    Up,
-    /// This number.
-    Index,
-}
-
-impl Mode {
-    pub(crate) const ALL: [Self; 4] = [Self::Butterfly, Self::Down, Self::Up, Self::Index];
-}
-
-/// What one thread brings to a warp operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exchange {
-    /// `shfl.sync`
-    Shuffle { mode: Mode, value: u32, offset: u32, clamp: u32 },
-    /// `vote.sync.ballot`
-    Ballot(bool),
-    /// `bar.warp.sync`
-    Barrier,
+pub(crate) struct Shuffle {
+    pub(crate) value: u32,
+    /// The bits of the thread's number that are flipped in the one whose value it gets.
+    pub(crate) distance: u32,
+    /// The highest such number, and above its low eight bits which bits of it stay.
+    pub(crate) clamp: u32,
 }
 
 /// What each thread gets, of the threads that take part.
-pub(crate) fn exchange(brought: &[Option<Exchange>; WARP]) -> [u32; WARP] {
-    let ballot = (0..WARP).filter(|&lane| brought[lane] == Some(Exchange::Ballot(true)));
-    let ballot = ballot.fold(0, |bits, lane| bits | 1 << lane);
-    std::array::from_fn(|lane| match brought[lane] {
-        Some(Exchange::Shuffle { mode, offset, clamp, .. }) => {
-            match brought[source(mode, lane, offset, clamp)] {
-                Some(Exchange::Shuffle { value, .. }) => value,
-                // Undefined: the thread takes no part. A NaN shows.
-                _ => u32::MAX,
-            }
-        }
-        Some(Exchange::Ballot(_)) => ballot,
-        Some(Exchange::Barrier) | None => 0,
-    })
+pub(crate) fn exchange(brought: &[Option<Shuffle>; WARP]) -> [u32; WARP] {
+    let value = |lane: usize| {
+        let shuffle = brought[lane]?;
+        // Undefined where the other thread takes no part. A NaN shows.
+        Some(brought[source(lane, &shuffle)].map_or(u32::MAX, |other| other.value))
+    };
+    std::array::from_fn(|lane| value(lane).unwrap_or(0))
 }
 
 /// The lane whose value `lane` gets, by the pseudo-code of `shfl.sync` in
 /// NVIDIA's PTX manual.
-fn source(mode: Mode, lane: usize, offset: u32, clamp: u32) -> usize {
-    let (offset, clamp, segment) =
-        ((offset & 31) as usize, (clamp & 31) as usize, (clamp >> 8 & 31) as usize);
-    let (least, most) = (lane & segment, lane & segment | clamp & !segment);
-    let (source, is_in_range) = match mode {
-        Mode::Up => (lane.wrapping_sub(offset), lane as i64 - offset as i64 >= most as i64),
-        Mode::Down => (lane + offset, lane + offset <= most),
-        Mode::Butterfly => (lane ^ offset, lane ^ offset <= most),
-        Mode::Index => (least | offset & !segment, least | offset & !segment <= most),
-    };
-    if is_in_range { source } else { lane }
+fn source(lane: usize, shuffle: &Shuffle) -> usize {
+    let [distance, clamp, segment] =
+        [shuffle.distance, shuffle.clamp, shuffle.clamp >> 8].map(|bits| (bits & 31) as usize);
+    let most = lane & segment | clamp & !segment;
+    let source = lane ^ distance;
+    if source <= most { source } else { lane }
 }

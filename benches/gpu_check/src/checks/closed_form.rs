@@ -11,6 +11,7 @@ use lossc_runtime::{Call, ElementType, GroupValues, Outcome, Tensor, philox};
 use super::{RANDOM, passed};
 use crate::Failure;
 use crate::bundles::{Machine, Subject};
+use crate::golden;
 use crate::report::Verdict;
 
 /// The only loss of which this program knows the formula: a negative is dropped
@@ -52,8 +53,10 @@ pub fn small(machine: &Machine, subject: &Subject) -> Result<Verdict, Failure> {
     let call = Call { random: RANDOM, ..Call::new(&views) };
     let (outcome, gradients) = executor.forward_backward(&call)?;
     let weights = image.check_outcome(&outcome)?;
+    let gradient = golden::only(gradients)?;
     for window in image.windows() {
-        let bytes = &gradients[0].bytes()[4 * window.start..4 * window.end];
+        let bytes = gradient.bytes().get(4 * window.start..4 * window.end);
+        let bytes = bytes.ok_or_else(|| format!("a gradient of {} bytes", gradient.bytes().len()))?;
         Image::check_gradient(window, bytes, weights)?;
     }
     Ok(passed("draws, counts, loss and gradient"))
@@ -104,7 +107,11 @@ impl Image {
 
     /// Compares the gradient of a window, f32 in `bytes`.
     pub fn check_gradient(window: Range<usize>, bytes: &[u8], weights: Weights) -> Result<(), Failure> {
-        for (index, bytes) in window.zip(bytes.as_chunks::<4>().0) {
+        let (values, rest) = bytes.as_chunks::<4>();
+        if values.len() != window.len() || !rest.is_empty() {
+            return Err(format!("a gradient of {} bytes for {} pixels", bytes.len(), window.len()).into());
+        }
+        for (index, bytes) in window.zip(values) {
             let found = f64::from(f32::from_le_bytes(*bytes));
             let name = format!("gradient of pixel {index}");
             match (is_positive(index), is_dropped(index)) {

@@ -8,6 +8,7 @@ use super::{RANDOM, passed, skipped};
 use crate::Failure;
 use crate::bundles::Subject;
 use crate::device::{Memory, Queue, free_bytes};
+use crate::fixture::POISON;
 use crate::report::Verdict;
 
 /// 2^31 pixels and 98,305 more, in an odd number of columns.
@@ -39,6 +40,7 @@ fn run(device: &CudaDevice, subject: &Subject) -> Result<(), Failure> {
     let mut executor = subject.cuda_executor(device)?;
     logits.fill(0, &queue)?;
     labels.fill(0, &queue)?;
+    gradient.fill(POISON, &queue)?;
     for window in IMAGE.windows() {
         labels.write(window.start, &Image::labels(window), &queue)?;
     }

@@ -7,7 +7,7 @@ use super::{RANDOM, passed, skipped};
 use crate::Failure;
 use crate::bundles::Subject;
 use crate::device::{Memory, free_bytes};
-use crate::pixels::{Kind, Pixels};
+use crate::pixels::Kind;
 use crate::report::Verdict;
 
 /// More than a memory pool may have kept: 64 MB of logits.
@@ -19,23 +19,28 @@ const SMALLEST: usize = 1 << 20;
 /// Where memory runs out a call is refused by that name, and the next one that
 /// fits is as if nothing had been.
 pub fn out_of_memory(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
-    let mut executor = subject.cuda_executor(device)?;
-    let pixels = Pixels::new(executor.manifest(), &SHAPE, Kind::Bell)?;
+    let pixels = subject.pixels(&SHAPE, Kind::Bell)?;
     let views = pixels.views();
     let call = Call { random: RANDOM, ..Call::new(&views) };
-    let before = executor.forward(&call)?.loss;
+    let (before, expected) = subject.cuda_executor(device)?.forward_backward(&call)?;
+    // Another one, which has kept no memory from an earlier call.
+    let mut executor = subject.cuda_executor(device)?;
     let blocks = take_all()?;
     let taken: usize = blocks.iter().map(Memory::length).sum();
-    let refused = executor.forward(&call);
+    let refused = executor.forward_backward(&call);
     drop(blocks);
     match refused {
         Ok(_) => return Ok(skipped(format!("a call still found memory after {taken} bytes were taken"))),
         Err(error) if error.to_string().contains("OUT_OF_MEMORY") => {}
         Err(error) => return Err(format!("a full device is reported as: {error}").into()),
     }
-    let after = executor.forward(&call)?.loss;
+    let (after, gradients) = executor.forward_backward(&call)?;
+    let (before, after) = (before.loss, after.loss);
     if after.to_bits() != before.to_bits() {
         return Err(format!("the loss was {before} and is {after} after memory had run out").into());
+    }
+    if gradients != expected {
+        return Err("the gradient is another one after memory had run out".into());
     }
     Ok(passed("an error that says so, and the next call is right"))
 }

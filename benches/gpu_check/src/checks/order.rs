@@ -20,6 +20,7 @@ pub fn slow_producer(device: &CudaDevice, subject: &Subject) -> Result<Verdict, 
     let expected = fixture.expected()?;
     fixture.run()?;
     fixture.clear_inputs()?;
+    fixture.poison_outputs()?;
     fixture.queue.wait()?;
     fixture.queue.sleep(PRODUCER)?;
     fixture.restore_inputs()?;
@@ -41,11 +42,12 @@ pub fn graph(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure>
     fixture.run()?;
     let of_zeros = fixture.read()?;
     let graph = fixture.capture()?;
+    fixture.poison_outputs()?;
     graph.launch(&fixture.queue)?;
     of_zeros.compare(&fixture.read()?).map_err(|error| format!("on zeros: {error}"))?;
     fixture.restore_inputs()?;
     for replay in 0..3 {
-        fixture.clear_outputs()?;
+        fixture.poison_outputs()?;
         graph.launch(&fixture.queue)?;
         expected.compare(&fixture.read()?).map_err(|error| format!("replay {replay}: {error}"))?;
     }

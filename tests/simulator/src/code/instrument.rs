@@ -189,16 +189,10 @@ impl<'c> Site<'c, '_> {
             Intrinsic::Threads => self.replace(fibre::THREADS, &[])?,
             Intrinsic::Blocks => self.replace(fibre::BLOCKS, &[])?,
             Intrinsic::Barrier => self.replace(fibre::BARRIER, &[self.argument(0)?, self.site])?,
-            Intrinsic::Shuffle(mode) => {
-                let [mask, value, offset, clamp] = [0, 1, 2, 3].map(|index| self.argument(index));
-                let mode = self.constant(mode as u64);
-                self.replace(fibre::SHUFFLE, &[mode, mask?, value?, offset?, clamp?, self.site])?;
+            Intrinsic::Shuffle => {
+                let [mask, value, distance, clamp] = [0, 1, 2, 3].map(|index| self.argument(index));
+                self.replace(fibre::SHUFFLE, &[mask?, value?, distance?, clamp?, self.site])?;
             }
-            Intrinsic::Ballot => {
-                self.replace(fibre::BALLOT, &[self.argument(0)?, self.argument(1)?, self.site])?;
-            }
-            Intrinsic::WarpBarrier => self.replace(fibre::WARP_BARRIER, &[self.argument(0)?, self.site])?,
-            Intrinsic::Fence => self.replace(fibre::FENCE, &[])?,
             Intrinsic::MaskedLoad => {
                 let loaded = self.instruction.get_type();
                 self.masked(call, 0, 1, loaded, Atomic::LOAD)?;

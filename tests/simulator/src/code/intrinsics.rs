@@ -1,7 +1,6 @@
 //! What LLVM's NVVM intrinsics are to the simulator.
 
 use crate::approximate::Approximation;
-use crate::warp::Mode;
 
 /// An intrinsic that is a matter of the simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,29 +10,19 @@ pub(super) enum Intrinsic {
     Threads,
     Blocks,
     Barrier,
-    Shuffle(Mode),
-    Ballot,
-    WarpBarrier,
-    Fence,
+    Shuffle,
     MaskedLoad,
     MaskedStore,
     Approximate(Approximation),
 }
 
-const TABLE: [(&str, Intrinsic); 15] = [
+const TABLE: [(&str, Intrinsic); 8] = [
     ("llvm.nvvm.read.ptx.sreg.tid.x", Intrinsic::Thread),
     ("llvm.nvvm.read.ptx.sreg.ctaid.x", Intrinsic::Block),
     ("llvm.nvvm.read.ptx.sreg.ntid.x", Intrinsic::Threads),
     ("llvm.nvvm.read.ptx.sreg.nctaid.x", Intrinsic::Blocks),
     ("llvm.nvvm.barrier.cta.sync.aligned.all", Intrinsic::Barrier),
-    ("llvm.nvvm.shfl.sync.bfly.", Intrinsic::Shuffle(Mode::Butterfly)),
-    ("llvm.nvvm.shfl.sync.down.", Intrinsic::Shuffle(Mode::Down)),
-    ("llvm.nvvm.shfl.sync.up.", Intrinsic::Shuffle(Mode::Up)),
-    ("llvm.nvvm.shfl.sync.idx.", Intrinsic::Shuffle(Mode::Index)),
-    ("llvm.nvvm.vote.ballot.sync", Intrinsic::Ballot),
-    ("llvm.nvvm.bar.warp.sync", Intrinsic::WarpBarrier),
-    ("llvm.nvvm.membar.gl", Intrinsic::Fence),
-    ("llvm.nvvm.membar.sys", Intrinsic::Fence),
+    ("llvm.nvvm.shfl.sync.bfly.", Intrinsic::Shuffle),
     ("llvm.masked.load.", Intrinsic::MaskedLoad),
     ("llvm.masked.store.", Intrinsic::MaskedStore),
 ];
