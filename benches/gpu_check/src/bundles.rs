@@ -9,6 +9,7 @@ use lossc_runtime::{Bundle, CudaDevice, CudaExecutor, Executor};
 
 use crate::Failure;
 use crate::pixels::{Kind, Pixels};
+use crate::plans::{CHOSEN, PLANS, Plan};
 
 /// Where the checks run.
 #[derive(Debug, Clone)]
@@ -41,6 +42,14 @@ impl Machine {
                 let (major, minor) = device.ptx_version()?;
                 Ok(format!("{}, sm_{capability}, PTX up to {major}.{minor}", device.name()?))
             }
+        }
+    }
+
+    /// The ways in which it can launch a call.
+    pub fn plans(&self) -> &'static [Plan] {
+        match self {
+            Self::Processor => &PLANS[..1],
+            Self::Gpu(..) => &PLANS,
         }
     }
 
@@ -129,11 +138,20 @@ impl Subject {
 
     /// Its code, loaded on `machine`.
     pub fn executor(&self, machine: &Machine) -> Result<Box<dyn Executor>, Failure> {
+        self.executor_with(machine, CHOSEN)
+    }
+
+    /// The same, where calls are launched by `plan` if the machine is a GPU.
+    pub fn executor_with(&self, machine: &Machine, plan: Plan) -> Result<Box<dyn Executor>, Failure> {
         match machine {
             // SAFETY: whoever starts this program names the folder, and so says that
             // what is in it is to be run; `Machine::subjects` checked the processor.
             Machine::Processor => Ok(Box::new(unsafe { self.bundle.cpu_executor(None) }?)),
-            Machine::Gpu(device, _) => Ok(Box::new(self.cuda_executor(device)?)),
+            Machine::Gpu(device, _) => {
+                let mut executor = self.cuda_executor(device)?;
+                executor.set_wish(plan.wish);
+                Ok(Box::new(executor))
+            }
         }
     }
 

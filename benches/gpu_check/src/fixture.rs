@@ -8,6 +8,7 @@ use crate::bundles::Subject;
 use crate::device::{Graph, Memory, Queue};
 use crate::golden;
 use crate::pixels::{Kind, Pixels};
+use crate::plans::Plan;
 
 /// Bytes of NaN, as f32, f16 and bf16.
 pub const POISON: u8 = 0xff;
@@ -75,6 +76,11 @@ impl Fixture {
             stream: queue.borrow(device),
             queue,
         })
+    }
+
+    /// Lets later calls be launched by `plan`.
+    pub fn launch_by(&mut self, plan: Plan) {
+        self.executor.set_wish(plan.wish);
     }
 
     /// What the call gives by way of host tensors, which the golden bits cover.

@@ -63,16 +63,24 @@ fn read(folder: &Path) -> Result<Vec<Golden>, Failure> {
 }
 
 fn check_subject(machine: &Machine, subject: &Subject, goldens: &[Golden]) -> Result<Verdict, Failure> {
-    let mut executor = subject.executor(machine)?;
     let known = goldens.iter().filter(|golden| golden.subject == subject.name).count();
     if known > CASES.len() {
         return Err(format!("{FILE} has {known} cases of it, this program {}", CASES.len()).into());
     }
-    for case in &CASES {
-        let golden = expected(subject, case, goldens)?;
-        golden.compare(&Golden::of(subject, executor.as_mut(), case)?)?;
+    for &plan in machine.plans() {
+        let mut executor = subject.executor_with(machine, plan)?;
+        for case in &CASES {
+            let golden = expected(subject, case, goldens)?;
+            let compared = golden.compare(&Golden::of(subject, executor.as_mut(), case)?);
+            compared.map_err(|failure| format!("by plan `{}`: {failure}", plan.name))?;
+        }
     }
-    Ok(Verdict::Passed(format!("{} shapes, loss, results and both gradients", CASES.len())))
+    let of_plans = match machine.plans().len() {
+        1 => String::new(),
+        plans => format!(", by {plans} plans"),
+    };
+    let cases = CASES.len();
+    Ok(Verdict::Passed(format!("{cases} cases, loss, results and both gradients{of_plans}")))
 }
 
 fn expected<'a>(subject: &Subject, case: &Case, goldens: &'a [Golden]) -> Result<&'a Golden, Failure> {

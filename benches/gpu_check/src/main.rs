@@ -15,6 +15,7 @@ mod golden;
 mod golden_file;
 mod near;
 mod pixels;
+mod plans;
 mod report;
 mod timings;
 

@@ -1,4 +1,7 @@
-//! How long calls take on the device, beside a copy within its memory.
+//! How long calls take on the device, by each plan, beside a copy within its memory.
+//!
+//! Calls follow each other on the same tensors, so that small ones are in the cache, as
+//! those of a training step just computed are; `gpu_peers.py` measures with a cold cache.
 
 use std::fmt;
 
@@ -9,6 +12,7 @@ use crate::Failure;
 use crate::bundles::Subject;
 use crate::device::Event;
 use crate::fixture::Fixture;
+use crate::plans::{CHOSEN, PLANS, Plan};
 
 /// Images from where launches count to where only bandwidth does.
 const SHAPES: [&[usize]; 4] = [&[512, 512], &[1440, 960], &[4288, 2848], &[16, 1024, 1024]];
@@ -16,10 +20,13 @@ const SHAPES: [&[usize]; 4] = [&[512, 512], &[1440, 960], &[4288, 2848], &[16, 1
 /// What is timed, with the fewest bytes a pixel that it can move: logits and
 /// labels read, gradients written.
 const PHASES: [(&str, usize, Work); 3] = [
-    ("copy", 4 + 4, |fixture| fixture.copy()),
-    ("forward", 4 + 1, Fixture::run_forward),
+    (COPY, 4 + 4, |fixture| fixture.copy()),
+    (FORWARD, 4 + 1, Fixture::run_forward),
     ("forward_backward", 4 + 1 + 4, Fixture::run),
 ];
+
+const COPY: &str = "copy";
+const FORWARD: &str = "forward";
 
 type Work = fn(&mut Fixture) -> Result<(), Failure>;
 
@@ -34,6 +41,7 @@ pub struct Timings {
 struct Row {
     loss: String,
     phase: &'static str,
+    plan: &'static str,
     shape: Vec<usize>,
     /// The median of device time.
     microseconds: f64,
@@ -67,21 +75,35 @@ fn measure_phases(
     let pixels = shape.iter().product::<usize>() as f64;
     let mut copy = 1.0;
     for (phase, bytes, work) in PHASES {
-        let seconds = median_seconds(fixture, work, calls)?;
-        let gb_per_s = pixels * bytes as f64 / seconds / 1e9;
-        if phase == "copy" {
-            copy = gb_per_s;
+        for plan in plans(phase) {
+            fixture.launch_by(plan);
+            let seconds = median_seconds(fixture, work, calls)?;
+            let gb_per_s = pixels * bytes as f64 / seconds / 1e9;
+            if phase == COPY {
+                copy = gb_per_s;
+            }
+            rows.push(Row {
+                loss: loss.to_owned(),
+                phase,
+                plan: plan.name,
+                shape: shape.to_vec(),
+                microseconds: seconds * 1e6,
+                gb_per_s,
+                ratio_to_copy: gb_per_s / copy,
+            });
         }
-        rows.push(Row {
-            loss: loss.to_owned(),
-            phase,
-            shape: shape.to_vec(),
-            microseconds: seconds * 1e6,
-            gb_per_s,
-            ratio_to_copy: gb_per_s / copy,
-        });
     }
     Ok(())
+}
+
+/// The plans that differ in a phase.
+fn plans(phase: &str) -> impl Iterator<Item = Plan> {
+    let differs = move |plan: &Plan| match phase {
+        COPY => plan.name == CHOSEN.name,
+        FORWARD => plan.wish.at_once != Some(true),
+        _ => true,
+    };
+    PLANS.into_iter().filter(differs)
 }
 
 /// Queues all calls with an event after each, so that the device never waits for
@@ -107,15 +129,15 @@ impl fmt::Display for Timings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "{:<32} {:<17} {:<16} {:>10} {:>9} {:>8}",
-            "loss", "phase", "shape", "µs", "GB/s", "of copy"
+            "{:<32} {:<17} {:<24} {:<16} {:>10} {:>9} {:>8}",
+            "loss", "phase", "plan", "shape", "µs", "GB/s", "of copy"
         )?;
         for row in &self.rows {
             let shape = row.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
             writeln!(
                 formatter,
-                "{:<32} {:<17} {shape:<16} {:>10.2} {:>9.1} {:>8.2}",
-                row.loss, row.phase, row.microseconds, row.gb_per_s, row.ratio_to_copy
+                "{:<32} {:<17} {:<24} {shape:<16} {:>10.2} {:>9.1} {:>8.2}",
+                row.loss, row.phase, row.plan, row.microseconds, row.gb_per_s, row.ratio_to_copy
             )?;
         }
         Ok(())

@@ -105,7 +105,7 @@ fn a_processor_gives_its_golden_bits_again() {
     let json = folder.path().join("found.json");
     let output = folder.run(&["--cpu", "--json", json.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert_line(&output, "ok      golden bits         variance f32,u8: 15 shapes");
+    assert_line(&output, "ok      golden bits         variance f32,u8: 15 cases");
     assert_line(&output, "ok      determinism         variance f32,u8: 100 runs");
     assert_line(&output, "2 checks passed, 1 skipped, 0 failed");
     let found: serde_json::Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
@@ -188,7 +188,10 @@ fn every_check_and_timing_runs_on_a_stand_in_for_the_driver() {
     }
     assert_line(&output, "ok      fast values         variance f32,u8 fast: 15 shapes within 1.");
     assert_line(&output, "skipped 2^31 pixels         random_drop.linear: there is no such loss here");
-    assert_line(&output, "variance f32,u8                  forward_backward  4288x2848");
+    for plan in ["chosen", "warps, one launch", "blocks, a launch a pass"] {
+        let start = format!("variance f32,u8                  forward_backward  {plan:<24} 4288x2848");
+        assert_line(&output, &start);
+    }
 }
 
 #[test]

@@ -45,7 +45,8 @@ typedef struct {
   size_t length;
   unsigned value, blocks, threads, shared;
   void *kernel;
-  uint64_t parameters[PIXELS + 3];
+  // Three pointers to pixels, and what a launch of both directions is told of its room.
+  uint64_t parameters[PIXELS + 4];
 } work_t;
 typedef struct { work_t *items; int count; void *stream; } list_t;
 
@@ -58,8 +59,8 @@ static list_t *list_of(void *stream) {
 }
 
 static result_t do_work(work_t *work) {
-  void *parameters[PIXELS + 3];
-  for (int i = 0; i < PIXELS + 3; i++) parameters[i] = &work->parameters[i];
+  void *parameters[PIXELS + 4];
+  for (int i = 0; i < PIXELS + 4; i++) parameters[i] = &work->parameters[i];
   switch (work->kind) {
     case COPY: return plain_copy(work->to, work->from, work->length, 0);
     case DOWNLOAD: return plain_download((void *)work->to, work->from, work->length, 0);
@@ -110,7 +111,7 @@ result_t cuLaunchCooperativeKernel(void *kernel, unsigned x, unsigned y, unsigne
                                    unsigned tz, unsigned shared, void *stream, void **parameters) {
   check(y == 1 && z == 1 && ty == 1 && tz == 1, "cooperative launch");
   work_t work = {.kind = COOPERATIVE, .kernel = kernel, .blocks = x, .threads = tx, .shared = shared};
-  for (int i = 0; i < PIXELS + 3; i++) work.parameters[i] = *(uint64_t *)parameters[i];
+  for (int i = 0; i < PIXELS + 4; i++) work.parameters[i] = *(uint64_t *)parameters[i];
   return queue(stream, work);
 }
 result_t cuLaunchHostFunc(void *stream, void (*function)(void *), void *argument) {
