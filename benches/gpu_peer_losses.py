@@ -18,12 +18,11 @@ PHASES = ("forward", "forward_backward")
 
 class Peer:
     """A contestant on one image: `forward()` gives the loss, `forward_backward()` the
-    loss and the gradient by the logits, both on the device and without waiting.
-    `forget()` lets go of what the last calls gave, where somebody keeps it."""
+    loss and the gradient by the logits, both on the device and without waiting."""
 
-    def __init__(self, name, schedule, forward, forward_backward, forget=lambda: None):
+    def __init__(self, name, schedule, forward, forward_backward):
         self.name, self.schedule = name, schedule
-        self.forward, self.forward_backward, self.forget = forward, forward_backward, forget
+        self.forward, self.forward_backward = forward, forward_backward
 
 
 def eager_function(schedule):

@@ -24,13 +24,13 @@ WAIT = 200_000
 def captured(peer):
     """The peer by graphs of its calls, and None; or itself, and why it cannot be captured."""
     try:
-        forward, forward_backward = graph_of(peer.forward, peer), graph_of(peer.forward_backward, peer)
+        forward, forward_backward = graph_of(peer.forward), graph_of(peer.forward_backward)
     except Exception as error:
         return peer, str(error)
     return losses.Peer(peer.name, peer.schedule, forward, forward_backward), None
 
 
-def graph_of(call, peer=None):
+def graph_of(call):
     """A function that replays the graph of `call`, and gives what the captured call gave."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -38,13 +38,12 @@ def graph_of(call, peer=None):
         for _ in range(3):
             call()
     stream.synchronize()
-    if peer:
-        peer.forget()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
         result = call()
 
-    def replay(_peer=peer):
+    # What the call uses must live as long as the graph.
+    def replay(_call=call):
         graph.replay()
         return result
 

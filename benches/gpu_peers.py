@@ -119,7 +119,6 @@ class Lossc:
             ("lossc_cuda_load", pointer, [ctypes.c_char_p, size]),
             ("lossc_cuda_forward", ctypes.c_bool, call),
             ("lossc_cuda_forward_backward", ctypes.c_bool, [*call, address]),
-            ("lossc_cuda_forget", None, [pointer]),
             ("lossc_error", ctypes.c_char_p, []),
         ):
             function = getattr(self.interface, name)
@@ -144,7 +143,6 @@ class Lossc:
             schedule,
             lambda: call(self.interface.lossc_cuda_forward),
             lambda: (call(self.interface.lossc_cuda_forward_backward, gradient.data_ptr()), gradient),
-            lambda: self.interface.lossc_cuda_forget(self.handle),
         )
 
 
@@ -174,8 +172,7 @@ def makers(schedule, logits, labels, arguments):
         def peers():
             # One for each direction, since a graph keeps what its call gave.
             forward, both = (Lossc(arguments.library, bundle).peer(row, schedule, logits, labels) for _ in range(2))
-            forget = lambda: (forward.forget(), both.forget())  # noqa: E731
-            return [losses.Peer(row, schedule, forward.forward, both.forward_backward, forget)]
+            return [losses.Peer(row, schedule, forward.forward, both.forward_backward)]
 
         return peers
 

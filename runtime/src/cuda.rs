@@ -25,6 +25,7 @@
 //! driver's own compiler, and borrowed stream handles.
 
 mod arguments;
+mod call;
 mod device;
 mod error;
 mod executor;
@@ -37,9 +38,10 @@ mod residuals;
 mod room;
 mod tensor;
 
+pub use call::{DeviceCall, Upstream};
 pub use device::{CudaDevice, Stream, is_available};
 pub use error::CudaError;
-pub use executor::{CudaExecutor, DeviceCall, Upstream};
+pub use executor::CudaExecutor;
 pub use kernels::CudaKernels;
 pub use residuals::DeviceResiduals;
 pub use tensor::DeviceTensor;

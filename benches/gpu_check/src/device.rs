@@ -185,6 +185,14 @@ impl Graph {
         Ok(Self { graph, executable })
     }
 
+    /// How many pieces of work it has.
+    pub fn nodes(&self) -> Result<usize, Failure> {
+        let mut count = 0;
+        // SAFETY: the graph is alive, and without an array only the number is asked for.
+        unsafe { sys::cuGraphGetNodes(self.graph, std::ptr::null_mut(), &raw mut count) }.result()?;
+        Ok(count)
+    }
+
     /// Queues it.
     pub fn launch(&self, queue: &Queue) -> Result<(), Failure> {
         // SAFETY: both are alive.

@@ -1,6 +1,6 @@
 //! A loss with device tensors on a stream of the caller's.
 
-use lossc_runtime::cuda::{CudaExecutor, DeviceCall, DeviceTensor, Stream};
+use lossc_runtime::cuda::{CudaExecutor, DeviceCall, DeviceResiduals, DeviceTensor, Stream};
 use lossc_runtime::{Balance, Call, CudaDevice, Executor, Random, Tensor};
 
 use crate::Failure;
@@ -17,6 +17,8 @@ pub const POISON: u8 = 0xff;
 /// queue.
 pub struct Fixture {
     executor: CudaExecutor,
+    /// Of the last call, for the next one.
+    residuals: Option<DeviceResiduals>,
     shape: Vec<usize>,
     random: Random,
     host: Pixels,
@@ -67,6 +69,7 @@ impl Fixture {
         let gradient = Memory::new(host.tensors()[0].bytes().len())?;
         Ok(Self {
             executor,
+            residuals: None,
             shape: shape.to_vec(),
             random,
             host,
@@ -96,7 +99,15 @@ impl Fixture {
     pub fn run(&mut self) -> Result<(), Failure> {
         let (pixels, gradients) = (self.pixels()?, self.gradients()?);
         let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random: self.random, scalars: &[] };
-        let residuals = self.executor.forward_backward_on_device(&call, &gradients, &self.stream)?;
+        let (executor, stream) = (&mut self.executor, &self.stream);
+        let residuals = match self.residuals.take() {
+            None => executor.forward_backward_on_device(&call, &gradients, stream)?,
+            Some(mut residuals) => {
+                executor.forward_backward_reusing_on_device(&call, &gradients, &mut residuals, stream)?;
+                residuals
+            }
+        };
+        let residuals = self.residuals.insert(residuals);
         // SAFETY: the residuals are freed in the order of the queue, after the copy.
         unsafe { self.loss.copy_from(residuals.loss_pointer(), size_of::<f32>(), &self.queue) }
     }
@@ -105,8 +116,16 @@ impl Fixture {
     pub fn run_forward(&mut self) -> Result<(), Failure> {
         let pixels = self.pixels()?;
         let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random: self.random, scalars: &[] };
-        self.executor.forward_on_device(&call, &self.stream)?;
+        match &mut self.residuals {
+            None => self.residuals = Some(self.executor.forward_on_device(&call, &self.stream)?),
+            Some(residuals) => self.executor.forward_reusing_on_device(&call, residuals, &self.stream)?,
+        }
         Ok(())
+    }
+
+    /// The passes of both directions.
+    pub fn passes(&self) -> usize {
+        self.executor.manifest().forward_backward.len()
     }
 
     /// Both directions as a graph, after a call that has prepared for the shape.

@@ -13,6 +13,7 @@
 #define cuMemsetD8Async plain_fill_bytes
 #define cuMemsetD32Async plain_fill_words
 #define cuLaunchKernel plain_launch
+#define cuStreamIsCapturing plain_is_capturing
 #define cuLaunchCooperativeKernel plain_launch_cooperative
 #define cuStreamSynchronize plain_synchronize
 #define cuGetErrorName plain_error_name
@@ -26,6 +27,7 @@
 #undef cuMemsetD8Async
 #undef cuMemsetD32Async
 #undef cuLaunchKernel
+#undef cuStreamIsCapturing
 #undef cuLaunchCooperativeKernel
 #undef cuStreamSynchronize
 #undef cuGetErrorName
@@ -99,6 +101,10 @@ result_t cuMemsetD8Async(pointer_t to, unsigned char value, size_t n, void *stre
 result_t cuMemsetD32Async(pointer_t to, unsigned value, size_t n, void *stream) {
   return queue(stream, (work_t){.kind = FILL_WORDS, .to = to, .value = value, .length = n});
 }
+result_t cuStreamIsCapturing(void *stream, int *status) {
+  *status = capturing.stream && stream == capturing.stream;
+  return SUCCESS;
+}
 result_t cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty, unsigned tz,
                         unsigned shared, void *stream, void **parameters, void **extra) {
   check(y == 1 && z == 1 && ty == 1 && tz == 1 && shared == 0 && !extra, "launch");
@@ -161,6 +167,11 @@ result_t cuGraphLaunch(list_t *graph, void *stream) {
   // A graph's own memory is there for each launch: it is freed with the graph.
   for (int i = 0; i < graph->count; i++)
     if (graph->items[i].kind != FREE) do_work(&graph->items[i]);
+  return SUCCESS;
+}
+result_t cuGraphGetNodes(list_t *graph, void **nodes, size_t *count) {
+  check(!nodes, "an array of nodes");
+  *count = graph->count;
   return SUCCESS;
 }
 result_t cuGraphExecDestroy(list_t *executable) { (void)executable; handles--; return SUCCESS; }

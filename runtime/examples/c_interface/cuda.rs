@@ -11,7 +11,6 @@
 //!                                  const size_t *shape, size_t dimensions,
 //!                                  uint64_t seed, size_t stream, uint64_t *result,
 //!                                  uint64_t gradient);
-//! void lossc_cuda_forget(struct cuda_loss *);
 //! void lossc_cuda_free(struct cuda_loss *);
 //! ```
 
@@ -154,23 +153,23 @@ impl CudaLoss {
         let stream = unsafe { self.device.borrow_stream(arguments.stream) };
         let random = Random { seed: arguments.seed, stream: 0 };
         let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random, scalars: &[] };
-        let residuals = match arguments.gradient {
-            None => self.executor.forward_on_device(&call, &stream)?,
-            Some(_) => self.executor.forward_backward_on_device(&call, &gradients, &stream)?,
+        let executor = &mut self.executor;
+        // An earlier call's memory is taken again: then a graph that captures the call has
+        // nothing but its kernels.
+        let residuals = match (self.residuals.take(), arguments.gradient) {
+            (None, None) => executor.forward_on_device(&call, &stream)?,
+            (None, Some(_)) => executor.forward_backward_on_device(&call, &gradients, &stream)?,
+            (Some(mut over), None) => {
+                executor.forward_reusing_on_device(&call, &mut over, &stream)?;
+                over
+            }
+            (Some(mut over), Some(_)) => {
+                executor.forward_backward_reusing_on_device(&call, &gradients, &mut over, &stream)?;
+                over
+            }
         };
         Ok(self.residuals.insert(residuals).loss_pointer())
     }
-}
-
-/// Lets go of the last call's result. The next call would: but where a graph captures that
-/// call, it can free no memory that was taken outside of the capture.
-///
-/// # Safety
-/// `loss` comes from [`lossc_cuda_load`], and no other thread uses it now.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn lossc_cuda_forget(loss: *mut CudaLoss) {
-    // SAFETY: the caller says that it is one of `lossc_cuda_load`'s boxes.
-    unsafe { &mut *loss }.residuals = None;
 }
 
 /// Waits for a loss's last call and lets go of it.

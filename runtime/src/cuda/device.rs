@@ -144,6 +144,15 @@ impl Stream {
         checked("joining two streams", self.inner.join(&other.inner))
     }
 
+    /// Whether a graph captures what is queued, instead of it being done.
+    pub(super) fn is_capturing(&self) -> Result<bool, CudaError> {
+        let mut status = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
+        // SAFETY: the stream is alive, and `status` is a place to write to.
+        let asked = unsafe { sys::cuStreamIsCapturing(self.raw(), &raw mut status) };
+        checked("asking whether a graph captures the stream", asked.result())?;
+        Ok(status != sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE)
+    }
+
     pub(super) fn raw(&self) -> sys::CUstream {
         self.inner.cu_stream()
     }

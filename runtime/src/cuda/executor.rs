@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::Arguments;
+use super::call::{DeviceCall, Upstream, store_upstream};
 use super::device::Stream;
 use super::error::CudaError;
 use super::kernels::CudaKernels;
@@ -13,35 +14,9 @@ use super::residuals::{DeviceResiduals, bytes};
 use super::room::Room;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
-use crate::executor::{
-    Random, Residuals, check_gradients, check_pixels, forward_kernel, kernels_of, layout_of, upstream_slot,
-};
-use crate::layout::{Balance, Layout};
-use crate::manifest::{Direction, Manifest, UPSTREAM};
-use crate::tensor::ElementType;
-
-/// The arguments of a forward call on device tensors; see [`crate::Call`].
-#[derive(Debug, Clone, Copy)]
-pub struct DeviceCall<'a> {
-    /// The pixel inputs in the manifest's order, all of one shape.
-    pub pixels: &'a [DeviceTensor],
-    /// Which pixels share a group.
-    pub balance: Balance,
-    /// Where random draws come from.
-    pub random: Random,
-    /// Scalar arguments by name; those left out take their defaults.
-    pub scalars: &'a [(&'a str, f32)],
-}
-
-/// The upstream gradient of a backward call.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Upstream<'a> {
-    /// A number the host knows.
-    Value(f32),
-    /// One f32 in device memory. It is read in stream order: the host need not
-    /// know the number yet.
-    Device(&'a DeviceTensor),
-}
+use crate::executor::{Residuals, check_gradients, check_pixels, forward_kernel, kernels_of, layout_of};
+use crate::layout::Layout;
+use crate::manifest::{Direction, Manifest};
 
 /// Runs a loss on an NVIDIA GPU.
 ///
@@ -107,9 +82,27 @@ impl CudaExecutor {
         call: &DeviceCall<'_>,
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
-        let mut residuals = self.begin_on_device(call, stream)?;
+        let mut residuals = DeviceResiduals::new(stream, self.host_residuals(call, stream)?)?;
         self.run(stream, call.pixels, &[], &mut residuals, Direction::Forward)?;
         Ok(residuals)
+    }
+
+    /// The same, written over an earlier call's residuals, which their work must not be
+    /// waiting to read. Of a call of the same shape, balance and scalars nothing is queued
+    /// but the kernels, no memory is allocated, and a graph that captures it has them as
+    /// its only nodes; the graph takes the scalars as the residuals have them when it is
+    /// replayed, so the residuals should be its own.
+    ///
+    /// # Errors
+    /// As for [`CudaExecutor::forward_on_device`]; the residuals are then of no use.
+    pub fn forward_reusing_on_device(
+        &mut self,
+        call: &DeviceCall<'_>,
+        residuals: &mut DeviceResiduals,
+        stream: &Stream,
+    ) -> Result<(), RuntimeError> {
+        self.renew(call, residuals, stream)?;
+        self.run(stream, call.pixels, &[], residuals, Direction::Forward)
     }
 
     /// Queues both directions; `upstream` is the call's scalar of that name.
@@ -123,11 +116,29 @@ impl CudaExecutor {
         gradients: &[DeviceTensor],
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
-        let mut residuals = self.begin_on_device(call, stream)?;
-        let manifest = self.manifest_handle();
-        check_gradients(&manifest, gradients, call.pixels[0].shape())?;
+        let host = self.host_residuals(call, stream)?;
+        check_gradients(self.kernels.manifest(), gradients, call.pixels[0].shape())?;
+        let mut residuals = DeviceResiduals::new(stream, host)?;
         self.run(stream, call.pixels, gradients, &mut residuals, Direction::ForwardBackward)?;
         Ok(residuals)
+    }
+
+    /// The same, written over an earlier call's residuals as
+    /// [`CudaExecutor::forward_reusing_on_device`] does.
+    ///
+    /// # Errors
+    /// As for [`CudaExecutor::forward_backward_on_device`]; the residuals are then of no
+    /// use.
+    pub fn forward_backward_reusing_on_device(
+        &mut self,
+        call: &DeviceCall<'_>,
+        gradients: &[DeviceTensor],
+        residuals: &mut DeviceResiduals,
+        stream: &Stream,
+    ) -> Result<(), RuntimeError> {
+        self.renew(call, residuals, stream)?;
+        check_gradients(self.kernels.manifest(), gradients, call.pixels[0].shape())?;
+        self.run(stream, call.pixels, gradients, residuals, Direction::ForwardBackward)
     }
 
     /// Queues the backward direction; see
@@ -160,12 +171,7 @@ impl CudaExecutor {
         call: &DeviceCall<'_>,
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
-        self.check_stream(stream)?;
-        let manifest = self.kernels.manifest();
-        check_pixels(manifest, call.pixels)?;
-        let layout = layout_of(manifest, call.pixels[0].shape(), call.balance)?;
-        let host = Residuals::with_layout(manifest, layout, call.random, call.scalars)?;
-        Ok(DeviceResiduals::new(stream, host)?)
+        Ok(DeviceResiduals::zeros(stream, self.host_residuals(call, stream)?)?)
     }
 
     /// Queues one forward pass up to its totals; see
@@ -261,6 +267,26 @@ impl CudaExecutor {
         Ok(Arguments(plan::parameters(layout, residuals.host().random(), &arrays, pixels)))
     }
 
+    /// What a call starts from.
+    fn host_residuals(&self, call: &DeviceCall<'_>, stream: &Stream) -> Result<Residuals, RuntimeError> {
+        self.check_stream(stream)?;
+        let manifest = self.kernels.manifest();
+        check_pixels(manifest, call.pixels)?;
+        let layout = layout_of(manifest, call.pixels[0].shape(), call.balance)?;
+        Residuals::with_layout(manifest, layout, call.random, call.scalars)
+    }
+
+    fn renew(
+        &self,
+        call: &DeviceCall<'_>,
+        residuals: &mut DeviceResiduals,
+        stream: &Stream,
+    ) -> Result<(), RuntimeError> {
+        let host = self.host_residuals(call, stream)?;
+        self.check_device(residuals)?;
+        Ok(residuals.renew(stream, host)?)
+    }
+
     fn check_call(
         &self,
         pixels: &[DeviceTensor],
@@ -275,10 +301,15 @@ impl CudaExecutor {
     }
 
     fn check_residuals(&self, residuals: &DeviceResiduals) -> Result<(), RuntimeError> {
-        if residuals.stream().context() != self.kernels.device().context() {
-            return Err(CudaError::OtherDevice("a residual").into());
-        }
+        self.check_device(residuals)?;
         residuals.host().check_loss(self.kernels.manifest())
+    }
+
+    fn check_device(&self, residuals: &DeviceResiduals) -> Result<(), CudaError> {
+        match residuals.stream().context() == self.kernels.device().context() {
+            true => Ok(()),
+            false => Err(CudaError::OtherDevice("a residual")),
+        }
     }
 
     fn check_stream(&self, stream: &Stream) -> Result<(), CudaError> {
@@ -302,44 +333,4 @@ impl Drop for CudaExecutor {
             tracing::warn!("a CUDA executor was dropped with failed work: {error}");
         }
     }
-}
-
-/// Puts the upstream gradient in its slot, if the loss has one.
-fn store_upstream(
-    manifest: &Manifest,
-    residuals: &DeviceResiduals,
-    upstream: Upstream<'_>,
-) -> Result<(), RuntimeError> {
-    match upstream {
-        Upstream::Value(value) => {
-            if let Some(slot) = upstream_slot(manifest, value)? {
-                residuals.store_scalar(slot, value)?;
-            }
-        }
-        Upstream::Device(tensor) => {
-            check_upstream(tensor)?;
-            // Nobody knows the number yet; NaN stands for "perhaps not 1".
-            if let Some(slot) = upstream_slot(manifest, f32::NAN)? {
-                residuals.copy_scalar(slot, tensor.pointer())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_upstream(tensor: &DeviceTensor) -> Result<(), RuntimeError> {
-    let (expected, found) = (ElementType::F32, tensor.element_type());
-    let argument = UPSTREAM.to_owned();
-    if found != expected {
-        return Err(RuntimeError::ElementType { argument, expected, found });
-    }
-    if tensor.byte_length() != expected.size() {
-        return Err(RuntimeError::Shape {
-            argument,
-            found: tensor.shape().to_vec(),
-            reference: "a scalar".to_owned(),
-            expected: Vec::new(),
-        });
-    }
-    Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::call::{DeviceCall, Upstream};
 use super::device::Stream;
 use super::error::CudaError;
-use super::executor::{CudaExecutor, DeviceCall, Upstream};
+use super::executor::CudaExecutor;
 use super::memory::{DeviceBuffer, download};
 use super::residuals::DeviceResiduals;
 use super::tensor::DeviceTensor;

@@ -15,20 +15,37 @@ pub struct DeviceResiduals {
     host: Residuals,
     /// Cells, then results, then scalars.
     block: DeviceBuffer,
+    /// The bits that the scalar arguments have on the device, as far as is known.
+    known: Vec<Option<u32>>,
 }
 
 impl DeviceResiduals {
-    /// Zero sums and the scalar arguments of `host`, without a copy from host
-    /// memory.
+    /// For a call whose launches write all sums and results, with the scalar arguments of
+    /// `host`.
     pub(super) fn new(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
-        let residuals = Self::allocate(stream, host)?;
-        clear(stream, &residuals.block)?;
-        for (slot, &value) in residuals.host.scalars().iter().enumerate() {
-            if value.to_bits() != 0 {
-                residuals.store_scalar(slot, value)?;
-            }
-        }
+        let mut residuals = Self::allocate(stream, host)?;
+        residuals.begin()?;
         Ok(residuals)
+    }
+
+    /// The same with zero sums and results.
+    pub(super) fn zeros(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
+        let mut residuals = Self::allocate(stream, host)?;
+        clear(stream, &residuals.block)?;
+        residuals.store_arguments()?;
+        Ok(residuals)
+    }
+
+    /// Makes them what [`DeviceResiduals::new`] gives. Where they were of such a call and
+    /// had the same scalars, nothing is queued.
+    pub(super) fn renew(&mut self, stream: &Stream, host: Residuals) -> Result<(), CudaError> {
+        if host.manifest() != self.host.manifest() || host.layout() != self.host.layout() {
+            *self = Self::new(stream, host)?;
+            return Ok(());
+        }
+        self.move_to(stream)?;
+        self.host = host;
+        self.begin()
     }
 
     /// A copy of everything in `host`.
@@ -44,7 +61,21 @@ impl DeviceResiduals {
     fn allocate(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
         let slots = host.cells().len() + host.results().len();
         let length = slots * size_of::<u64>() + size_of_val(host.scalars());
-        Ok(Self { block: DeviceBuffer::new(stream, length)?, host })
+        let known = vec![None; host.manifest().scalars.len()];
+        Ok(Self { block: DeviceBuffer::new(stream, length)?, host, known })
+    }
+
+    /// Launches write what they compute; where there are no pixels, they only read.
+    fn begin(&mut self) -> Result<(), CudaError> {
+        if self.host.layout().pixels() == 0 {
+            clear(self.stream(), &self.block)?;
+            self.known.fill(None);
+        }
+        self.store_arguments()
+    }
+
+    fn store_arguments(&mut self) -> Result<(), CudaError> {
+        (0..self.known.len()).try_for_each(|slot| self.store_scalar(slot, self.host.scalars()[slot]))
     }
 
     /// The device address of the loss, an f32.
@@ -95,13 +126,24 @@ impl DeviceResiduals {
         self.block.move_to(stream)
     }
 
-    pub(super) fn store_scalar(&self, slot: usize, value: f32) -> Result<(), CudaError> {
-        store_float(self.stream(), self.scalar_pointer(slot), value)
+    /// Queues writing a scalar argument, unless it is known to have that value.
+    pub(super) fn store_scalar(&mut self, slot: usize, value: f32) -> Result<(), CudaError> {
+        let bits = Some(value.to_bits());
+        if self.known[slot] == bits {
+            return Ok(());
+        }
+        self.known[slot] = None;
+        store_float(self.stream(), self.scalar_pointer(slot), value)?;
+        // What a graph captures is done when it is replayed.
+        if !self.stream().is_capturing()? {
+            self.known[slot] = bits;
+        }
+        Ok(())
     }
 
-    pub(super) fn copy_scalar(&self, slot: usize, source: u64) -> Result<(), CudaError> {
-        let length = size_of::<f32>();
-        copy(self.stream(), self.scalar_pointer(slot), source, length)
+    pub(super) fn copy_scalar(&mut self, slot: usize, source: u64) -> Result<(), CudaError> {
+        self.known[slot] = None;
+        copy(self.stream(), self.scalar_pointer(slot), source, size_of::<f32>())
     }
 
     pub(super) fn results_pointer(&self) -> u64 {

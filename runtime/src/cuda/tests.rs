@@ -61,6 +61,7 @@ fn check_everything() {
     checks::wishes_do_not_show_in_results(&device);
     checks::single_passes_give_the_bits_of_the_cpu(&device);
     checks::device_tensors_on_other_streams_give_the_bits_of_the_cpu(&device);
+    checks::calls_over_others_residuals_give_the_bits_of_the_cpu(&device);
     checks::bad_device_tensors_are_named(&device);
 }
 

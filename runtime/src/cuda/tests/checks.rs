@@ -158,6 +158,42 @@ pub(super) fn device_tensors_on_other_streams_give_the_bits_of_the_cpu(device: &
     }
 }
 
+/// Other shapes, other scalars, and an upstream gradient that only the device knew: what
+/// is left of an earlier call does not show.
+pub(super) fn calls_over_others_residuals_give_the_bits_of_the_cpu(device: &CudaDevice) {
+    let (mut cuda, mut cpu) = (executor(device), CpuExecutor::new(kernels(3)));
+    let stream = device.new_stream().unwrap();
+    let (_number, number) = place(&stream, &Tensor::from_slice(&[], &[3.0_f32]).unwrap(), 0);
+    let mut residuals = None;
+    for (shape, shift) in
+        [(&[3, 50, 71][..], 0.5), (&[3, 50, 71], 0.5), (&[3, 50, 71], 0.25), (&[2, 0], 0.0), (&[9, 100], 0.0)]
+    {
+        let case = Case::new(shape, Balance::Image);
+        let views = case.views();
+        let (random, scalars) =
+            (Random { seed: 1 << 40, stream: 3 }, &[("shift", shift), ("upstream", -2.0)]);
+        let expected = Call { balance: Balance::Image, random, scalars, ..Call::new(&views) };
+        let (outcome, gradient) = cpu.forward_backward(&expected).unwrap();
+        let (_logits, logits) = place(&stream, &case.logits, 0);
+        let (_labels, labels) = place(&stream, &case.labels, 0);
+        let (_gradient, target) = place(&stream, &case.logits, 0);
+        let (pixels, targets) = ([logits, labels], std::slice::from_ref(&target));
+        let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random, scalars };
+        let mut over = match residuals.take() {
+            None => cuda.forward_on_device(&call, &stream).unwrap(),
+            Some(over) => over,
+        };
+        cuda.forward_backward_reusing_on_device(&call, targets, &mut over, &stream).unwrap();
+        assert_eq!(read(&stream, &target), gradient[0].bytes(), "{shape:?}");
+        assert_eq!(over.read().unwrap(), outcome, "{shape:?}");
+        let upstream = Upstream::Device(&number);
+        cuda.backward_on_device(&pixels, &mut over, upstream, targets, &stream).unwrap();
+        cuda.forward_reusing_on_device(&call, &mut over, &stream).unwrap();
+        assert_eq!(over.read().unwrap(), outcome, "{shape:?}");
+        residuals = Some(over);
+    }
+}
+
 pub(super) fn bad_device_tensors_are_named(device: &CudaDevice) {
     let mut cuda = executor(device);
     let stream = device.default_stream();
