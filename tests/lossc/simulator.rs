@@ -23,7 +23,7 @@ use lossc_runtime::{
 };
 use lossc_simulator::{Code, Device, Machine, Order, Step, Tensors};
 
-use crate::data::{self, host, sample};
+use crate::data::{self, Sample, host, sample};
 use crate::targets::library_losses;
 
 /// Schedules that processors and GPUs can both run: only a GPU's launches keep anything.
@@ -190,6 +190,68 @@ fn stored_types_and_unaligned_tensors_have_the_bits_of_the_processor() {
         let pixels = pixels.map(|view| view.expect("it fits"));
         for misalignment in [0, 1, 3] {
             same_bits(&mut both, &code, &pixels, Balance::Image, misalignment);
+        }
+    }
+}
+
+/// All of a step as words, in which every NaN has the same bits: a GPU's has others than a
+/// processor's.
+fn words(step: &Step) -> Vec<u64> {
+    let double = |&bits: &u64| if f64::from_bits(bits).is_nan() { f64::NAN.to_bits() } else { bits };
+    let float = |bits: u32| u64::from(if f32::from_bits(bits).is_nan() { f32::NAN.to_bits() } else { bits });
+    let cells = step.cells.iter().map(double);
+    let scalars = step.scalars.iter().map(|scalar| float(scalar.to_bits()));
+    let results = step.results.iter().map(|&bits| bits >> 32 << 32 | float(bits as u32));
+    let gradients = step.gradients.iter().flat_map(|gradient| gradient.as_chunks::<4>().0);
+    let gradients = gradients.map(|word| float(u32::from_le_bytes(*word)));
+    cells.chain(scalars).chain(results).chain(gradients).collect()
+}
+
+/// Rows of one class, of ignored pixels, with a single positive, and of all; logits at the
+/// edges of f32, infinities on the right and the wrong side, and in the last row NaN.
+fn edges() -> Sample {
+    const LENGTH: usize = 2100;
+    let special = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40, -0.0, 88.0, -104.0, f32::MAX];
+    let mut sample = sample(&[5, 1, LENGTH], 0.5, 23);
+    for (index, (logit, label)) in sample.logits.iter_mut().zip(&mut sample.labels).enumerate() {
+        let (row, column) = (index / LENGTH, index % LENGTH);
+        *label = match row {
+            0 | 1 => row as u8,
+            2 => 255,
+            3 => u8::from(column + 1 == LENGTH),
+            _ if index % 5 == 0 => 255,
+            _ => *label,
+        };
+        let edge = special[index % special.len()];
+        if index % 3 == 0 && (row == 4 || !edge.is_nan()) {
+            *logit = edge;
+        }
+    }
+    sample
+}
+
+#[test]
+fn edges_have_the_values_of_the_processor() {
+    let sample = edges();
+    let pixels = [
+        TensorView::from_array(sample.logits.view()).expect("standard layout"),
+        TensorView::from_array(sample.labels.view()).expect("standard layout"),
+    ];
+    let random = Random { seed: SEED, stream: 5 };
+    let call = Call { pixels: &pixels, balance: Balance::Image, random, scalars: &[] };
+    for loss in library_losses() {
+        let options = specialise::Options { checks: true, ignore_index: Some(255), ..Default::default() };
+        let mut both = Both::new(&loss, &options);
+        let code = both.code();
+        let (_, expected) = on_processor(&mut both.cpu, &call);
+        let residuals = Residuals::new(&Arc::new(both.manifest.clone()), &call).expect("the arguments fit");
+        let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &residuals, upstream: None };
+        let simulated = lossc_simulator::Loss { code: &code, manifest: &both.manifest };
+        for machine in machines() {
+            let mut device = Device::new(Order::ALL[0]).with_errors(SEED);
+            let step = simulated.run(&mut device, &tensors, Direction::ForwardBackward, &machine);
+            let step = step.unwrap_or_else(|fault| panic!("{} {machine:?}: {fault}", both.manifest.name));
+            assert!(words(&step) == words(&expected), "{} {machine:?}", both.manifest.name);
         }
     }
 }

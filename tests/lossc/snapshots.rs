@@ -38,13 +38,16 @@ fn texts(loss: &Loss) -> Vec<(&'static str, String)> {
     let stages = stages(loss);
     let rules = stages.stable.rules.iter().chain(&stages.optimised.rules);
     let rules = rules.map(|rule| format!("{rule}\n")).collect();
-    let schedule = emit(program(loss), &Default::default(), &target(), Stage::Schedule);
+    let schedule = |target: &Target| {
+        emit(program(loss), &Default::default(), target, Stage::Schedule).expect("the loss compiles")
+    };
     vec![
         ("1-loss", text::print(&stages.source)),
         ("2-stable", text::print(&stages.stable.program)),
         ("3-gradient", text::print(&stages.gradient)),
         ("4-optimised", text::print(&stages.program)),
-        ("5-schedule", schedule.expect("the loss compiles")),
+        ("5-schedule", schedule(&target())),
+        ("5-schedule-gpu", schedule(&"sm_90".parse().expect("a known target"))),
         ("rules", rules),
     ]
 }

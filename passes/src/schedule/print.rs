@@ -50,13 +50,9 @@ impl Schedule {
     fn write_at_once(&self, at_once: &AtOnce, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AtOnce { first, keeping, reading, second } = at_once;
         let kept = keeping.stores.iter().map(|&stored| self.stored_name(keeping, stored));
-        writeln!(
-            formatter,
-            "in one launch, as far as pixels find room on the chip: kernel {first} keeps {}; of those, \
-             kernel {second} computes {}",
-            list(kept),
-            self.computed(reading, "pixel")
-        )
+        writeln!(formatter, "in one launch, for pixels that find room on the chip")?;
+        writeln!(formatter, "  keeps      {}, in kernel {first}", list(kept))?;
+        writeln!(formatter, "  computes   {}, in kernel {second}", self.computed(reading, "pixel"))
     }
 
     fn write_kernel(&self, kernel: &Kernel, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,6 +109,9 @@ impl Schedule {
     }
 
     fn value_name(&self, value: ValueId) -> String {
+        if let Op::Argument(index) = self.program.node(value).op {
+            return self.program.arguments()[index as usize].name.clone();
+        }
         format!("%{} = loss.{}", value.0, self.program.node(value).op.mnemonic())
     }
 

@@ -244,3 +244,22 @@ fn a_missing_guard_on_the_last_row_is_caught() {
     };
     assert!(place.starts_with("kernel_0: "), "{place}");
 }
+
+/// Steps that are kept on the chip must not overlap, nor be looked for elsewhere.
+#[test]
+fn every_wrong_place_on_the_chip_is_caught() {
+    let mut subject = Subject::new(&[2, 1, 18_500], Balance::Image);
+    let ir = subject.both.ir.clone();
+    let bytes = subject.both.manifest.step_bytes.expect("pixels are kept");
+    let (right, wrong) = (format!(", {bytes}"), format!(", {}", bytes - 64));
+    for function in [BOTH, BOTH_BY_BLOCK] {
+        let lines = lines_with(&ir, function, "= mul i32 ");
+        let ends_so = |&line: &usize| ir.lines().nth(line).is_some_and(|line| line.ends_with(&right));
+        let places: Vec<_> = lines.into_iter().filter(ends_so).collect();
+        assert!(places.len() >= 4, "{ir}");
+        for place in places {
+            let ir = with_line(&ir, place, |line| line.replace(&right, &wrong));
+            assert!(subject.run_function(&ir, function).is_some(), "line {place} of {function}");
+        }
+    }
+}

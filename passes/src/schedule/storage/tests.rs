@@ -7,7 +7,10 @@ use crate::schedule::{EntryPoints, Options, Storage, Stored, Temporary, schedule
 use crate::stabilise::stabilise;
 
 const PRICES: PriceList = PriceList::Host;
-const UNSIFTED: Prices = Prices { list: PRICES, place: Place::Memory };
+
+/// Of a processor that does not sift, and of a GPU.
+const BOTH: [Prices; 2] =
+    [Prices { list: PRICES, place: Place::Memory }, Prices { list: PriceList::Nvidia, place: Place::Chip }];
 
 fn optimised(choice: &str) -> Program {
     let (file, source) = library::find("random-drop").expect("in the library");
@@ -23,7 +26,7 @@ fn joint(program: &Program, storage: Storage) -> Schedule {
 }
 
 /// The price of a kernel that loads `kept` of what it could load.
-fn price_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId]) -> u64 {
+fn price_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId], prices: Prices) -> u64 {
     let mut schedule = schedule.clone();
     schedule.stored =
         kept.iter().enumerate().map(|(temporary, &value)| Stored { value, temporary }).collect();
@@ -32,8 +35,8 @@ fn price_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId]) -> u64 {
     let price = |value: ValueId| {
         let node = program.node(value);
         match kept.contains(&value) {
-            true => UNSIFTED.keeping(node).expect("can be kept"),
-            false => UNSIFTED.computing(node),
+            true => prices.keeping(node).expect("can be kept"),
+            false => prices.computing(node),
         }
     };
     schedule.pixel_values(&kernel).into_iter().map(price).sum()
@@ -41,15 +44,15 @@ fn price_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId]) -> u64 {
 
 #[test]
 fn no_other_choice_is_cheaper() {
-    for choice in ["linear", "squ", "log"] {
+    for (choice, prices) in ["linear", "squ", "log"].into_iter().flat_map(|it| BOTH.map(|by| (it, by))) {
         let program = optimised(choice);
         let recomputed = joint(&program, Storage::None);
         let [first, second] = [0, 1].map(|pass| &recomputed.kernels[recomputed.forward_backward[pass]]);
         let earlier = recomputed.pixel_values(first);
-        let chosen = cheaper_kept(&recomputed, second, &earlier, UNSIFTED);
+        let chosen = cheaper_kept(&recomputed, second, &earlier, prices);
         let is_candidate = |value: &&ValueId| {
             let node = program.node(**value);
-            earlier.contains(value) && UNSIFTED.keeping(node).is_some()
+            earlier.contains(value) && prices.keeping(node).is_some()
         };
         let values = recomputed.pixel_values(second);
         let candidates: Vec<_> = values.iter().filter(is_candidate).copied().collect();
@@ -57,12 +60,9 @@ fn no_other_choice_is_cheaper() {
         let subset = |bits: u32| -> Vec<_> {
             candidates.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, &it)| it).collect()
         };
-        let prices = (0..1 << candidates.len()).map(|bits| price_of(&recomputed, second, &subset(bits)));
-        assert_eq!(
-            price_of(&recomputed, second, &chosen),
-            prices.min().expect("some"),
-            "{choice}: {chosen:?}"
-        );
+        let price = |kept: &[ValueId]| price_of(&recomputed, second, kept, prices);
+        let least = (0..1 << candidates.len()).map(|bits| price(&subset(bits))).min();
+        assert_eq!(Some(price(&chosen)), least, "{choice}: {chosen:?}");
     }
 }
 
@@ -82,12 +82,29 @@ fn the_second_pass_of_random_drop_draws_no_number() {
 
 #[test]
 fn nothing_is_kept_between_calls() {
-    let options = Options {
-        storage: Storage::Memory(PRICES),
-        entry_points: EntryPoints::Separate,
-        ..Options::default()
-    };
-    let schedule = schedule(&optimised("log"), options);
-    assert!(schedule.stored.is_empty(), "{schedule}");
-    assert!(schedule.forward_backward.is_empty());
+    for storage in [Storage::Memory(PRICES), Storage::Chip(PriceList::Nvidia)] {
+        let options = Options { storage, entry_points: EntryPoints::Separate, ..Options::default() };
+        let schedule = schedule(&optimised("log"), options);
+        assert!(schedule.stored.is_empty(), "{schedule}");
+        assert!(schedule.forward_backward.is_empty() && schedule.at_once.is_none());
+    }
+}
+
+/// What is kept on a chip is all that the second pass needs, and the passes by themselves
+/// are as if nothing were kept.
+#[test]
+fn one_launch_reads_a_kept_pixel_once() {
+    for choice in ["linear", "squ", "log"] {
+        let program = optimised(choice);
+        let alone = joint(&program, Storage::None);
+        let schedule = joint(&program, Storage::Chip(PriceList::Nvidia));
+        assert_eq!(schedule.kernels, alone.kernels, "{choice}");
+        let at_once = schedule.at_once.as_ref().expect("two passes");
+        let is_argument = |value: &ValueId| matches!(program.node(*value).op, Op::Argument(_));
+        let loaded =
+            |value: &ValueId| at_once.reading.loads.iter().any(|&it| schedule.stored[it].value == *value);
+        let read = schedule.pixel_values(&at_once.reading);
+        assert!(read.iter().filter(|value| is_argument(value)).all(loaded), "{choice}:\n{schedule}");
+        assert_eq!(at_once.keeping.stores, at_once.reading.loads, "{choice}:\n{schedule}");
+    }
 }
