@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | `kernel_k` | rows · ⌈chunks a row / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and rows and go on to what `finish_k` does; a pointer a pixel input and output follows its parameters |
 //! | `kernel_block_k` | rows · chunks a row × 256 | the same for small images: one block sums one chunk |
-//! | `finish_k` | 1 × 1 | what follows from the totals, where they are other workers' too, or there are no pixels |
+//! | `finish_k` | 1 × 256 | what follows from the totals, where they are other workers' too, or there are no pixels |
 //! | `both_k`, `both_block_k` | as many as the device holds × 256 | forward and backward in one cooperative launch, which keeps on the chip what it can of the pixels; its last parameter says for how many steps of 128 pixels a warp has room there |
 //!
 //! So a pass is one launch, or both are. Passes follow each other on one stream; the host waits

@@ -1,13 +1,84 @@
 //! What follows from a kernel's totals: reductions over groups, and results.
 
-use lossc_dialect::{Level, Program};
+use lossc_dialect::{Level, Program, ValueId};
 
 use super::LowerError;
 use super::call::Call;
-use super::emit::{Emitter, I64, Scalar, Value};
+use super::emit::{Emitter, F64, I64, Scalar, Value};
 use super::group::{GroupValues, describe};
 use super::reduction;
 use crate::schedule::{Kernel, Schedule};
+
+/// Who computes it: one thread, or the threads of a block.
+pub(super) trait Workers {
+    /// Does something for each group.
+    fn each_group(
+        &self,
+        emitter: &mut Emitter,
+        groups: Value,
+        body: impl FnOnce(&mut Emitter, Value) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError>;
+
+    /// Adds f32 of the groups, in ascending order in f64. Who does things once gets the
+    /// total.
+    fn add_groups(
+        &self,
+        emitter: &mut Emitter,
+        groups: Value,
+        value: impl FnOnce(&mut Emitter, Value) -> Result<Value, LowerError>,
+    ) -> Result<Value, LowerError>;
+
+    /// Does something once.
+    fn once(
+        &self,
+        emitter: &mut Emitter,
+        body: impl FnOnce(&mut Emitter) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError>;
+
+    /// Lets all see what was done.
+    fn meet(&self, emitter: &mut Emitter);
+}
+
+/// One thread that does it all.
+pub(super) struct Alone;
+
+impl Workers for Alone {
+    fn each_group(
+        &self,
+        emitter: &mut Emitter,
+        groups: Value,
+        body: impl FnOnce(&mut Emitter, Value) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError> {
+        let bounds = [emitter.index(0), groups, emitter.index(1)];
+        emitter.repeat(bounds, &[], |emitter, group, _| body(emitter, group).map(|()| vec![]))?;
+        Ok(())
+    }
+
+    fn add_groups(
+        &self,
+        emitter: &mut Emitter,
+        groups: Value,
+        value: impl FnOnce(&mut Emitter, Value) -> Result<Value, LowerError>,
+    ) -> Result<Value, LowerError> {
+        let zero = emitter.constant(F64, "0.0");
+        let bounds = [emitter.index(0), groups, emitter.index(1)];
+        let total = emitter.repeat(bounds, &[zero], |emitter, group, total| {
+            let value = value(emitter, group)?;
+            Ok(vec![reduction::add_wide(emitter, total[0], value)])
+        })?;
+        Ok(total[0])
+    }
+
+    fn once(
+        &self,
+        emitter: &mut Emitter,
+        body: impl FnOnce(&mut Emitter) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError> {
+        body(emitter)
+    }
+
+    fn meet(&self, _: &mut Emitter) {}
+}
 
 /// The body of `finish_K`, for every target.
 pub(super) fn body(
@@ -15,23 +86,42 @@ pub(super) fn body(
     schedule: &Schedule,
     kernel: &Kernel,
     call: &Call,
+    workers: &impl Workers,
 ) -> Result<(), LowerError> {
-    for &index in &kernel.group_reductions {
-        group_reduction(emitter, schedule, call, index)?;
+    for (number, &index) in kernel.group_reductions.iter().enumerate() {
+        let value = schedule.group_reductions[index];
+        meet_before(emitter, schedule, &kernel.group_reductions[..number], &[value], workers);
+        group_reduction(emitter, schedule, call, index, workers)?;
     }
     let level = |&&result: &&usize| {
         let value = schedule.program.results()[result].value;
         schedule.program.ty(value).level
     };
-    let (loss, groups): (Vec<_>, Vec<_>) =
+    let (loss, groups): (Vec<usize>, Vec<usize>) =
         kernel.results.iter().partition(|result| level(result) == Level::Scalar);
-    if !loss.is_empty() {
-        store_loss(emitter, schedule, call)?;
-    }
     if !groups.is_empty() {
-        store_group_results(emitter, schedule, call, &groups)?;
+        let values: Vec<ValueId> = groups.iter().map(|&it| schedule.program.results()[it].value).collect();
+        meet_before(emitter, schedule, &kernel.group_reductions, &values, workers);
+        store_group_results(emitter, schedule, call, &groups, workers)?;
+    }
+    if !loss.is_empty() {
+        workers.once(emitter, |emitter| store_loss(emitter, schedule, call))?;
     }
     Ok(())
+}
+
+/// Lets all see reductions over groups that one of them made, if `values` need any.
+fn meet_before(
+    emitter: &mut Emitter,
+    schedule: &Schedule,
+    made: &[usize],
+    values: &[ValueId],
+    workers: &impl Workers,
+) {
+    let needed = schedule.program.needed(values.iter().copied());
+    if made.iter().any(|&index| needed[schedule.group_reductions[index].index()]) {
+        workers.meet(emitter);
+    }
 }
 
 fn group_reduction(
@@ -39,15 +129,21 @@ fn group_reduction(
     schedule: &Schedule,
     call: &Call,
     index: usize,
+    workers: &impl Workers,
 ) -> Result<(), LowerError> {
     let id = schedule.group_reductions[index];
     emitter.comment(describe(schedule, id));
-    let value = reduction::over_groups(emitter, schedule, call, id)?;
-    if let Some(slot) = schedule.scalar_slot(id) {
+    let operand = schedule.program.node(id).operands[0];
+    let total = workers.add_groups(emitter, call.groups, |emitter, group| {
+        GroupValues::new(schedule, call, Some(group)).value(emitter, operand)
+    })?;
+    let Some(slot) = schedule.scalar_slot(id) else { return Ok(()) };
+    workers.once(emitter, |emitter| {
+        let value = reduction::of_groups(emitter, schedule.program.node(id).op, total, call.groups);
         let slot = emitter.index(slot);
         emitter.store_element(value, call.scalars, slot);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn store_loss(emitter: &mut Emitter, schedule: &Schedule, call: &Call) -> Result<(), LowerError> {
@@ -63,9 +159,9 @@ fn store_group_results(
     schedule: &Schedule,
     call: &Call,
     results: &[usize],
+    workers: &impl Workers,
 ) -> Result<(), LowerError> {
-    let bounds = [emitter.index(0), call.groups, emitter.index(1)];
-    emitter.repeat(bounds, &[], |emitter, group, _| {
+    workers.each_group(emitter, call.groups, |emitter, group| {
         let mut values = GroupValues::new(schedule, call, Some(group));
         for &result in results {
             let value = values.value(emitter, schedule.program.results()[result].value)?;
@@ -76,9 +172,8 @@ fn store_group_results(
             let slot = emitter.add(loss_slot, slot);
             store_result(emitter, call, slot, value);
         }
-        Ok(vec![])
-    })?;
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The place of a result among those that have one value a group.

@@ -2,7 +2,7 @@
 //!
 //! `kernel_K` is all of a pass: a block sums its tile, chunks of a row; the last
 //! block of a row to arrive adds the row's chunks, the last row's block the rows
-//! of each group, and its first thread goes on to what `finish_K` computes, which
+//! of each group, and goes on to what `finish_K` computes, which
 //! is an entry point of its own for workers that add their totals in between.
 //! Who is last differs from run to run, what it adds in which order does not.
 //! `both_K` is forward and backward in one launch. Both have a version `kernel_block_K`
@@ -12,6 +12,7 @@ mod arrival;
 mod both;
 mod chip;
 mod combine;
+mod finish;
 mod groups;
 mod kernel;
 mod pixels;
@@ -24,11 +25,11 @@ use lossc_dialect::ops::Numerics;
 
 use team::Team;
 
+use super::LowerError;
 use super::call::Call;
 use super::emit::{Emitter, I64, Value};
 use super::pixel::tensors;
-use super::{LowerError, finish};
-use crate::schedule::{Kernel, Schedule};
+use crate::schedule::Schedule;
 
 /// Threads in a block.
 const BLOCK: usize = 256;
@@ -75,8 +76,8 @@ pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, 
     text += &combine::shared_memory(schedule);
     text += &totals::shared_memory(schedule);
     text += &chip::shared_memory();
-    for (index, kernel) in schedule.kernels.iter().enumerate() {
-        text += &finish_function(schedule, kernel, index)?;
+    for index in 0..schedule.kernels.len() {
+        text += &finish_function(schedule, index)?;
     }
     let teams = Team::ALL.into_iter().filter(|&team| team == Team::Warp || has_block_teams(schedule));
     for team in teams {
@@ -88,11 +89,12 @@ pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, 
     Ok(text + "}\n")
 }
 
-/// `finish_K`: one thread.
-fn finish_function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
-    let entry =
-        Entry { stem: "finish", index, threads: 1, numerics: Numerics::Reproducible, team: Team::Warp };
-    entry.function(schedule, |emitter, call, _| finish::body(emitter, schedule, kernel, call))
+/// `finish_K`: a block.
+fn finish_function(schedule: &Schedule, index: usize) -> Result<String, LowerError> {
+    let entry = Entry { stem: "finish", index, numerics: Numerics::Reproducible, team: Team::Warp };
+    entry.function(schedule, |emitter, call, _| {
+        super::finish::body(emitter, schedule, &schedule.kernels[index], call, &finish::Block)
+    })
 }
 
 /// An entry point.
@@ -100,8 +102,6 @@ struct Entry {
     stem: &'static str,
     /// Which of those of its name.
     index: usize,
-    /// Threads of a block.
-    threads: usize,
     /// What its pixels are computed by.
     numerics: Numerics,
     /// Who sums a chunk.
@@ -111,7 +111,7 @@ struct Entry {
 impl Entry {
     /// One that works on pixels.
     fn of_pixels(stem: &'static str, index: usize, numerics: Numerics, team: Team) -> Self {
-        Self { stem, index, threads: BLOCK, numerics, team }
+        Self { stem, index, numerics, team }
     }
 
     /// The function with a call's parameters; after them stands, where pixels are kept,
@@ -121,11 +121,10 @@ impl Entry {
         schedule: &Schedule,
         body: impl FnOnce(&mut Emitter, &Call, Option<Value>) -> Result<(), LowerError>,
     ) -> Result<String, LowerError> {
-        let Self { stem, index, threads, numerics, team } = *self;
-        let has_pixels = threads == BLOCK;
+        let Self { stem, index, numerics, team } = *self;
+        let tensors = if stem == "finish" { 0 } else { tensors(&schedule.program) };
         let mut emitter = Emitter::new(1).for_gpu(numerics);
-        let call =
-            Call::from_parameters(&mut emitter, if has_pixels { tensors(&schedule.program) } else { 0 });
+        let call = Call::from_parameters(&mut emitter, tensors);
         let room = (stem == "both").then(|| emitter.name("room", I64));
         body(&mut emitter, &call, room)?;
         let parameters = call.values().into_iter().chain(room);
@@ -137,7 +136,7 @@ impl Entry {
         };
         let header = format!(
             "llvm.func @{stem}_{}{index}({}) attributes \
-             {{nvvm.kernel, nvvm.maxntid = array<i32: {threads}>{occupancy}}}",
+             {{nvvm.kernel, nvvm.maxntid = array<i32: {BLOCK}>{occupancy}}}",
             team.infix(),
             parameters.join(", ")
         );

@@ -48,7 +48,7 @@ fn finish_function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result
     let mut emitter = Emitter::new(1);
     let frame = emitter.name("frame", POINTER);
     let call = Call::from_frame(&mut emitter, frame, 0);
-    finish::body(&mut emitter, schedule, kernel, &call)?;
+    finish::body(&mut emitter, schedule, kernel, &call, &finish::Alone)?;
     Ok(emitter.finish(&format!("func.func @finish_{index}({frame}: {POINTER})"), "return"))
 }
 

@@ -1,13 +1,10 @@
 //! Reductions, in the order of additions that `lossc_dialect::numbers` fixes.
 
+use lossc_dialect::Op;
 use lossc_dialect::numbers::LANES;
-use lossc_dialect::{Op, ValueId};
 
-use super::LowerError;
 use super::call::Call;
 use super::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
-use super::group::GroupValues;
-use crate::schedule::Schedule;
 
 /// The address of a cell of a group.
 pub(super) fn cell_at(emitter: &mut Emitter, call: &Call, cell: Value, group: Value) -> Value {
@@ -113,25 +110,16 @@ fn add_neighbours(emitter: &mut Emitter, vectors: &[Value]) -> Vec<Value> {
     vectors.chunks_exact(2).map(add).collect()
 }
 
-/// `loss.sum_groups` and `loss.mean_groups`: adds the groups in ascending order
-/// in f64 and rounds once.
-pub(super) fn over_groups(
-    emitter: &mut Emitter,
-    schedule: &Schedule,
-    call: &Call,
-    id: ValueId,
-) -> Result<Value, LowerError> {
-    let node = schedule.program.node(id);
-    let operand = node.operands[0];
-    let zero = emitter.constant(F64, "0.0");
-    let bounds = [emitter.index(0), call.groups, emitter.index(1)];
-    let total = emitter.repeat(bounds, &[zero], |emitter, group, total| {
-        let value = GroupValues::new(schedule, call, Some(group)).value(emitter, operand)?;
-        let value = emitter.convert("arith.extf", value, Scalar::F64);
-        Ok(vec![emitter.apply("arith.addf", &[total[0], value])])
-    })?[0];
-    let total = if node.op == Op::MeanGroups { mean(emitter, total, call.groups) } else { total };
-    Ok(emitter.convert("arith.truncf", total, Scalar::F32))
+/// Adds an f32 to an f64.
+pub(super) fn add_wide(emitter: &mut Emitter, total: Value, value: Value) -> Value {
+    let value = emitter.convert("arith.extf", value, Scalar::F64);
+    emitter.apply("arith.addf", &[total, value])
+}
+
+/// `loss.sum_groups` or `loss.mean_groups` from the groups' total, rounded once.
+pub(super) fn of_groups(emitter: &mut Emitter, op: Op, total: Value, groups: Value) -> Value {
+    let total = if op == Op::MeanGroups { mean(emitter, total, groups) } else { total };
+    emitter.convert("arith.truncf", total, Scalar::F32)
 }
 
 /// The mean over no group is 0.

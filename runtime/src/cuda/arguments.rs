@@ -7,7 +7,7 @@ use cudarc::driver::result;
 use super::device::Stream;
 use super::error::{CudaError, checked};
 use super::kernels::CudaKernels;
-use super::plan::{Entry, Launch};
+use super::plan::{Entry, Launch, THREADS};
 
 /// The largest number of blocks a one-dimensional grid may have.
 const LARGEST_GRID: usize = i32::MAX as usize;
@@ -30,7 +30,7 @@ impl Arguments {
 }
 
 fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64]) -> Result<(), CudaError> {
-    let Launch { kernel, entry, blocks, threads, shared_bytes, .. } = launch;
+    let Launch { kernel, entry, blocks, shared_bytes, .. } = launch;
     if blocks > LARGEST_GRID {
         return Err(CudaError::GridTooLarge(blocks));
     }
@@ -42,7 +42,7 @@ fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64])
     // parameters before it returns and does not write to them; the memory
     // they point to is freed or reused in stream order, after the kernel.
     let launched = unsafe {
-        let (grid, block, shared) = ((blocks as u32, 1, 1), (threads, 1, 1), shared_bytes as u32);
+        let (grid, block, shared) = ((blocks as u32, 1, 1), (THREADS, 1, 1), shared_bytes as u32);
         if matches!(entry, Entry::Both(_)) {
             result::launch_cooperative_kernel(function, grid, block, shared, stream.raw(), &mut pointers)
         } else {

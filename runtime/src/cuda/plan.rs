@@ -13,10 +13,10 @@ use crate::manifest::{Direction, Manifest};
 /// Parameters before the pixel pointers, which all kernels take.
 const COMMON: usize = 11;
 
-/// Threads in a block of a pass.
-pub(super) const THREADS: u32 = 256;
+/// Threads in a block.
+pub const THREADS: u32 = 256;
 
-/// Warps in such a block.
+/// Warps in a block.
 const WARPS: usize = 8;
 
 /// Steps in which a chunk's pixels are done.
@@ -106,8 +106,6 @@ pub struct Launch {
     pub entry: Entry,
     /// Blocks in the grid.
     pub blocks: usize,
-    /// Threads in a block.
-    pub threads: u32,
     /// Steps whose pixels a warp has room for on the chip, from one pass to the next.
     pub room: usize,
     /// Bytes of shared memory that a block gets for that.
@@ -168,13 +166,13 @@ pub fn launches(
 pub fn totals(layout: &Layout, kernel: usize, team: Team) -> Option<Launch> {
     let blocks = team.tiles(layout);
     let entry = Entry::Pass(team);
-    (blocks > 0).then_some(Launch { kernel, entry, blocks, threads: THREADS, room: 0, shared_bytes: 0 })
+    (blocks > 0).then_some(Launch { kernel, entry, blocks, room: 0, shared_bytes: 0 })
 }
 
 /// The launch that computes what follows from the totals of pass `kernel`, for
 /// totals that did not come from a launch of it alone.
 pub fn finish(kernel: usize) -> Launch {
-    Launch { kernel, entry: Entry::Finish, blocks: 1, threads: 1, room: 0, shared_bytes: 0 }
+    Launch { kernel, entry: Entry::Finish, blocks: 1, room: 0, shared_bytes: 0 }
 }
 
 /// Who sums the chunks: blocks, if as warps' work they would be fewer tiles than two a
@@ -226,7 +224,7 @@ fn both(manifest: &Manifest, layout: &Layout, device: &impl Device, wish: Wish) 
     let shared_bytes = chip_bytes(step_bytes, room);
     let (kept, steps) = (blocks * room, tiles * team.steps_per_tile());
     let is_worthwhile = wish.at_once.unwrap_or(kept * LEAST_KEPT >= steps);
-    let launch = Launch { kernel, entry: Entry::Both(team), blocks, threads: THREADS, room, shared_bytes };
+    let launch = Launch { kernel, entry: Entry::Both(team), blocks, room, shared_bytes };
     is_worthwhile.then_some(launch)
 }
 

@@ -132,13 +132,15 @@ fn nothing_is_caught_without_a_fault() {
 /// Each line with `text` is needed: without it there is a race, or something is read
 /// that nobody has written yet.
 fn each_is_missed(function: &str, text: &str, least: usize) {
-    // Two rows of ten chunks: two blocks a row, several warps a block.
-    let mut subject = Subject::new(&[2, 1, 18_500], Balance::Image);
-    let ir = subject.both.ir.clone();
+    // Two rows of ten chunks: two blocks a row, several warps a block. And more groups than
+    // a block has threads.
+    let mut subjects = [&[2, 1, 18_500][..], &[300, 1, 5]].map(|shape| Subject::new(shape, Balance::Image));
+    let ir = subjects[0].both.ir.clone();
     let lines = lines_with(&ir, function, text);
     assert!(lines.len() >= least, "{ir}");
     for line in lines {
-        let caught = subject.run_function(&with_line(&ir, line, |_| String::new()), function);
+        let without = with_line(&ir, line, |_| String::new());
+        let caught = subjects.iter_mut().find_map(|subject| subject.run_function(&without, function));
         let Some(Caught::Fault(Fault { problem, .. })) = &caught else {
             panic!("line {line} of {function}: {caught:?}")
         };

@@ -95,7 +95,7 @@ impl Loss<'_> {
         for launch in launches {
             let grid = Grid {
                 blocks: launch.blocks as u32,
-                threads: launch.threads,
+                threads: plan::THREADS,
                 dynamic_shared_bytes: launch.shared_bytes,
                 cooperative: is_both(launch),
             };

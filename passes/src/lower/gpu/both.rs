@@ -9,7 +9,7 @@
 use lossc_dialect::ops::Numerics;
 
 use super::Entry;
-use super::chip::{KeptStep, Places, Room};
+use super::chip::{KeptStep, Room};
 use super::kernel::{Pass, Work};
 use super::team::Team;
 use super::thread::{barrier, block, blocks, fence, thread_of_block};
@@ -85,7 +85,7 @@ impl Both<'_> {
             let (first, blocks) = (block(emitter), blocks(emitter));
             let before = emitter.mul(tile, blocks);
             let number = emitter.add(first, before);
-            let places: Places<'_> = self.room.places(emitter, tile);
+            let places = self.room.places(emitter, tile);
             pass.tile(emitter, number, Some(&places))?;
             Ok(vec![])
         })?;

@@ -13,8 +13,9 @@ use crate::schedule::{Kernel, Schedule};
 
 const _: () = assert!(COMBINE_LANES == BLOCK);
 
-/// Chunks whose partials a thread loads before it adds the first.
-const AHEAD: usize = 2;
+/// Chunks whose partials a thread loads before it adds the first. Each load takes about a
+/// third of a microsecond, and the rest of the device waits for them.
+const AHEAD: usize = 4;
 
 /// How the partials of a reduction are added.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,12 @@ pub(super) fn shared_bytes(schedule: &Schedule) -> usize {
     most.max(1) * BLOCK * size_of::<u64>()
 }
 
+/// Where it is.
+pub(super) fn accumulators(emitter: &mut Emitter) -> Value {
+    let address = format!("llvm.mlir.addressof @accumulators : {SHARED_POINTER}");
+    emitter.pure("accumulators", SHARED_POINTER, address)
+}
+
 /// The reductions of a pass.
 pub(super) struct Combine<'a> {
     pub(super) call: &'a Call,
@@ -77,8 +84,7 @@ impl<'a> Combine<'a> {
     /// of the block take part.
     pub(super) fn row(&self, emitter: &mut Emitter, row: Value) -> Result<(), LowerError> {
         let own = self.own_chunks(emitter, row)?;
-        let accumulators = format!("llvm.mlir.addressof @accumulators : {SHARED_POINTER}");
-        let accumulators = emitter.pure("accumulators", SHARED_POINTER, accumulators);
+        let accumulators = accumulators(emitter);
         let thread = thread_of_block(emitter);
         for (reduction, &total) in own.iter().enumerate() {
             let first = emitter.index(reduction * BLOCK);
@@ -105,7 +111,7 @@ impl<'a> Combine<'a> {
             for number in 0..AHEAD {
                 let offset = emitter.index(number * BLOCK);
                 let chunk = emitter.add(first, offset);
-                loaded.push(self.partials(emitter, row, chunk)?);
+                loaded.push(self.partials(emitter, row, chunk));
             }
             for partials in loaded {
                 for ((total, partial), kind) in totals.iter_mut().zip(partials).zip(&self.kinds) {
@@ -117,14 +123,17 @@ impl<'a> Combine<'a> {
         })
     }
 
-    /// The partials of a chunk; zeros, which change no sum, after the row's last.
-    fn partials(&self, emitter: &mut Emitter, row: Value, chunk: Value) -> Result<Vec<Value>, LowerError> {
-        let exists = emitter.compare("ult", chunk, self.call.chunks_per_row);
-        emitter.choose(
-            exists,
-            |emitter| Ok(self.workspace.load_partials(emitter, row, chunk, &self.kinds)),
-            |emitter| Ok(self.kinds.iter().map(|kind| emitter.constant(kind.partial, kind.zero)).collect()),
-        )
+    /// The partials of a chunk; zeros, which change no sum, after the row's last. Without
+    /// a branch, so that no load waits for another.
+    fn partials(&self, emitter: &mut Emitter, row: Value, chunk: Value) -> Vec<Value> {
+        let chunks = self.call.chunks_per_row;
+        let (exists, place) = within(emitter, chunk, chunks);
+        let partials = self.workspace.load_partials(emitter, row, place, &self.kinds);
+        let or_zero = |(partial, kind): (Value, &Kind)| {
+            let zero = emitter.constant(kind.partial, kind.zero);
+            emitter.select(exists, partial, zero)
+        };
+        partials.into_iter().zip(&self.kinds).map(or_zero).collect()
     }
 
     /// Adds the accumulators of a reduction by halves, in one warp.
@@ -158,4 +167,11 @@ impl<'a> Combine<'a> {
             Ok(())
         })
     }
+}
+
+/// Whether there is a number `number` among `count` of something, and it, or else the last.
+pub(super) fn within(emitter: &mut Emitter, number: Value, count: Value) -> (Value, Value) {
+    let one = emitter.index(1);
+    let last = emitter.apply("arith.subi", &[count, one]);
+    (emitter.compare("ult", number, count), emitter.apply("arith.minsi", &[number, last]))
 }

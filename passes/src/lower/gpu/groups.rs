@@ -2,7 +2,7 @@
 //! thread a group.
 
 use super::BLOCK;
-use super::combine::Combine;
+use super::combine::{Combine, Kind, within};
 use super::thread::thread_of_block;
 use crate::lower::LowerError;
 use crate::lower::emit::{Emitter, Value};
@@ -23,6 +23,9 @@ pub(super) fn cells(emitter: &mut Emitter, combine: &Combine<'_>) -> Result<(), 
     Ok(())
 }
 
+/// Rows whose totals a thread loads before it adds the first.
+const AHEAD: usize = 4;
+
 fn group_totals(
     emitter: &mut Emitter,
     combine: &Combine<'_>,
@@ -32,14 +35,35 @@ fn group_totals(
     let next = emitter.add(group, one);
     let [begin, end] = [group, next].map(|group| combine.workspace.rows_before(emitter, group));
     let zeros = combine.zeros(emitter);
-    emitter.repeat([begin, end, one], &zeros, |emitter, number, totals| {
-        let row = combine.workspace.member(emitter, number);
-        let add = |((reduction, kind), &total): ((usize, &super::combine::Kind), &Value)| {
-            let reduction = emitter.index(reduction);
-            let at = combine.workspace.total(emitter, reduction, row);
-            let of_row = emitter.load("row_total", at, kind.total);
-            emitter.apply(kind.addition, &[total, of_row])
+    let step = emitter.index(AHEAD);
+    emitter.repeat([begin, end, step], &zeros, |emitter, first, totals| {
+        let of_rows: Vec<_> =
+            (0..AHEAD).map(|number| row_totals(emitter, combine, first, number, end)).collect();
+        let add = |totals: Vec<Value>, of_row: &Vec<Value>| {
+            let terms = totals.iter().zip(of_row).zip(&combine.kinds);
+            terms.map(|((&total, &term), kind)| emitter.apply(kind.addition, &[total, term])).collect()
         };
-        Ok(combine.kinds.iter().enumerate().zip(totals).map(add).collect())
+        Ok(of_rows.iter().fold(totals.to_vec(), add))
     })
+}
+
+/// The totals of a row, so many after row `first` by group; zeros from row `end` on.
+fn row_totals(
+    emitter: &mut Emitter,
+    combine: &Combine<'_>,
+    first: Value,
+    number: usize,
+    end: Value,
+) -> Vec<Value> {
+    let offset = emitter.index(number);
+    let number = emitter.add(first, offset);
+    let (exists, place) = within(emitter, number, end);
+    let row = combine.workspace.member(emitter, place);
+    let total = |(reduction, kind): (usize, &Kind)| {
+        let reduction = emitter.index(reduction);
+        let at = combine.workspace.total(emitter, reduction, row);
+        let (total, zero) = (emitter.load("row_total", at, kind.total), kind.zero(emitter));
+        emitter.select(exists, total, zero)
+    };
+    combine.kinds.iter().enumerate().map(total).collect()
 }

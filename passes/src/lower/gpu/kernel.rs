@@ -5,12 +5,14 @@ use lossc_dialect::ops::Numerics;
 use super::arrival::is_last;
 use super::chip::Places;
 use super::combine::Combine;
+use super::finish::Block;
 use super::team::Team;
-use super::thread::{barrier, block, blocks, thread_of_block};
+use super::thread::{barrier, block, blocks};
 use super::{Entry, both, groups, pixels};
+use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
-use crate::lower::{LowerError, finish};
+use crate::lower::finish::{self, Workers as _};
 use crate::schedule::{Kernel, Schedule};
 
 pub(super) fn function(
@@ -111,23 +113,22 @@ impl Pass<'_> {
             let is_last_row = is_last(emitter, ticket, self.call.rows)?;
             emitter.when(is_last_row, |emitter| {
                 groups::cells(emitter, &combine)?;
-                barrier(emitter);
                 self.finish(emitter)
             })
         })
     }
 
-    /// The block's first thread computes what follows from the totals.
+    /// The block computes what follows from the totals. A thread's groups are those whose
+    /// totals it has computed itself.
     fn finish(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
-        let has_results = !self.kernel.group_reductions.is_empty() || !self.kernel.results.is_empty();
-        if !has_results && self.flag.is_none() {
-            return Ok(());
+        finish::body(emitter, self.schedule, self.kernel, self.call, &Block)?;
+        let Some(flag) = self.flag else { return Ok(()) };
+        // Reductions over groups have all threads meet.
+        if self.kernel.group_reductions.is_empty() {
+            barrier(emitter);
         }
-        let (thread, zero) = (thread_of_block(emitter), emitter.index(0));
-        let is_first = emitter.compare("eq", thread, zero);
-        emitter.when(is_first, |emitter| {
-            finish::body(emitter, self.schedule, self.kernel, self.call)?;
-            self.flag.into_iter().for_each(|flag| both::raise(emitter, flag));
+        Block.once(emitter, |emitter| {
+            both::raise(emitter, flag);
             Ok(())
         })
     }

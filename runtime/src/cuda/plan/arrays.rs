@@ -17,7 +17,7 @@ pub fn workspace_bytes(manifest: &Manifest, layout: &Layout, kernel: usize) -> O
 /// number of rows in groups before it, and then the number of rows; the rows by
 /// group, ascending; a ticket of 0 for each row and for all rows, on which the blocks
 /// of a launch count each other; and a flag. Every launch leaves tickets of 0 behind,
-/// and the flag of [`Entry::Both`] higher by 1.
+/// and the flag of [`Entry::Both`](super::Entry::Both) higher by 1.
 pub fn rows(layout: &Layout) -> Vec<i64> {
     let group_of = layout.row_group();
     let mut by_group: Vec<_> = (0..layout.rows()).collect();
@@ -45,7 +45,7 @@ pub struct Arrays {
 }
 
 /// The parameters of a call's kernels, each of 8 bytes, of which a launch takes
-/// [`Launch::parameters`].
+/// [`Launch::parameters`](super::Launch::parameters).
 pub fn parameters(layout: &Layout, random: Random, arrays: &Arrays, pixels: &[u64]) -> Vec<u64> {
     let common: [u64; COMMON] = [
         layout.row_length() as u64,

@@ -52,7 +52,7 @@ fn a_pass_is_one_launch_of_blocks_that_share_no_row() {
     for (shape, by_warps, by_blocks) in shapes {
         for (team, blocks) in [(Team::Warp, by_warps), (Team::Block, by_blocks)] {
             let entry = Entry::Pass(team);
-            let expected = Launch { kernel: 4, entry, blocks, threads: 256, room: 0, shared_bytes: 0 };
+            let expected = Launch { kernel: 4, entry, blocks, room: 0, shared_bytes: 0 };
             assert_eq!(totals(&layout(shape), 4, team), Some(expected), "{shape:?}");
         }
     }

@@ -257,7 +257,7 @@ static void queue_kernel_block_2(void **p, unsigned b, unsigned t) { by_block(qu
 static void queue_both_block_0(void **p, unsigned b, unsigned t) { by_block(queue_both_0, p, b, t); }
 static void finish(void (*run)(const frame_t *), void **p, unsigned b, unsigned t) {
   frame_t f = frame_of(p, 0);
-  check(t == 1 && b == 0, "grid of finish");
+  check(t == 256 && b == 0, "grid of finish");
   run(&f);
 }
 static void queue_finish_0(void **p, unsigned b, unsigned t) { finish(finish_0, p, b, t); }

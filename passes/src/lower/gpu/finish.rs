@@ -1,0 +1,86 @@
+//! What follows from totals, by the threads of a block: a thread a group.
+
+use super::BLOCK;
+use super::combine::accumulators;
+use super::thread::{barrier, thread_of_block};
+use crate::lower::LowerError;
+use crate::lower::emit::{Emitter, F32, F64, Value};
+use crate::lower::finish::Workers;
+use crate::lower::reduction::add_wide;
+
+/// All threads of a block, of which the first does what is done once.
+pub(super) struct Block;
+
+impl Workers for Block {
+    fn each_group(
+        &self,
+        emitter: &mut Emitter,
+        groups: Value,
+        body: impl FnOnce(&mut Emitter, Value) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError> {
+        let bounds = [thread_of_block(emitter), groups, emitter.index(BLOCK)];
+        emitter.repeat(bounds, &[], |emitter, group, _| body(emitter, group).map(|()| vec![]))?;
+        Ok(())
+    }
+
+    /// Each thread computes its group's value, and the first adds those of a block's
+    /// worth of groups.
+    fn add_groups(
+        &self,
+        emitter: &mut Emitter,
+        groups: Value,
+        value: impl FnOnce(&mut Emitter, Value) -> Result<Value, LowerError>,
+    ) -> Result<Value, LowerError> {
+        let zero = emitter.constant(F64, "0.0");
+        let bounds = [emitter.index(0), groups, emitter.index(BLOCK)];
+        let total = emitter.repeat(bounds, &[zero], |emitter, first, total| {
+            let (thread, values) = (thread_of_block(emitter), accumulators(emitter));
+            let group = emitter.add(first, thread);
+            let exists = emitter.compare("ult", group, groups);
+            emitter.when(exists, |emitter| {
+                let value = value(emitter, group)?;
+                emitter.store_element(value, values, thread);
+                Ok(())
+            })?;
+            barrier(emitter);
+            let (is_first, left) = (is_first(emitter), emitter.apply("arith.subi", &[groups, first]));
+            let total = emitter.choose(
+                is_first,
+                |emitter| Ok::<_, LowerError>(vec![add_up(emitter, values, left, total[0])]),
+                |_| Ok(vec![total[0]]),
+            )?;
+            barrier(emitter);
+            Ok::<_, LowerError>(total)
+        })?;
+        Ok(total[0])
+    }
+
+    fn once(
+        &self,
+        emitter: &mut Emitter,
+        body: impl FnOnce(&mut Emitter) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError> {
+        let is_first = is_first(emitter);
+        emitter.when(is_first, body)
+    }
+
+    fn meet(&self, emitter: &mut Emitter) {
+        barrier(emitter);
+    }
+}
+
+fn is_first(emitter: &mut Emitter) -> Value {
+    let (thread, zero) = (thread_of_block(emitter), emitter.index(0));
+    emitter.compare("eq", thread, zero)
+}
+
+/// Adds the first values, at most a block's worth.
+fn add_up(emitter: &mut Emitter, values: Value, count: Value, total: Value) -> Value {
+    let most = emitter.index(BLOCK);
+    let count = emitter.apply("arith.minsi", &[count, most]);
+    let bounds = [emitter.index(0), count, emitter.index(1)];
+    emitter.sum_up(bounds, total, |emitter, number, total| {
+        let value = emitter.load_element("value", values, number, F32);
+        add_wide(emitter, total, value)
+    })
+}
