@@ -126,6 +126,18 @@ impl Bundle {
     /// follow the interface in [`crate::cuda`] for the bundle's manifest. Of what
     /// lossc writes the second holds; of the first the hash says nothing.
     pub unsafe fn cuda_executor(&self, device: &CudaDevice) -> Result<CudaExecutor, RuntimeError> {
+        // SAFETY: the caller vouches for the code.
+        CudaExecutor::new(unsafe { self.cuda_kernels(device) }?)
+    }
+
+    /// The code itself, for one executor or several: the driver takes its time to compile it.
+    ///
+    /// # Errors
+    /// As for [`Bundle::cuda_executor`].
+    ///
+    /// # Safety
+    /// As for [`Bundle::cuda_executor`].
+    pub unsafe fn cuda_kernels(&self, device: &CudaDevice) -> Result<CudaKernels, RuntimeError> {
         let Code::Nvidia { compute_capability, ptx } = &self.code else {
             return Err(BundleError::OtherCode { found: "a processor", expected: "a GPU" }.into());
         };
@@ -134,8 +146,7 @@ impl Bundle {
             return Err(BundleError::ComputeCapability { needed: *compute_capability, found }.into());
         }
         // SAFETY: the caller vouches for the code and its manifest.
-        let kernels = unsafe { CudaKernels::from_ptx(device, ptx, self.manifest.clone()) }?;
-        CudaExecutor::new(kernels)
+        unsafe { CudaKernels::from_ptx(device, ptx, self.manifest.clone()) }
     }
 
     /// Loads the code where it belongs: on the current rayon pool, or onto this

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
 
 use lossc_runtime::bundle::Code;
+use lossc_runtime::cuda::CudaKernels;
 use lossc_runtime::{Bundle, CudaDevice, CudaExecutor, Executor};
 
 use crate::Failure;
@@ -24,6 +28,9 @@ pub enum Machine {
 pub struct Subject {
     pub name: String,
     pub bundle: Bundle,
+    /// Its code on the GPU, once it has been asked for: the driver takes about a second to
+    /// compile it.
+    kernels: OnceLock<CudaKernels>,
 }
 
 impl Machine {
@@ -83,8 +90,26 @@ impl Machine {
         if best.is_empty() {
             return Err(format!("{} holds no loss that runs here", folder.display()).into());
         }
-        Ok(best.into_iter().map(|(name, (_, bundle))| Subject { name, bundle }).collect())
+        let subjects: Vec<_> =
+            best.into_iter().map(|(name, (_, bundle))| Subject::new(name, bundle)).collect();
+        if let Self::Gpu(device, _) = self {
+            load(device, &subjects);
+        }
+        Ok(subjects)
     }
+}
+
+/// Loads the code of all subjects, on as many threads as there are. What fails is tried again,
+/// and told, where it is used.
+fn load(device: &CudaDevice, subjects: &[Subject]) {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || {
+                subjects.iter().skip(first).step_by(threads).for_each(|it| drop(it.cuda_kernels(device)));
+            });
+        }
+    });
 }
 
 /// The bundles in a folder, sorted.
@@ -116,6 +141,10 @@ fn ignored(bundle: &Bundle) -> Option<u8> {
 const FAST: &str = " fast";
 
 impl Subject {
+    fn new(name: String, bundle: Bundle) -> Self {
+        Self { name, bundle, kernels: OnceLock::new() }
+    }
+
     /// Whether it has the same bits on every machine.
     pub fn is_reproducible(&self) -> bool {
         self.bundle.manifest.is_reproducible
@@ -155,11 +184,19 @@ impl Subject {
         }
     }
 
-    /// Its code, loaded on `device`.
+    /// Its code, loaded on `device`, which is the same each time.
     pub fn cuda_executor(&self, device: &CudaDevice) -> Result<CudaExecutor, Failure> {
+        Ok(CudaExecutor::new(self.cuda_kernels(device)?)?)
+    }
+
+    fn cuda_kernels(&self, device: &CudaDevice) -> Result<CudaKernels, Failure> {
+        if let Some(kernels) = self.kernels.get() {
+            return Ok(kernels.clone());
+        }
         // SAFETY: whoever starts this program names the folder, and so says that
         // what is in it is to be run.
-        Ok(unsafe { self.bundle.cuda_executor(device) }?)
+        let kernels = unsafe { self.bundle.cuda_kernels(device) }?;
+        Ok(self.kernels.get_or_init(|| kernels).clone())
     }
 }
 

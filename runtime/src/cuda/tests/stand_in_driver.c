@@ -93,7 +93,9 @@ enum { PROCESSORS = 3, SHARED_BYTES = 1000, DECLARED_BYTES = 100 };
 
 // ---- devices, contexts, streams and events ----
 static void *current;
-static int context, handles;
+static int context;
+// Modules may be loaded by several threads.
+static _Atomic int handles;
 result_t cuInit(unsigned flags) { (void)flags; return SUCCESS; }
 result_t cuDriverGetVersion(int *version) { *version = 12080; return SUCCESS; }
 result_t cuDeviceGetCount(int *count) { *count = 1; return SUCCESS; }
