@@ -108,6 +108,28 @@ fn a_ticket_without_barrier_or_fence_is_a_race() {
     }
 }
 
+/// A ticket that one block writes or reads as if it were nobody else's.
+#[test]
+fn an_atomic_place_is_for_atomic_operations() {
+    let place = "%is_one = icmp eq i32 %b, 1\n  \
+         %place = select i1 %is_one, ptr addrspace(1) %ticket, ptr addrspace(1) %own";
+    let at = "ptr addrspace(1) %place";
+    for (access, what) in [
+        (format!("store i32 0, {at}, align 4"), "a write"),
+        (format!("%x = load i32, {at}, align 4"), "a read"),
+    ] {
+        // The access stands before the barrier, in a thread that has no ticket.
+        let before = "  store i32 %v, ptr";
+        let kernel = last_block(BARRIER, FENCE);
+        let kernel = kernel.replace(before, &format!("  {place}\n  {access}\n{before}"));
+        let fault = run(&kernel, GRID).expect_err("a race");
+        let Problem::Race { what: found, buffer, before, .. } = &fault.problem else { panic!("{fault}") };
+        assert_eq!(buffer, "ticket", "{fault}");
+        let sides = [*found, *before];
+        assert!(sides.contains(&what) && sides.contains(&"an atomic operation"), "{fault}");
+    }
+}
+
 /// Every block writes, all wait until the counter says that all have, and read
 /// what the block before them wrote.
 const GRID_BARRIER: &str = r#"

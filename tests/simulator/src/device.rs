@@ -11,7 +11,7 @@ use crate::fault::{Fault, Problem, ThreadId};
 use crate::fibre::{Atomic, Fibre, STACK_BYTES};
 use crate::memory::{Memory, POISON, Place};
 use crate::order::{Order as TurnOrder, Turns};
-use crate::race::{Order, Shadow};
+use crate::race::{Kind, Order, Shadow};
 
 /// Blocks that a device without a grid barrier has at the same time: more than
 /// one, so that they interleave, and few, so that most wait for others to end.
@@ -91,15 +91,27 @@ impl Checker {
         if !address.is_multiple_of(alignment) {
             return Err(Problem::Misaligned { buffer: self.name(location).to_owned(), offset, alignment });
         }
+        self.note(thread, location, bytes, if is_write { Kind::Write } else { Kind::Read })
+    }
+
+    /// Notes an access, which must not race with an earlier one.
+    fn note(
+        &mut self,
+        thread: ThreadId,
+        location: Location,
+        bytes: usize,
+        kind: Kind,
+    ) -> Result<(), Problem> {
+        let offset = location.offset();
         let shadow = match location {
             Location::Shared { block, .. } => Some(&mut self.shared[block].shadow),
             Location::Buffer(place) => self.memory.shadow(place),
         };
         let order = &self.order;
-        let conflict = shadow.and_then(|shadow| shadow.access(offset, bytes, is_write, order, thread));
+        let conflict = shadow.and_then(|shadow| shadow.access(offset, bytes, kind, order, thread));
         conflict.map_or(Ok(()), |conflict| {
-            let what = if is_write { "a write" } else { "a read" };
-            let (buffer, offset) = (self.name(location).to_owned(), offset + conflict.offset);
+            let (what, buffer) = (kind.name(), self.name(location).to_owned());
+            let offset = offset + conflict.offset;
             Err(Problem::Race { what, buffer, offset, before: conflict.before, other: conflict.thread })
         })
     }
@@ -119,6 +131,7 @@ impl Checker {
         if has(Atomic::STORE) {
             self.touch(location, true)?;
         }
+        self.note(thread, location, bytes, Kind::Atomic)?;
         if has(Atomic::FENCE_BEFORE) {
             self.order.fence(thread);
         }

@@ -27,10 +27,30 @@ struct Moment {
     fences: u32,
 }
 
+/// What an access does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+    Atomic,
+}
+
+impl Kind {
+    /// As messages call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "a read",
+            Self::Write => "a write",
+            Self::Atomic => "an atomic operation",
+        }
+    }
+}
+
 /// The last accesses of a place: who wrote, and who has read since.
 #[derive(Debug, Clone, Copy, Default)]
 struct Record {
     write: Option<Moment>,
+    atomic: Option<Moment>,
     read: Option<Moment>,
     /// A second reader, of another thread than `read`.
     other_read: Option<Moment>,
@@ -62,38 +82,49 @@ impl Shadow {
         &mut self,
         offset: usize,
         bytes: usize,
-        is_write: bool,
+        kind: Kind,
         order: &Order,
         thread: ThreadId,
     ) -> Option<Conflict> {
-        let now = order.now(thread);
         let last = (offset + bytes - 1) / self.element;
         for index in offset / self.element..=last {
             let record = &mut self.records[index];
-            let before = |moment: Option<Moment>, what| {
+            let unordered = |(before, moment): (Kind, Option<Moment>)| {
                 let moment = moment.filter(|&moment| !order.is_before(moment, thread))?;
                 let offset = (index * self.element).saturating_sub(offset);
-                Some(Conflict { before: what, thread: moment.thread, offset })
+                Some(Conflict { before: before.name(), thread: moment.thread, offset })
             };
-            let written = before(record.write, "a write");
-            let read = || before(record.read, "a read").or_else(|| before(record.other_read, "a read"));
-            if let Some(conflict) = written.or_else(|| if is_write { read() } else { None }) {
+            if let Some(conflict) = record.conflicting(kind).into_iter().find_map(unordered) {
                 return Some(conflict);
             }
-            record.note(now, is_write);
+            record.note(order.now(thread), kind);
         }
         None
     }
 }
 
 impl Record {
-    fn note(&mut self, now: Moment, is_write: bool) {
-        if is_write {
-            *self = Self { write: Some(now), read: None, other_read: None };
-        } else if self.read.is_none_or(|read| read.thread == now.thread || read.launch != now.launch) {
-            self.read = Some(now);
-        } else {
-            self.other_read = Some(now);
+    /// The earlier accesses that must come before one of this kind.
+    fn conflicting(&self, kind: Kind) -> [(Kind, Option<Moment>); 4] {
+        let after = |conflicts: bool, moment: Option<Moment>| moment.filter(|_| conflicts);
+        [
+            (Kind::Write, self.write),
+            (Kind::Atomic, after(kind != Kind::Atomic, self.atomic)),
+            (Kind::Read, after(kind != Kind::Read, self.read)),
+            (Kind::Read, after(kind != Kind::Read, self.other_read)),
+        ]
+    }
+
+    fn note(&mut self, now: Moment, kind: Kind) {
+        match kind {
+            Kind::Write => *self = Self { write: Some(now), ..Self::default() },
+            Kind::Atomic => self.atomic = Some(now),
+            Kind::Read
+                if self.read.is_none_or(|read| read.thread == now.thread || read.launch != now.launch) =>
+            {
+                self.read = Some(now);
+            }
+            Kind::Read => self.other_read = Some(now),
         }
     }
 }
