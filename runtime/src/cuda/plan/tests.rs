@@ -116,3 +116,36 @@ fn a_launch_of_both_directions_is_told_its_room() {
     assert_eq!(launch.parameters(&all)[19..], [19, 2]);
     assert_eq!(finish(0).parameters(&all), all[..11]);
 }
+
+/// 132 multiprocessors of 228 KB, of which the driver takes one a block, with room for the
+/// registers of two blocks; a block of random drop's log schedule declares 8 KB where warps
+/// sum chunks, and 24 where blocks do.
+struct H100;
+
+impl Device for H100 {
+    fn processors(&self) -> usize {
+        132
+    }
+
+    fn resident(&self, team: Team, shared_bytes: usize) -> usize {
+        let declared = if team == Team::Warp { 8_208 } else { 24_656 };
+        132 * ((228 << 10) / ((1 << 10) + declared + shared_bytes)).min(2)
+    }
+}
+
+/// What `docs/gpu.md` says of an H100.
+#[test]
+fn a_large_image_is_kept_by_half() {
+    let manifest = manifest(Some(576));
+    let kept = |shape: &[usize]| {
+        let layout = layout(shape);
+        let launch = both(&manifest, &layout, &H100, Wish::default()).unwrap();
+        let Entry::Both(team) = launch.entry else { panic!("{launch:?}") };
+        let steps = team.tiles(&layout) * team.steps_per_tile();
+        (team, launch.blocks, 100 * (launch.blocks * launch.room).min(steps) / steps)
+    };
+    assert_eq!(kept(&[512, 512]), (Team::Block, 128, 100));
+    assert_eq!(kept(&[1440, 960]), (Team::Block, 264, 100));
+    assert_eq!(kept(&[4288, 2848]), (Team::Warp, 264, 48));
+    assert_eq!(kept(&[16, 1024, 1024]), (Team::Warp, 264, 35));
+}
