@@ -395,14 +395,14 @@ class HostModule:
         source.write_text("\n".join([f'#include "{header}"', SOURCE, *launches]))
         options = ["-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", "-w"]
         subprocess.run(["g++", *options, source, "-o", library], check=True)
-        self.library = ctypes.CDLL(str(library))
+        self.code = ctypes.CDLL(str(library))
 
     def resident(self, _name):
         return 64
 
     def kernel(self, name, grid, arguments, cooperative=False):
         values, pointers = addresses(arguments)
-        launch = getattr(self.library, f"host_{name}")
+        launch = getattr(self.code, f"host_{name}")
 
         def run(_values=values, _arguments=arguments):
             if launch(*grid, THREADS, pointers) != 0:

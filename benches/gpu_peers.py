@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares lossc with what else computes these losses on one GPU, in one process.
 
-    python gpu_peers.py [--bundles FOLDER] [--library FILE] [--json FILE] [--markdown FILE] [--warm]
+    python gpu_peers.py [--bundles FOLDER] [--interface FILE] [--json FILE] [--markdown FILE] [--warm]
     python gpu_peers.py --self-test
 
 It needs PyTorch and Triton, and the folder that `cargo xtask gpu-bundle` packs, in which
@@ -70,7 +70,7 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bundles", type=Path, default=HERE / "losses")
-    parser.add_argument("--library", type=Path, default=HERE / "libc_interface.so")
+    parser.add_argument("--interface", type=Path, default=HERE / "libc_interface.so")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
@@ -111,8 +111,8 @@ def image(shape, device):
 class Lossc:
     """A bundle, called through `runtime/examples/c_interface/cuda.rs`."""
 
-    def __init__(self, library, bundle):
-        self.interface = ctypes.CDLL(str(library))
+    def __init__(self, interface, bundle):
+        self.interface = ctypes.CDLL(str(interface))
         pointer, size, address = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
         call = [pointer, ctypes.POINTER(address), ctypes.POINTER(size), size, address, size, ctypes.POINTER(address)]
         for name, result, arguments in (
@@ -171,7 +171,7 @@ def makers(schedule, logits, labels, arguments):
 
         def peers():
             # One for each direction, since a graph keeps what its call gave.
-            forward, both = (Lossc(arguments.library, bundle).peer(row, schedule, logits, labels) for _ in range(2))
+            forward, both = (Lossc(arguments.interface, bundle).peer(row, schedule, logits, labels) for _ in range(2))
             return [losses.Peer(row, schedule, forward.forward, both.forward_backward)]
 
         return peers

@@ -11,7 +11,7 @@ pub struct LossSpec {
     /// Its name in tables and plots.
     pub name: &'static str,
     /// Its name in the library.
-    pub library: &'static str,
+    pub loss: &'static str,
     /// The options that differ from their defaults.
     pub options: &'static [(&'static str, &'static str)],
     /// What its value is divided by.
@@ -40,28 +40,28 @@ impl Divisor {
 
 /// The losses in the order in which they are shown.
 pub const LOSSES: [LossSpec; 5] = [
-    LossSpec { name: "bce", library: "bce", options: &[], divisor: Divisor::Pixels },
+    LossSpec { name: "bce", loss: "bce", options: &[], divisor: Divisor::Pixels },
     LossSpec {
         name: "balanced-bce",
-        library: "balanced-bce",
+        loss: "balanced-bce",
         options: &[],
         divisor: Divisor::TwicePositives,
     },
     LossSpec {
         name: "random-drop linear",
-        library: "random-drop",
+        loss: "random-drop",
         options: &[("schedule", "linear")],
         divisor: Divisor::TwicePositives,
     },
     LossSpec {
         name: "random-drop squ",
-        library: "random-drop",
+        loss: "random-drop",
         options: &[("schedule", "squ")],
         divisor: Divisor::TwicePositives,
     },
     LossSpec {
         name: "random-drop log",
-        library: "random-drop",
+        loss: "random-drop",
         options: &[("schedule", "log")],
         divisor: Divisor::TwicePositives,
     },
@@ -83,7 +83,7 @@ pub struct Step {
 impl CompiledLoss {
     /// Compiles a loss of the library.
     pub fn new(spec: &LossSpec) -> Result<Self, Box<dyn Error>> {
-        let mut loss = Loss::library(spec.library)?;
+        let mut loss = Loss::library(spec.loss)?;
         for (name, value) in spec.options {
             loss = loss.with(name, value)?;
         }

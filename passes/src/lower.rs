@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
 //! | (the runtime) | `kernel_K`, its last blocks | the cells from the partials |
-//! | `finish_K(frame)` | `finish_K` and `kernel_K`, one thread | the reductions over groups, and the results |
+//! | `finish_K(frame)` | `finish_K` and `kernel_K`, one block | the reductions over groups, and the results |
 //! | (the runtime) | `both_K` | forward and backward in one launch |
 //!
 //! A GPU also has `kernel_block_K` and `both_block_K`, a block a chunk.

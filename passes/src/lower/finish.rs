@@ -11,13 +11,8 @@ use crate::schedule::{Kernel, Schedule};
 
 /// Who computes it: one thread, or the threads of a block.
 pub(super) trait Workers {
-    /// Does something for each group.
-    fn each_group(
-        &self,
-        emitter: &mut Emitter,
-        groups: Value,
-        body: impl FnOnce(&mut Emitter, Value) -> Result<(), LowerError>,
-    ) -> Result<(), LowerError>;
+    /// The first group of whoever asks, the end of all groups, and the step to the next.
+    fn own_groups(&self, emitter: &mut Emitter, groups: Value) -> [Value; 3];
 
     /// Adds f32 of the groups, in ascending order in f64. Who does things once gets the
     /// total.
@@ -43,15 +38,8 @@ pub(super) trait Workers {
 pub(super) struct Alone;
 
 impl Workers for Alone {
-    fn each_group(
-        &self,
-        emitter: &mut Emitter,
-        groups: Value,
-        body: impl FnOnce(&mut Emitter, Value) -> Result<(), LowerError>,
-    ) -> Result<(), LowerError> {
-        let bounds = [emitter.index(0), groups, emitter.index(1)];
-        emitter.repeat(bounds, &[], |emitter, group, _| body(emitter, group).map(|()| vec![]))?;
-        Ok(())
+    fn own_groups(&self, emitter: &mut Emitter, groups: Value) -> [Value; 3] {
+        [emitter.index(0), groups, emitter.index(1)]
     }
 
     fn add_groups(
@@ -61,7 +49,7 @@ impl Workers for Alone {
         value: impl FnOnce(&mut Emitter, Value) -> Result<Value, LowerError>,
     ) -> Result<Value, LowerError> {
         let zero = emitter.constant(F64, "0.0");
-        let bounds = [emitter.index(0), groups, emitter.index(1)];
+        let bounds = self.own_groups(emitter, groups);
         let total = emitter.repeat(bounds, &[zero], |emitter, group, total| {
             let value = value(emitter, group)?;
             Ok(vec![reduction::add_wide(emitter, total[0], value)])
@@ -161,7 +149,8 @@ fn store_group_results(
     results: &[usize],
     workers: &impl Workers,
 ) -> Result<(), LowerError> {
-    workers.each_group(emitter, call.groups, |emitter, group| {
+    let bounds = workers.own_groups(emitter, call.groups);
+    emitter.repeat(bounds, &[], |emitter, group, _| {
         let mut values = GroupValues::new(schedule, call, Some(group));
         for &result in results {
             let value = values.value(emitter, schedule.program.results()[result].value)?;
@@ -172,8 +161,9 @@ fn store_group_results(
             let slot = emitter.add(loss_slot, slot);
             store_result(emitter, call, slot, value);
         }
-        Ok(())
-    })
+        Ok(vec![])
+    })?;
+    Ok(())
 }
 
 /// The place of a result among those that have one value a group.

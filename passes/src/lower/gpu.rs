@@ -77,7 +77,7 @@ pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, 
     text += &totals::shared_memory(schedule);
     text += &chip::shared_memory();
     for index in 0..schedule.kernels.len() {
-        text += &finish_function(schedule, index)?;
+        text += &finish_function(schedule, index, numerics)?;
     }
     let teams = Team::ALL.into_iter().filter(|&team| team == Team::Warp || has_block_teams(schedule));
     for team in teams {
@@ -90,55 +90,63 @@ pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, 
 }
 
 /// `finish_K`: a block.
-fn finish_function(schedule: &Schedule, index: usize) -> Result<String, LowerError> {
-    let entry = Entry { stem: "finish", index, numerics: Numerics::Reproducible, team: Team::Warp };
-    entry.function(schedule, |emitter, call, _| {
+fn finish_function(schedule: &Schedule, index: usize, numerics: Numerics) -> Result<String, LowerError> {
+    Entry::Finish.function(schedule, index, numerics, |emitter, call, _| {
         super::finish::body(emitter, schedule, &schedule.kernels[index], call, &finish::Block)
     })
 }
 
-/// An entry point.
-struct Entry {
-    stem: &'static str,
-    /// Which of those of its name.
-    index: usize,
-    /// What its pixels are computed by.
-    numerics: Numerics,
-    /// Who sums a chunk.
-    team: Team,
+/// An entry point of a pass.
+#[derive(Clone, Copy)]
+enum Entry {
+    Pass(Team),
+    Finish,
+    Both(Team),
 }
 
 impl Entry {
-    /// One that works on pixels.
-    fn of_pixels(stem: &'static str, index: usize, numerics: Numerics, team: Team) -> Self {
-        Self { stem, index, numerics, team }
+    /// What its name has before the pass's number.
+    fn stem(self) -> &'static str {
+        match self {
+            Self::Pass(Team::Warp) => "kernel",
+            Self::Pass(Team::Block) => "kernel_block",
+            Self::Finish => "finish",
+            Self::Both(Team::Warp) => "both",
+            Self::Both(Team::Block) => "both_block",
+        }
+    }
+
+    /// The attribute that says how many blocks an SM must have room for, if it matters.
+    fn occupancy(self) -> String {
+        let blocks = match self {
+            Self::Finish => return String::new(),
+            Self::Pass(Team::Warp) => BLOCKS_PER_SM,
+            Self::Pass(Team::Block) | Self::Both(_) => FEWER_BLOCKS_PER_SM,
+        };
+        format!(", nvvm.minctasm = {blocks} : i32")
     }
 
     /// The function with a call's parameters; after them stands, where pixels are kept,
     /// for how many steps a warp has room.
     fn function(
-        &self,
+        self,
         schedule: &Schedule,
+        index: usize,
+        numerics: Numerics,
         body: impl FnOnce(&mut Emitter, &Call, Option<Value>) -> Result<(), LowerError>,
     ) -> Result<String, LowerError> {
-        let Self { stem, index, numerics, team } = *self;
-        let tensors = if stem == "finish" { 0 } else { tensors(&schedule.program) };
+        let tensors = if matches!(self, Self::Finish) { 0 } else { tensors(&schedule.program) };
         let mut emitter = Emitter::new(1).for_gpu(numerics);
         let call = Call::from_parameters(&mut emitter, tensors);
-        let room = (stem == "both").then(|| emitter.name("room", I64));
+        let room = matches!(self, Self::Both(_)).then(|| emitter.name("room", I64));
         body(&mut emitter, &call, room)?;
         let parameters = call.values().into_iter().chain(room);
         let parameters: Vec<_> = parameters.map(|value| format!("{value}: {}", value.ty)).collect();
-        let occupancy = match (stem, team) {
-            ("finish", _) => String::new(),
-            ("kernel", Team::Warp) => format!(", nvvm.minctasm = {BLOCKS_PER_SM} : i32"),
-            _ => format!(", nvvm.minctasm = {FEWER_BLOCKS_PER_SM} : i32"),
-        };
         let header = format!(
-            "llvm.func @{stem}_{}{index}({}) attributes \
-             {{nvvm.kernel, nvvm.maxntid = array<i32: {BLOCK}>{occupancy}}}",
-            team.infix(),
-            parameters.join(", ")
+            "llvm.func @{}_{index}({}) attributes {{nvvm.kernel, nvvm.maxntid = array<i32: {BLOCK}>{}}}",
+            self.stem(),
+            parameters.join(", "),
+            self.occupancy()
         );
         Ok(emitter.finish(&header, "llvm.return"))
     }

@@ -82,16 +82,16 @@ impl CudaExecutor {
         call: &DeviceCall<'_>,
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
-        let mut residuals = DeviceResiduals::new(stream, self.host_residuals(call, stream)?)?;
+        let mut residuals = self.begin_on_device(call, stream)?;
         self.run(stream, call.pixels, &[], &mut residuals, Direction::Forward)?;
         Ok(residuals)
     }
 
-    /// The same, written over an earlier call's residuals, which their work must not be
-    /// waiting to read. Of a call of the same shape, balance and scalars nothing is queued
-    /// but the kernels, no memory is allocated, and a graph that captures it has them as
-    /// its only nodes; the graph takes the scalars as the residuals have them when it is
-    /// replayed, so the residuals should be its own.
+    /// The same, written over an earlier call's residuals. Of a call of the same shape,
+    /// balance and scalars nothing is queued but the kernels and no memory is allocated: a
+    /// graph that captures it has the kernels as its only nodes. Such a graph takes the
+    /// scalars as the residuals have them when it is replayed, so the residuals should be
+    /// its own.
     ///
     /// # Errors
     /// As for [`CudaExecutor::forward_on_device`]; the residuals are then of no use.
@@ -116,9 +116,8 @@ impl CudaExecutor {
         gradients: &[DeviceTensor],
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
-        let host = self.host_residuals(call, stream)?;
+        let mut residuals = self.begin_on_device(call, stream)?;
         check_gradients(self.kernels.manifest(), gradients, call.pixels[0].shape())?;
-        let mut residuals = DeviceResiduals::new(stream, host)?;
         self.run(stream, call.pixels, gradients, &mut residuals, Direction::ForwardBackward)?;
         Ok(residuals)
     }
@@ -171,7 +170,7 @@ impl CudaExecutor {
         call: &DeviceCall<'_>,
         stream: &Stream,
     ) -> Result<DeviceResiduals, RuntimeError> {
-        Ok(DeviceResiduals::zeros(stream, self.host_residuals(call, stream)?)?)
+        Ok(DeviceResiduals::new(stream, self.host_residuals(call, stream)?)?)
     }
 
     /// Queues one forward pass up to its totals; see

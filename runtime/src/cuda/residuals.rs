@@ -20,24 +20,18 @@ pub struct DeviceResiduals {
 }
 
 impl DeviceResiduals {
-    /// For a call whose launches write all sums and results, with the scalar arguments of
-    /// `host`.
+    /// Zero sums and the scalar arguments of `host`, without a copy from host
+    /// memory.
     pub(super) fn new(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
-        let mut residuals = Self::allocate(stream, host)?;
-        residuals.begin()?;
-        Ok(residuals)
-    }
-
-    /// The same with zero sums and results.
-    pub(super) fn zeros(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
         let mut residuals = Self::allocate(stream, host)?;
         clear(stream, &residuals.block)?;
         residuals.store_arguments()?;
         Ok(residuals)
     }
 
-    /// Makes them what [`DeviceResiduals::new`] gives. Where they were of such a call and
-    /// had the same scalars, nothing is queued.
+    /// For another call. Where they were of one of the same layout and had the same
+    /// scalars, nothing is queued: the call's launches write the sums that they read, and
+    /// those of other directions stay.
     pub(super) fn renew(&mut self, stream: &Stream, host: Residuals) -> Result<(), CudaError> {
         if host.manifest() != self.host.manifest() || host.layout() != self.host.layout() {
             *self = Self::new(stream, host)?;
@@ -45,7 +39,12 @@ impl DeviceResiduals {
         }
         self.move_to(stream)?;
         self.host = host;
-        self.begin()
+        if self.host.layout().pixels() == 0 {
+            // Nothing is launched that would write sums.
+            clear(stream, &self.block)?;
+            self.known.fill(None);
+        }
+        self.store_arguments()
     }
 
     /// A copy of everything in `host`.
@@ -63,15 +62,6 @@ impl DeviceResiduals {
         let length = slots * size_of::<u64>() + size_of_val(host.scalars());
         let known = vec![None; host.manifest().scalars.len()];
         Ok(Self { block: DeviceBuffer::new(stream, length)?, host, known })
-    }
-
-    /// Launches write what they compute; where there are no pixels, they only read.
-    fn begin(&mut self) -> Result<(), CudaError> {
-        if self.host.layout().pixels() == 0 {
-            clear(self.stream(), &self.block)?;
-            self.known.fill(None);
-        }
-        self.store_arguments()
     }
 
     fn store_arguments(&mut self) -> Result<(), CudaError> {

@@ -20,7 +20,8 @@ const RESIDENT_BLOCKS: usize = 3;
 /// Turns without anything but atomic operations after which a grid hangs.
 const PATIENCE: u32 = 10_000;
 
-/// What one element of shared memory is for the record of accesses.
+/// Bytes of shared memory that accesses are recorded by: neighbouring threads write words
+/// of one byte.
 const SHARED_ELEMENT: usize = 1;
 
 /// The size of a launch.

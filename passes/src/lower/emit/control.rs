@@ -37,14 +37,10 @@ impl Emitter {
 
     /// `scf.for` for its effects alone.
     pub(in crate::lower) fn each(&mut self, bounds: [Value; 3], body: impl FnOnce(&mut Self, Value)) {
-        let done = self.repeat(bounds, &[], |emitter, index, _| {
+        let Ok(_) = self.repeat(bounds, &[], |emitter, index, _| {
             body(emitter, index);
             Ok::<_, Infallible>(vec![])
         });
-        match done {
-            Ok(_) => (),
-            Err(never) => match never {},
-        }
     }
 
     /// `scf.for` with one carried value that cannot fail.
@@ -54,13 +50,10 @@ impl Emitter {
         initial: Value,
         body: impl FnOnce(&mut Self, Value, Value) -> Value,
     ) -> Value {
-        let total = self.repeat(bounds, &[initial], |emitter, index, total| {
+        let Ok(total) = self.repeat(bounds, &[initial], |emitter, index, total| {
             Ok::<_, Infallible>(vec![body(emitter, index, total[0])])
         });
-        match total {
-            Ok(total) => total[0],
-            Err(never) => match never {},
-        }
+        total[0]
     }
 
     /// `scf.if` with two branches that give values of the same types.
@@ -97,14 +90,10 @@ impl Emitter {
 
     /// `scf.if` for effects that cannot fail.
     pub(in crate::lower) fn when_true(&mut self, condition: Value, then: impl FnOnce(&mut Self)) {
-        let done = self.when(condition, |emitter| {
+        let Ok(()) = self.when(condition, |emitter| {
             then(emitter);
             Ok::<_, Infallible>(())
         });
-        match done {
-            Ok(()) => (),
-            Err(never) => match never {},
-        }
     }
 
     /// `scf.while` without a body: asks again for as long as `condition` holds.

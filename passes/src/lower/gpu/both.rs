@@ -28,8 +28,7 @@ pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
 /// The kernel; nothing if there is none.
 pub(super) fn function(schedule: &Schedule, numerics: Numerics, team: Team) -> Result<String, LowerError> {
     let Some(at_once) = &schedule.at_once else { return Ok(String::new()) };
-    let entry = Entry::of_pixels("both", at_once.first, numerics, team);
-    entry.function(schedule, |emitter, call, room| {
+    Entry::Both(team).function(schedule, at_once.first, numerics, |emitter, call, room| {
         let step = KeptStep::of(schedule, &at_once.keeping);
         let steps = emitter.convert("arith.trunci", room.expect("it keeps pixels"), I32.scalar);
         let room = Room { step: &step, team, steps };
@@ -59,13 +58,13 @@ impl Both<'_> {
     fn first(&self, emitter: &mut Emitter, flag: Value) -> Result<Value, LowerError> {
         let (kernel, team) = (&self.at_once.keeping, self.room.team);
         let Self { schedule, call, .. } = *self;
-        let pass = Pass { schedule, kernel, work: Work::Keep(kernel), team, call, flag: Some(flag) };
         let per_row = team.tiles_per_row(emitter, call);
         let bounds = [block(emitter), emitter.mul(call.rows, per_row), blocks(emitter)];
         let zero = emitter.index(0);
         let tiles = emitter.repeat(bounds, &[zero], |emitter, number, tile| {
             let places = self.room.places(emitter, tile[0]);
-            pass.tile(emitter, number, Some(&places))?;
+            let work = Work::Keep(&places);
+            Pass { schedule, kernel, work, team, call, flag: Some(flag) }.tile(emitter, number)?;
             let one = emitter.index(1);
             Ok(vec![emitter.add(tile[0], one)])
         })?;
@@ -74,10 +73,8 @@ impl Both<'_> {
 
     /// The second pass, on the block's tiles in reverse.
     fn second(&self, emitter: &mut Emitter, tiles: Value) -> Result<(), LowerError> {
-        let (reading, rest) = (&self.at_once.reading, &self.schedule.kernels[self.at_once.second]);
-        let Self { schedule, call, .. } = *self;
-        let work = Work::Read { reading, rest };
-        let pass = Pass { schedule, kernel: rest, work, team: self.room.team, call, flag: None };
+        let Self { schedule, at_once, call, .. } = *self;
+        let (kernel, team) = (&schedule.kernels[at_once.second], self.room.team);
         let (zero, one) = (emitter.index(0), emitter.index(1));
         emitter.repeat([zero, tiles, one], &[], |emitter, done, _| {
             let last = emitter.apply("arith.subi", &[tiles, one]);
@@ -86,7 +83,8 @@ impl Both<'_> {
             let before = emitter.mul(tile, blocks);
             let number = emitter.add(first, before);
             let places = self.room.places(emitter, tile);
-            pass.tile(emitter, number, Some(&places))?;
+            let work = Work::Read(&at_once.reading, &places);
+            Pass { schedule, kernel, work, team, call, flag: None }.tile(emitter, number)?;
             Ok(vec![])
         })?;
         Ok(())

@@ -15,7 +15,7 @@ const _: () = assert!(COMBINE_LANES == BLOCK);
 
 /// Chunks whose partials a thread loads before it adds the first. Each load takes about a
 /// third of a microsecond, and the rest of the device waits for them.
-const AHEAD: usize = 4;
+const CHUNKS_AHEAD: usize = 4;
 
 /// How the partials of a reduction are added.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,11 +104,11 @@ impl<'a> Combine<'a> {
     fn own_chunks(&self, emitter: &mut Emitter, row: Value) -> Result<Vec<Value>, LowerError> {
         let zeros = self.zeros(emitter);
         let thread = thread_of_block(emitter);
-        let bounds = [thread, self.call.chunks_per_row, emitter.index(AHEAD * BLOCK)];
+        let bounds = [thread, self.call.chunks_per_row, emitter.index(CHUNKS_AHEAD * BLOCK)];
         emitter.repeat(bounds, &zeros, |emitter, first, totals| {
             let mut totals = totals.to_vec();
             let mut loaded = vec![];
-            for number in 0..AHEAD {
+            for number in 0..CHUNKS_AHEAD {
                 let offset = emitter.index(number * BLOCK);
                 let chunk = emitter.add(first, offset);
                 loaded.push(self.partials(emitter, row, chunk));

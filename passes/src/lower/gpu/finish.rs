@@ -12,15 +12,8 @@ use crate::lower::reduction::add_wide;
 pub(super) struct Block;
 
 impl Workers for Block {
-    fn each_group(
-        &self,
-        emitter: &mut Emitter,
-        groups: Value,
-        body: impl FnOnce(&mut Emitter, Value) -> Result<(), LowerError>,
-    ) -> Result<(), LowerError> {
-        let bounds = [thread_of_block(emitter), groups, emitter.index(BLOCK)];
-        emitter.repeat(bounds, &[], |emitter, group, _| body(emitter, group).map(|()| vec![]))?;
-        Ok(())
+    fn own_groups(&self, emitter: &mut Emitter, groups: Value) -> [Value; 3] {
+        [thread_of_block(emitter), groups, emitter.index(BLOCK)]
     }
 
     /// Each thread computes its group's value, and the first adds those of a block's

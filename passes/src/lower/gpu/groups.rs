@@ -24,7 +24,7 @@ pub(super) fn cells(emitter: &mut Emitter, combine: &Combine<'_>) -> Result<(), 
 }
 
 /// Rows whose totals a thread loads before it adds the first.
-const AHEAD: usize = 4;
+const ROWS_AHEAD: usize = 4;
 
 fn group_totals(
     emitter: &mut Emitter,
@@ -35,10 +35,10 @@ fn group_totals(
     let next = emitter.add(group, one);
     let [begin, end] = [group, next].map(|group| combine.workspace.rows_before(emitter, group));
     let zeros = combine.zeros(emitter);
-    let step = emitter.index(AHEAD);
+    let step = emitter.index(ROWS_AHEAD);
     emitter.repeat([begin, end, step], &zeros, |emitter, first, totals| {
         let of_rows: Vec<_> =
-            (0..AHEAD).map(|number| row_totals(emitter, combine, first, number, end)).collect();
+            (0..ROWS_AHEAD).map(|number| row_totals(emitter, combine, first, number, end)).collect();
         let add = |totals: Vec<Value>, of_row: &Vec<Value>| {
             let terms = totals.iter().zip(of_row).zip(&combine.kinds);
             terms.map(|((&total, &term), kind)| emitter.apply(kind.addition, &[total, term])).collect()

@@ -21,12 +21,10 @@ pub(super) fn function(
     numerics: Numerics,
     team: Team,
 ) -> Result<String, LowerError> {
-    let entry = Entry::of_pixels("kernel", index, numerics, team);
-    entry.function(schedule, |emitter, call, _| {
+    Entry::Pass(team).function(schedule, index, numerics, |emitter, call, _| {
         let kernel = &schedule.kernels[index];
         let number = number(emitter, kernel);
-        let pass = Pass { schedule, kernel, work: Work::Compute(kernel), team, call, flag: None };
-        pass.tile(emitter, number, None)
+        Pass { schedule, kernel, work: Work::Compute, team, call, flag: None }.tile(emitter, number)
     })
 }
 
@@ -42,17 +40,14 @@ fn number(emitter: &mut Emitter, kernel: &Kernel) -> Value {
     emitter.apply("arith.subi", &[last, block])
 }
 
-/// What a pass does with pixels.
+/// What a pass does with the pixels of a tile.
 #[derive(Clone, Copy)]
 pub(super) enum Work<'a> {
-    Compute(&'a Kernel),
+    Compute,
     /// And keeps on the chip what there is room for.
-    Keep(&'a Kernel),
-    /// With those that were kept, and with the others.
-    Read {
-        reading: &'a Kernel,
-        rest: &'a Kernel,
-    },
+    Keep(&'a Places<'a>),
+    /// With those that were kept by a kernel of their own.
+    Read(&'a Kernel, &'a Places<'a>),
 }
 
 /// A pass over the data.
@@ -70,17 +65,12 @@ pub(super) struct Pass<'a> {
 impl Pass<'_> {
     /// Computes tile `number`: chunks of a row, one a team. The block that does the last
     /// tile goes on to what follows from the totals.
-    pub(super) fn tile(
-        &self,
-        emitter: &mut Emitter,
-        number: Value,
-        places: Option<&Places<'_>>,
-    ) -> Result<(), LowerError> {
+    pub(super) fn tile(&self, emitter: &mut Emitter, number: Value) -> Result<(), LowerError> {
         let per_row = self.team.tiles_per_row(emitter, self.call);
         let row = emitter.apply("arith.divui", &[number, per_row]);
         let in_row = emitter.apply("arith.remui", &[number, per_row]);
         let chunk = self.team.chunk(emitter, in_row);
-        let pixels = |emitter: &mut Emitter| pixels::chunk(emitter, self, [row, chunk], places);
+        let pixels = |emitter: &mut Emitter| pixels::chunk(emitter, self, [row, chunk]);
         match self.team {
             Team::Warp => {
                 let has_chunk = emitter.compare("ult", chunk, self.call.chunks_per_row);

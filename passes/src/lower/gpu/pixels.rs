@@ -29,36 +29,35 @@ pub(super) fn chunk(
     emitter: &mut Emitter,
     pass: &Pass<'_>,
     [row, chunk]: [Value; 2],
-    places: Option<&Places<'_>>,
 ) -> Result<(), LowerError> {
     let place = Chunk::new(emitter, pass.call, row, chunk);
     let steps = |emitter: &mut Emitter, kernel, part| {
         let code = PixelCode::new(pass.schedule, kernel, PIXELS);
-        let pixels = ChunkPixels::new(emitter, pass, &place, &code, places)?;
-        let totals = pixels.totals(emitter, part)?;
-        pixels.sums.finish(emitter, pass.call, [row, chunk], totals);
+        let pixels = ChunkPixels::new(emitter, pass, &place, &code, part)?;
+        let totals = pixels.run(emitter)?;
+        pixels.totals.finish(emitter, pass.call, [row, chunk], totals);
         Ok(())
     };
     match pass.work {
-        Work::Compute(kernel) => steps(emitter, kernel, Part::All),
-        Work::Keep(kernel) => steps(emitter, kernel, Part::Keeping),
-        Work::Read { reading, rest } => {
-            steps(emitter, reading, Part::Kept)?;
-            steps(emitter, rest, Part::Rest)
+        Work::Compute => steps(emitter, pass.kernel, Part::All),
+        Work::Keep(places) => steps(emitter, pass.kernel, Part::Keeping(places)),
+        Work::Read(reading, places) => {
+            steps(emitter, reading, Part::Kept(places))?;
+            steps(emitter, pass.kernel, Part::Rest(places))
         }
     }
 }
 
 /// Which of a warp's steps are done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+#[derive(Clone, Copy)]
+enum Part<'a> {
     All,
     /// All, and what can be is kept.
-    Keeping,
+    Keeping(&'a Places<'a>),
     /// Those that were kept.
-    Kept,
+    Kept(&'a Places<'a>),
     /// Those that were not.
-    Rest,
+    Rest(&'a Places<'a>),
 }
 
 /// What the steps of a chunk share.
@@ -71,8 +70,8 @@ struct ChunkPixels<'a> {
     random: Option<(ValueId, Philox)>,
     thread: Value,
     team: Team,
-    sums: Totals<'a>,
-    places: Option<&'a Places<'a>>,
+    part: Part<'a>,
+    totals: Totals<'a>,
 }
 
 impl<'a> ChunkPixels<'a> {
@@ -81,7 +80,7 @@ impl<'a> ChunkPixels<'a> {
         pass: &Pass<'a>,
         chunk: &'a Chunk,
         code: &'a PixelCode<'a>,
-        places: Option<&'a Places<'a>>,
+        part: Part<'a>,
     ) -> Result<Self, LowerError> {
         let Pass { schedule, call, team, .. } = *pass;
         let group = chunk.group(emitter, call);
@@ -89,13 +88,13 @@ impl<'a> ChunkPixels<'a> {
         let philox = |uniform| (uniform, Philox::for_thread(emitter, call.seed, call.stream));
         let random = code.uniform().map(philox);
         let (thread, inputs) = (thread_of_warp(emitter), code.inputs());
-        let sums = Totals { team, reductions: &code.reductions };
-        Ok(Self { call, chunk, code, inputs, hoisted, random, thread, team, sums, places })
+        let totals = Totals { team, reductions: &code.reductions };
+        Ok(Self { call, chunk, code, inputs, hoisted, random, thread, team, part, totals })
     }
 
-    /// Runs the steps of a part; gives the thread's totals. A chunk without gaps in
+    /// Runs the steps of the part; gives the thread's totals. A chunk without gaps in
     /// tensors that are aligned is read in vectors and without masks.
-    fn totals(&self, emitter: &mut Emitter, part: Part) -> Result<Vec<Value>, LowerError> {
+    fn run(&self, emitter: &mut Emitter) -> Result<Vec<Value>, LowerError> {
         let (zero, size) = (emitter.index(0), emitter.index(CHUNK));
         let begins = emitter.compare("eq", self.chunk.begin, zero);
         let ends = emitter.compare("eq", self.chunk.end, size);
@@ -104,45 +103,49 @@ impl<'a> ChunkPixels<'a> {
         let is_vector = emitter.apply("arith.andi", &[is_whole, is_aligned]);
         emitter.choose(
             is_vector,
-            |emitter| self.steps(emitter, part, size, AHEAD, false),
-            |emitter| self.steps(emitter, part, self.chunk.end, 1, true),
+            |emitter| self.steps(emitter, size, AHEAD, false),
+            |emitter| self.steps(emitter, self.chunk.end, 1, true),
         )
     }
 
-    /// The steps of a part up to position `end`, so many at once.
+    /// The steps of the part up to position `end`, so many at once.
     fn steps(
         &self,
         emitter: &mut Emitter,
-        part: Part,
         end: Value,
         at_once: usize,
         is_masked: bool,
     ) -> Result<Vec<Value>, LowerError> {
-        let [begin, end] = self.span(emitter, part, end);
+        let [begin, end] = self.span(emitter, end);
         let step = emitter.index(at_once * LANES);
-        let zeros = self.sums.zeros(emitter);
+        let zeros = self.totals.zeros(emitter);
         emitter.repeat([begin, end, step], &zeros, |emitter, first, totals| {
             let steps: Vec<_> =
                 (0..at_once).map(|number| self.begin(emitter, first, number, is_masked)).collect();
-            let loaded: Vec<_> = steps.iter().map(|step| self.load(emitter, step, part)).collect();
+            let loaded: Vec<_> = steps.iter().map(|step| self.load(emitter, step)).collect();
             let mut totals = totals.to_vec();
             for (step, loaded) in steps.iter().zip(loaded) {
-                totals = self.compute(emitter, step, loaded, part, &totals)?;
+                totals = self.compute(emitter, step, loaded, &totals)?;
             }
             Ok(totals)
         })
     }
 
-    /// The first position of a part of the warp's steps, and the one after its last.
-    fn span(&self, emitter: &mut Emitter, part: Part, end: Value) -> [Value; 2] {
+    /// The first position of the part, and the one after its last.
+    fn span(&self, emitter: &mut Emitter, end: Value) -> [Value; 2] {
         let [begin, end] = self.team.span(emitter, end);
-        let (Part::Kept | Part::Rest, Some(places)) = (part, self.places) else { return [begin, end] };
-        let lanes = emitter.index(LANES);
-        let kept = emitter.mul(places.kept, lanes);
-        let kept_end = emitter.add(begin, kept);
-        match part {
-            Part::Kept => [begin, emitter.apply("arith.minsi", &[kept_end, end])],
-            _ => [kept_end, end],
+        let kept_end = |emitter: &mut Emitter, places: &Places<'_>| {
+            let lanes = emitter.index(LANES);
+            let kept = emitter.mul(places.kept, lanes);
+            emitter.add(begin, kept)
+        };
+        match self.part {
+            Part::All | Part::Keeping(_) => [begin, end],
+            Part::Kept(places) => {
+                let kept_end = kept_end(emitter, places);
+                [begin, emitter.apply("arith.minsi", &[kept_end, end])]
+            }
+            Part::Rest(places) => [kept_end(emitter, places), end],
         }
     }
 
@@ -159,9 +162,9 @@ impl<'a> ChunkPixels<'a> {
     }
 
     /// Reads what the step has in memory or on the chip.
-    fn load(&self, emitter: &mut Emitter, step: &Step, part: Part) -> Values {
-        let mut values = match (part, self.places) {
-            (Part::Kept, Some(places)) => {
+    fn load(&self, emitter: &mut Emitter, step: &Step) -> Values {
+        let mut values = match self.part {
+            Part::Kept(places) => {
                 let number = self.number(emitter, step);
                 let at = places.to_read(emitter, number);
                 places.step.load(emitter, at)
@@ -194,7 +197,6 @@ impl<'a> ChunkPixels<'a> {
         emitter: &mut Emitter,
         step: &Step,
         loaded: Values,
-        part: Part,
         totals: &[Value],
     ) -> Result<Vec<Value>, LowerError> {
         let mut values = self.hoisted.clone();
@@ -212,12 +214,12 @@ impl<'a> ChunkPixels<'a> {
         }
         self.code.compute(emitter, &mut values)?;
         self.store(emitter, step, &values);
-        if let (Part::Keeping, Some(places)) = (part, self.places) {
+        if let Part::Keeping(places) = self.part {
             let number = self.number(emitter, step);
             let at = places.to_write(emitter, number);
             places.step.store(emitter, at, &values);
         }
-        Ok(self.sums.add(emitter, &values, step, totals))
+        Ok(self.totals.add(emitter, &values, step, totals))
     }
 
     /// Writes the step's outputs.

@@ -26,14 +26,6 @@ pub(super) enum Team {
 impl Team {
     pub(super) const ALL: [Self; 2] = [Self::Warp, Self::Block];
 
-    /// What the names of its kernels have before the number.
-    pub(super) fn infix(self) -> &'static str {
-        match self {
-            Self::Warp => "",
-            Self::Block => "block_",
-        }
-    }
-
     /// Chunks that a block sums at the same time: its *tile*.
     pub(super) fn chunks_per_tile(self) -> usize {
         match self {
