@@ -41,12 +41,7 @@ impl Divisor {
 /// The losses in the order in which they are shown.
 pub const LOSSES: [LossSpec; 5] = [
     LossSpec { name: "bce", loss: "bce", options: &[], divisor: Divisor::Pixels },
-    LossSpec {
-        name: "balanced-bce",
-        loss: "balanced-bce",
-        options: &[],
-        divisor: Divisor::TwicePositives,
-    },
+    LossSpec { name: "balanced-bce", loss: "balanced-bce", options: &[], divisor: Divisor::TwicePositives },
     LossSpec {
         name: "random-drop linear",
         loss: "random-drop",
