@@ -87,7 +87,7 @@ pub(crate) fn element_type(element: Element) -> ElementType {
 }
 
 /// The dialect's name of a storage type.
-pub(crate) fn element(element: ElementType) -> Element {
+pub fn element(element: ElementType) -> Element {
     let is_named = |known: &Element| element_type(*known) == element;
     // Both enums list the same types; a test compares them.
     Element::all().find(is_named).unwrap_or(Element::F32)

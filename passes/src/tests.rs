@@ -3,11 +3,8 @@
 mod bounds;
 mod complex;
 mod complex_step;
-mod evaluate;
-mod generate;
 mod judge;
 mod limits;
-mod pattern;
 mod proofs;
 mod random_gradients;
 mod random_programs;

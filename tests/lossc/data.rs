@@ -48,7 +48,7 @@ pub fn host() -> Target {
 }
 
 /// The group of each row for a shape.
-fn group_of_row(shape: &[usize], balance: Balance) -> (Vec<usize>, usize) {
+pub fn group_of_row(shape: &[usize], balance: Balance) -> (Vec<usize>, usize) {
     let (n, c) = match shape {
         [n, c, _, _] => (*n, *c),
         [c, _, _] => (1, *c),

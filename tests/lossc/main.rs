@@ -12,6 +12,7 @@ mod command;
 mod data;
 mod dialect;
 mod emulation;
+mod engine;
 mod entry_points;
 mod gpu;
 mod judge;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lossc::manifest::manifest;
 use lossc::pipeline::optimise;
-use lossc::{Balance, Loss, Numerics, Target};
+use lossc::{Balance, Loss, Numerics, Program, Target};
 use lossc_dialect::Element;
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
@@ -36,6 +36,8 @@ const CHIP: lossc_passes::schedule::Options = lossc_passes::schedule::Options {
 
 /// One schedule's code for both targets.
 pub struct Both {
+    /// What the GPU's prices made of the loss.
+    pub program: Program,
     pub ir: String,
     pub manifest: Manifest,
     pub cpu: CpuExecutor,
@@ -59,7 +61,8 @@ impl Both {
             NativeKernels::from_object(&object, manifest(&schedule, &host(), Numerics::Reproducible))
         };
         let cpu = CpuExecutor::new(kernels.expect("the code loads"));
-        Self { ir, manifest: manifest(&schedule, &gpu, Numerics::Reproducible), cpu }
+        let manifest = manifest(&schedule, &gpu, Numerics::Reproducible);
+        Self { program, ir, manifest, cpu }
     }
 
     pub fn code(&self) -> Code {
@@ -110,7 +113,7 @@ const PLANS: [(Option<bool>, usize, usize); 4] = [
 ];
 
 /// All ways to launch both directions.
-fn machines() -> impl Iterator<Item = Machine> {
+pub fn machines() -> impl Iterator<Item = Machine> {
     Team::ALL.into_iter().flat_map(|team| {
         PLANS.map(|(at_once, blocks, shared_bytes)| Machine {
             wish: Wish { team: Some(team), at_once },
@@ -196,7 +199,7 @@ fn stored_types_and_unaligned_tensors_have_the_bits_of_the_processor() {
 
 /// All of a step as words, in which every NaN has the same bits: a GPU's has others than a
 /// processor's.
-fn words(step: &Step) -> Vec<u64> {
+pub fn words(step: &Step) -> Vec<u64> {
     let double = |&bits: &u64| if f64::from_bits(bits).is_nan() { f64::NAN.to_bits() } else { bits };
     let float = |bits: u32| u64::from(if f32::from_bits(bits).is_nan() { f32::NAN.to_bits() } else { bits });
     let cells = step.cells.iter().map(double);

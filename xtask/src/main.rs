@@ -9,6 +9,7 @@ mod steps;
 mod toolchain;
 
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +32,18 @@ enum Task {
     },
     /// Runs every test
     Test,
+    /// Compares random losses and calls on everything that runs them, until something differs
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// What losses and calls follow from; another one each time by default
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Goes on after a finding, and collects one of each kind
+        #[arg(long)]
+        keep_going: bool,
+    },
     /// Runs what a change must pass: format, lints, documents, tests, examples, the bundle
     Ci,
     /// Packs gpu-bundle/: what a machine with an NVIDIA driver needs to check and time lossc
@@ -52,6 +65,7 @@ fn run(task: &Task) -> Result<(), String> {
     let steps = match task {
         Task::Demo { quick } => vec![demo(*quick)],
         Task::Test => vec![tests()],
+        Task::Soak { minutes, seed, keep_going } => vec![soak(*minutes, *seed, *keep_going)],
         Task::Ci => checks(),
         Task::GpuBundle => return gpu_bundle::pack(&toolchain),
     };
@@ -72,6 +86,16 @@ fn demo(quick: bool) -> Step {
 
 fn tests() -> Step {
     Step::cargo("tests", ["test", "--workspace"])
+}
+
+/// The integration tests' one binary, since it is linked anyway.
+fn soak(minutes: u64, seed: Option<u64>, keep_going: bool) -> Step {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs());
+    Step::cargo("soak", ["test", "--workspace", "--test", "lossc", "engine::soak::soak"])
+        .arguments(["--", "--ignored", "--nocapture", "--exact"])
+        .variable("LOSSC_SOAK_MINUTES", minutes.to_string())
+        .variable("LOSSC_SOAK_SEED", seed.unwrap_or_else(now).to_string())
+        .variable("LOSSC_SOAK_KEEP_GOING", u8::from(keep_going).to_string())
 }
 
 /// Cheapest first, so that a slip in the format does not cost a build.

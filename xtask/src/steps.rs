@@ -12,7 +12,7 @@ use crate::toolchain::Toolchain;
 pub struct Step {
     name: &'static str,
     arguments: Vec<&'static str>,
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Step {
@@ -25,8 +25,8 @@ impl Step {
         self
     }
 
-    pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
+    pub fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
         self
     }
 
@@ -35,7 +35,7 @@ impl Step {
         let status = Command::new(cargo)
             .args(&self.arguments)
             .envs(toolchain.variables())
-            .envs(self.variables.iter().copied())
+            .envs(self.variables.iter().map(|(name, value)| (*name, value)))
             .current_dir(workspace())
             .status()
             .map_err(|error| format!("cargo could not be started: {error}"))?;

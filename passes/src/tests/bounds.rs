@@ -1,192 +1,61 @@
-//! Values with a bound on what rounding may have done to them. It tells a wrong
-//! rewrite from an ill-conditioned program.
+//! The judge knows what it does not know.
 
-use lossc_dialect::interpret::Meaning;
-use lossc_dialect::machine::{Evaluate, Word};
-use lossc_dialect::{Element, Op, Type, numbers, ops};
+use lossc_dialect::{Op, Type};
+use lossc_programs::bounds::{Bounded, Bounds};
+use lossc_programs::evaluate::Arithmetic as _;
 
-use super::evaluate::Arithmetic;
-
-/// A value, and how far the true one may lie from it. An infinite error means
-/// that nothing is known, not even whether it is a number.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounded {
-    pub value: f64,
-    pub error: f64,
+fn element(op: Op, operands: &[Bounded]) -> Bounded {
+    Bounds::F64.element(op, operands, &[Type::PIXEL; 3])
 }
 
-impl Bounded {
-    pub(super) fn is_known(self) -> bool {
-        self.error < f64::INFINITY
-    }
-
-    /// With `value` as it was computed instead. Where one is a number and the other
-    /// is none, the program has no meaning there (`pow` of a base below 0) or has
-    /// lost it by rounding, and nothing is known.
-    pub(super) fn computed_as(self, value: f64) -> Self {
-        let alike = self.value.is_nan() == value.is_nan();
-        Self { value, error: if alike { self.error } else { f64::INFINITY } }
-    }
-
-    /// The value, and those that may as well stand in its place. The sign of a zero
-    /// is never known: rules may change it.
-    fn alternatives(self) -> Vec<f64> {
-        let mut values = vec![self.value];
-        if !self.is_known() {
-            values.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, 1.0, -1.0]);
-            return values;
-        }
-        if self.value == 0.0 {
-            values.push(-self.value);
-        }
-        if self.error > 0.0 {
-            values.extend([self.value - 2.0 * self.error, self.value + 2.0 * self.error]);
-        }
-        values
-    }
+fn number(value: f64) -> Bounded {
+    Bounds::F64.number(value)
 }
 
-/// Arithmetic that rounds by at most `unit` of a result.
-pub(super) struct Bounds {
-    unit: f64,
-    smallest: f64,
-    largest: f64,
-    meaning: Meaning,
+/// `1 - sigmoid(x)`, which cancels.
+fn complement(x: f64) -> Bounded {
+    element(Op::Sub, &[number(1.0), element(Op::Sigmoid, &[number(x)])])
 }
 
-impl Bounds {
-    /// The real meaning, as the f64 interpreter computes it.
-    pub(super) const F64: Self =
-        Self { unit: 2e-15, smallest: 1e-300, largest: 1e200, meaning: Meaning::Real };
+fn contains(bounded: Bounded, value: f64) -> bool {
+    (bounded.value - value).abs() <= bounded.error
+}
 
-    /// The real meaning, with bounds for what f32 makes of it. `pow` errs most, by
-    /// five units in the last place.
-    pub(super) const F32: Self = Self { unit: 1e-6, smallest: 1e-36, largest: 1e37, meaning: Meaning::Real };
+/// In f64 both factors cancel to 0; in truth the product is `exp(-208)`. Where the
+/// factors were moved one at a time, 0 had no error.
+#[test]
+fn a_product_of_two_cancelled_numbers_has_an_error() {
+    let (factor, truth) = (complement(104.0), (-208.0_f64).exp());
+    let square = element(Op::Mul, &[factor, factor]);
+    assert_eq!(square.value, 0.0);
+    assert!(truth > 1e-91 && contains(square, truth), "{square:?} for {truth}");
+    // And no more than that: a wrong rule is not let by.
+    assert!(square.error < 1e-27, "{square:?}");
+}
 
-    /// The exact meaning, with no error but the signs of zeros.
-    pub(super) const EXACT: Self =
-        Self { unit: 0.0, smallest: 0.0, largest: f64::INFINITY, meaning: Meaning::Exact };
-
-    fn apply(&self, op: Op, operands: &[f64], types: &[Type]) -> f64 {
-        let Some(ops::Meaning::Element { real, exact, .. }) = op.definition().map(|it| &it.meaning) else {
-            // Casts are from whole numbers and masks to floats.
-            return self.stored(operands[0]);
-        };
-        if self.meaning == Meaning::Real {
-            return real(operands);
-        }
-        let words: Vec<_> = operands.iter().zip(types).map(|(&value, ty)| to_word(value, *ty)).collect();
-        let word = exact(&mut Evaluate, &words).0;
-        let is_mask = is_mask(op) || op == Op::Select && types[1].element == Element::Mask;
-        if is_mask { f64::from(word) } else { f64::from(f32::from_bits(word)) }
-    }
-
-    fn stored(&self, value: f64) -> f64 {
-        if self.meaning == Meaning::Exact { f64::from(value as f32) } else { value }
-    }
-
-    fn rounding(&self, size: f64) -> f64 {
-        if size.is_finite() { self.unit * size + self.smallest } else { 0.0 }
-    }
-
-    /// Whether a number has outgrown the format; a logarithm's infinity is meant.
-    fn overflows(&self, op: Op, value: f64, operands: &[Bounded]) -> bool {
-        let meant = matches!(op, Op::Log | Op::Log1p) || is_exact(op);
-        !meant && value.abs() > self.largest && operands.iter().all(|it| it.value.is_finite())
+/// Between the denominators that may be, the quotient takes any value.
+#[test]
+fn nothing_is_known_of_a_quotient_near_its_pole() {
+    for op in [Op::Div, Op::RatioOrZero] {
+        assert!(!element(op, &[number(1.0), complement(104.0)]).is_known());
+        assert!(element(op, &[number(1.0), complement(3.0)]).is_known());
+        // No doubt about this 0.
+        assert!(element(op, &[number(1.0), number(0.0)]).value.is_infinite() || op == Op::RatioOrZero);
     }
 }
 
-impl Arithmetic for Bounds {
-    type Value = Bounded;
-
-    fn number(&self, value: f64) -> Bounded {
-        Bounded { value, error: 0.0 }
-    }
-
-    fn element(&self, op: Op, operands: &[Bounded], types: &[Type]) -> Bounded {
-        let at: Vec<_> = operands.iter().map(|operand| operand.value).collect();
-        let value = self.apply(op, &at, types);
-        let exact = is_exact(op) || value == 0.0 && is_exact_zero(op, operands);
-        let rounding = if exact { 0.0 } else { self.rounding(value.abs()) };
-        // All operands are moved together: 0 * 0 changes only if both do.
-        let moved = corners(operands).map(|at| difference(value, self.apply(op, &at, types)));
-        let error = rounding + moved.fold(0.0, f64::max);
-        let unknown =
-            is_mask(op) && error > 0.0 || self.overflows(op, value, operands) || meets_pole(op, operands);
-        Bounded { value, error: if unknown { f64::INFINITY } else { error } }
-    }
-
-    fn sum(&self, row: Option<usize>, terms: &[Bounded]) -> Bounded {
-        let value = match (row, self.meaning) {
-            (Some(row), Meaning::Exact) => {
-                numbers::sum_row(row, &terms.iter().map(|term| term.value as f32).collect::<Vec<_>>())
-            }
-            _ => terms.iter().map(|term| term.value).sum(),
-        };
-        let error: f64 = terms.iter().map(|term| term.error).sum();
-        let size: f64 = terms.iter().map(|term| term.value.abs()).sum();
-        let rounding = if size == 0.0 { 0.0 } else { self.rounding(size) };
-        Bounded { value: self.stored(value), error: error + rounding }
-    }
+/// An empty class has the weight 0 and nothing else: its infinite terms are none.
+#[test]
+fn the_weight_of_an_empty_class_is_known() {
+    let weight = element(Op::RatioOrZero, &[number(0.0), number(7.0)]);
+    assert_eq!(weight.error, 0.0);
+    let term = element(Op::Weight, &[weight, number(f64::INFINITY)]);
+    assert!(term.is_known() && term.value == 0.0, "{term:?}");
 }
 
-/// All operands, each replaced by each of its alternatives.
-fn corners(operands: &[Bounded]) -> impl Iterator<Item = Vec<f64>> {
-    let choices: Vec<_> = operands.iter().map(|operand| operand.alternatives()).collect();
-    let count: usize = choices.iter().map(Vec::len).product();
-    (0..count).map(move |mut corner| {
-        let pick = |values: &Vec<f64>| {
-            let value = values[corner % values.len()];
-            corner /= values.len();
-            value
-        };
-        choices.iter().map(pick).collect()
-    })
+/// `pow` of a base below 0 means nothing, whatever f32 makes of it.
+#[test]
+fn a_number_that_should_be_none_is_not_known() {
+    let power = element(Op::Pow, &[number(-1.0), number(0.0)]);
+    assert!(power.value.is_nan() && !power.computed_as(1.0).is_known());
 }
-
-/// How far two results lie apart; nothing is as far as a number from a NaN.
-fn difference(first: f64, second: f64) -> f64 {
-    let difference = (first - second).abs();
-    let same = first == second || first.is_nan() && second.is_nan();
-    match (same, difference.is_nan()) {
-        (true, _) => 0.0,
-        (_, true) => f64::INFINITY,
-        _ => difference,
-    }
-}
-
-fn is_mask(op: Op) -> bool {
-    matches!(op, Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not)
-}
-
-/// Whether the denominator may be 0: between its alternatives the quotient has no
-/// bound, and a ratio is 0 there.
-fn meets_pole(op: Op, operands: &[Bounded]) -> bool {
-    let divides = matches!(op, Op::Div | Op::RatioOrZero);
-    divides && operands[1].error > 0.0 && operands[1].value.abs() <= 2.0 * operands[1].error
-}
-
-/// Whether an op never rounds.
-fn is_exact(op: Op) -> bool {
-    is_mask(op) || matches!(op, Op::Neg | Op::Abs | Op::Min | Op::Max | Op::Select | Op::Cast)
-}
-
-/// Whether a result of 0 is no rounded smaller number: the weight of an empty class
-/// is 0 and nothing else.
-fn is_exact_zero(op: Op, operands: &[Bounded]) -> bool {
-    match op {
-        Op::Add | Op::Sub => true,
-        Op::Mul | Op::Weight | Op::RatioOrZero => operands.iter().any(|it| it.value == 0.0),
-        Op::Div => operands[0].value == 0.0,
-        _ => false,
-    }
-}
-
-fn to_word(value: f64, ty: Type) -> Word {
-    match ty.element {
-        Element::Mask => Word(u32::from(value != 0.0)),
-        _ => Word((value as f32).to_bits()),
-    }
-}
-
-mod tests;

@@ -4,8 +4,7 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use lossc_dialect::{Op, Type};
-
-use super::evaluate::Arithmetic;
+use lossc_programs::evaluate::Arithmetic;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Complex {

@@ -5,9 +5,9 @@
 use lossc_dialect::interpret::{Meaning, interpret};
 use lossc_dialect::ops::{Derivative, OpDefinition, table};
 use lossc_dialect::{Builder, Element, Level, Program, Type};
+use lossc_programs::evaluate::{Sample, evaluate};
 
 use super::complex::Complexes;
-use super::evaluate::{Sample, evaluate};
 use super::programs;
 use crate::differentiate::differentiate;
 use crate::stabilise::stabilise;
@@ -21,7 +21,7 @@ fn sample(logits: Vec<f64>, labels: Vec<f64>) -> Sample {
         groups: 1,
         row_length: logits.len(),
         pixels: vec![logits, labels],
-        scalars: vec![],
+        ..Sample::default()
     }
 }
 

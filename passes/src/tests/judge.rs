@@ -4,9 +4,8 @@ use std::cell::Cell;
 
 use lossc_dialect::Program;
 use lossc_dialect::interpret::{Meaning, interpret};
-
-use super::bounds::{Bounded, Bounds};
-use super::evaluate::{Sample, evaluate};
+use lossc_programs::bounds::{Bounded, Bounds};
+use lossc_programs::evaluate::{Sample, evaluate};
 
 /// How much was compared, and how much could not be for want of a sure value.
 #[derive(Debug, Default)]

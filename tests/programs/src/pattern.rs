@@ -3,7 +3,7 @@
 use lossc_dialect::{Level, Op};
 
 /// The ops of the pattern that `text` spells, each once, without constants.
-pub(super) fn ops_of(text: &str) -> Vec<Op> {
+pub fn ops_of(text: &str) -> Vec<Op> {
     let mut ops = vec![];
     Tree::parse(text).collect_ops(&mut ops);
     ops.sort();
@@ -12,14 +12,17 @@ pub(super) fn ops_of(text: &str) -> Vec<Op> {
 }
 
 /// A pattern.
-pub(super) enum Tree {
+#[derive(Clone, Debug)]
+pub enum Tree {
+    /// Anything; the same wherever the name stands.
     Variable(String),
+    /// An op on patterns.
     Node(Op, Vec<Tree>),
 }
 
 impl Tree {
     /// The pattern that `text` spells, in egg's notation.
-    pub(super) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let spaced = text.replace('(', " ( ").replace(')', " ) ");
         Self::read(&mut spaced.split_whitespace())
     }
@@ -45,18 +48,19 @@ impl Tree {
         children.iter().for_each(|child| child.collect_ops(ops));
     }
 
-    pub(super) fn is_variable(&self, name: &str) -> bool {
+    /// Whether it is the variable `name`.
+    pub fn is_variable(&self, name: &str) -> bool {
         matches!(self, Self::Variable(own) if own == name)
     }
 
     /// Whether its values are masks; a select's may be floats.
-    pub(super) fn is_mask(&self) -> bool {
+    pub fn is_mask(&self) -> bool {
         let Self::Node(op, _) = self else { return false };
         matches!(op, Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not)
     }
 
     /// Its level, if it fits but one.
-    pub(super) fn level(&self) -> Option<Level> {
+    pub fn level(&self) -> Option<Level> {
         let Self::Node(op, children) = self else { return None };
         match op {
             Op::Broadcast | Op::Uniform => Some(Level::Pixel),

@@ -1,70 +1,104 @@
-//! Random well-typed losses, from the op table and from the left sides of the
-//! rules, so that every rule meets programs it applies to.
+//! Random well-typed losses, from the op table and from shapes that a test brings,
+//! such as the left sides of rules: so every rule meets programs it applies to.
 
 use std::collections::HashMap;
 
-use lossc_dialect::ops::{Domain, Op, Signature, table};
+use lossc_dialect::ops::{Derivative, Domain, Op, Signature, table};
 use lossc_dialect::{Builder, Element, Level, Program, Type, ValueId};
 use proptest::prelude::*;
 
-use super::pattern::Tree;
-use crate::egraph::{Condition, Rule};
-use crate::{saturate, stabilise};
+use crate::pattern::Tree;
 
 /// What to add to a program: which shape, at which level, of which values. It
 /// means something for any numbers, so it shrinks freely.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
-    shape: u16,
-    picks: [u8; 8],
+pub struct Step {
+    /// Which shape.
+    pub shape: u16,
+    /// Which values.
+    pub picks: [u8; 8],
 }
 
 /// A random program.
 #[derive(Clone, Debug)]
-pub(super) struct Plan(Vec<Step>);
+pub struct Plan(pub Vec<Step>);
 
 impl Plan {
-    /// Programs of up to `steps` ops and left sides.
-    pub(super) fn any(steps: usize) -> impl Strategy<Value = Self> {
+    /// Programs of up to `steps` ops and shapes.
+    pub fn any(steps: usize) -> impl Strategy<Value = Self> {
         let step = (any::<u16>(), any::<[u8; 8]>()).prop_map(|(shape, picks)| Step { shape, picks });
         prop::collection::vec(step, 1..=steps).prop_map(Self)
     }
 
     /// The program, with the last pixel, group and count as further results. One
     /// that is to be differentiated has no other pixel result.
-    pub(super) fn program(&self, shapes: &[Shape], pixel_result: bool) -> Program {
-        let mut growing = Growing::new();
-        for step in &self.0 {
-            growing.grow(&shapes[usize::from(step.shape) % shapes.len()], &step.picks);
-        }
+    pub fn program(&self, shapes: &[Shape], pixel_result: bool) -> Program {
+        let mut growing = Growing::new(true);
+        growing.follow(self, shapes, Form::Plain);
         growing.finish(pixel_result)
+    }
+
+    /// A loss of logits and labels alone that has a gradient, with up to five results.
+    /// In its [`Form::Twin`] each shape that has a twin is grown as that.
+    pub fn loss(&self, shapes: &[Shape], form: Form) -> Program {
+        let mut growing = Growing::new(false);
+        growing.follow(self, shapes, form);
+        growing.finish_loss()
     }
 }
 
-/// A tree to add to a program, with the conditions of its variables.
-pub(super) struct Shape {
+/// Which tree of a shape is grown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Its own.
+    Plain,
+    /// Its twin, where it has one: the same real numbers, said stably.
+    Twin,
+}
+
+/// What a variable of a shape should be, if that can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Finite, and at group level a share of pixels.
+    Finite(&'static str),
+    /// Zero or above.
+    NonNegative(&'static str),
+    /// One value a group.
+    PerGroup(&'static str),
+    /// One value in all.
+    PerCall(&'static str),
+}
+
+/// A tree to add to a program, with what is wished of its variables.
+#[derive(Clone, Debug)]
+pub struct Shape {
     tree: Tree,
-    conditions: &'static [Condition],
+    twin: Option<Tree>,
+    wishes: Vec<Wish>,
 }
 
-/// One shape an op, a few constants, and one shape a rule.
-pub(super) fn shapes() -> Vec<Shape> {
-    plain_shapes().chain(stabilise::RULES.iter().copied().chain(saturate::rules::all()).map(left)).collect()
-}
+impl Shape {
+    /// The tree that `text` spells, as [`Tree::parse`] reads it.
+    pub fn new(text: &str, wishes: impl IntoIterator<Item = Wish>) -> Self {
+        Self { tree: Tree::parse(text), twin: None, wishes: wishes.into_iter().collect() }
+    }
 
-/// The plain shapes, and the sides of one rule as often as all of them together:
-/// parts of the right side are cheaper where they are there already.
-pub(super) fn shapes_for(rule: Rule) -> Vec<Shape> {
-    let right = Rule { left: rule.right, ..rule };
-    plain_shapes().enumerate().flat_map(|(index, shape)| [shape, left([rule, right][index % 2])]).collect()
-}
+    /// A tree with a twin that means the same and names its variables in the same
+    /// order.
+    pub fn with_twin(text: &str, twin: &str) -> Self {
+        Self { twin: Some(Tree::parse(twin)), ..Self::new(text, []) }
+    }
 
-fn left(rule: Rule) -> Shape {
-    Shape { tree: Tree::parse(rule.left), conditions: rule.conditions }
+    fn tree(&self, form: Form) -> &Tree {
+        match form {
+            Form::Plain => &self.tree,
+            Form::Twin => self.twin.as_ref().unwrap_or(&self.tree),
+        }
+    }
 }
 
 /// A few constants and one shape an op.
-fn plain_shapes() -> impl Iterator<Item = Shape> {
+pub fn plain_shapes() -> impl Iterator<Item = Shape> {
     let constants = ["0.0", "1.0", "-1.0", "0.5", "2.0", "0.4342945"].map(String::from);
     let ops = table().filter(|definition| definition.signature != Signature::Constant);
     // Of other operands these are no function at all.
@@ -75,7 +109,7 @@ fn plain_shapes() -> impl Iterator<Item = Shape> {
         let operands: String = (0..definition.operands.len()).map(|index| format!(" ?{index}")).collect();
         format!("({}{operands})", definition.mnemonic)
     });
-    constants.into_iter().chain(ops).map(|text| Shape { tree: Tree::parse(&text), conditions: &[] })
+    constants.into_iter().chain(ops).map(|text| Shape::new(&text, []))
 }
 
 struct Growing {
@@ -88,12 +122,12 @@ const FLOAT: Element = Element::F32;
 const LABELS: Type = Type::new(Level::Pixel, Element::U8);
 
 impl Growing {
-    /// The arguments: logits, labels, a map and a number; and the two classes.
-    fn new() -> Self {
+    /// The arguments: logits, labels, perhaps a map, and a number; and the two classes.
+    fn new(has_map: bool) -> Self {
         let mut builder = Builder::new("random");
         let logits = builder.pixel_argument("logit", FLOAT);
         let labels = builder.pixel_argument("label", Element::U8);
-        let map = builder.pixel_argument("map", FLOAT);
+        let map = if has_map { builder.pixel_argument("map", FLOAT) } else { logits };
         let number = builder.scalar_argument("gamma", 2.0);
         let label = builder.cast(labels, FLOAT);
         let one = builder.constant(1.0, Level::Pixel);
@@ -111,16 +145,23 @@ impl Growing {
         self.last = value;
     }
 
-    fn grow(&mut self, shape: &Shape, picks: &[u8]) {
+    fn follow(&mut self, plan: &Plan, shapes: &[Shape], form: Form) {
+        for step in &plan.0 {
+            self.grow(&shapes[usize::from(step.shape) % shapes.len()], form, &step.picks);
+        }
+    }
+
+    fn grow(&mut self, shape: &Shape, form: Form, picks: &[u8]) {
         let mut picks = Picks { picks, next: 0 };
-        let level = shape.tree.level().unwrap_or_else(|| Level::ALL[[2, 2, 1, 0][picks.below(4)]]);
-        let element = if shape.tree.is_mask() { Element::Mask } else { FLOAT };
-        let wanted = match shape.tree {
+        let own = shape.tree(form);
+        let level = own.level().unwrap_or_else(|| Level::ALL[[2, 2, 1, 0][picks.below(4)]]);
+        let element = if own.is_mask() { Element::Mask } else { FLOAT };
+        let wanted = match own {
             Tree::Node(Op::Count, _) => Type::new(level, Element::I64),
             _ => Type::new(level, element),
         };
         let mut tree = Growth { growing: self, shape, bound: HashMap::new(), picks };
-        let value = tree.build(&shape.tree, wanted);
+        let value = tree.build(own, wanted);
         self.keep(value);
     }
 
@@ -167,6 +208,39 @@ impl Growing {
         self.builder.finish_named(results).expect("the generator makes well-typed programs")
     }
 
+    /// The last value, plus one a pixel that the logits enter, since a loss without a
+    /// gradient is none; and the last of each group type as results.
+    fn finish_loss(mut self) -> Program {
+        let own = self.loss();
+        let varying = self.varying();
+        let last = self.values[&Type::PIXEL].iter().rev().find(|value| varying[value.index()]);
+        let term = self.builder.sum(*last.expect("the logits vary with themselves"));
+        let term = self.over_groups(term);
+        let loss = self.builder.add(own, term);
+        let mut results = vec![("loss".to_owned(), loss)];
+        for (name, element) in [("float", FLOAT), ("count", Element::I64)] {
+            let values = self.values.get(&Type::new(Level::Group, element)).into_iter().flatten();
+            let mut values: Vec<_> = values.rev().copied().collect();
+            values.dedup();
+            let named = values.into_iter().take(2).enumerate();
+            results.extend(named.map(|(index, value)| (format!("{name}{index}"), value)));
+        }
+        let results = results.iter().map(|(name, value)| (name.as_str(), *value));
+        self.builder.finish_named(results).expect("the generator makes well-typed programs")
+    }
+
+    /// Which values change with small changes of the logits.
+    fn varying(&self) -> Vec<bool> {
+        let mut varying: Vec<bool> = vec![];
+        for index in 0..self.builder.len() {
+            let node = self.builder.node(ValueId(index as u32));
+            let flows = node.op.definition().is_some_and(|it| !matches!(it.derivative, Derivative::Zero));
+            let moved = flows && node.operands.iter().any(|it| varying[it.index()]);
+            varying.push(node.op == Op::Argument(0) || moved);
+        }
+        varying
+    }
+
     /// The last value as one float in all.
     fn loss(&mut self) -> ValueId {
         let mut value = self.builder.cast(self.last, FLOAT);
@@ -174,9 +248,16 @@ impl Growing {
             value = self.builder.sum(value);
         }
         match self.builder.ty(value).level {
-            Level::Group if self.values.len().is_multiple_of(2) => self.builder.mean_groups(value),
-            Level::Group => self.builder.sum_groups(value),
+            Level::Group => self.over_groups(value),
             _ => value,
+        }
+    }
+
+    /// The sum or mean of a value over the groups.
+    fn over_groups(&mut self, value: ValueId) -> ValueId {
+        match self.values.len().is_multiple_of(2) {
+            true => self.builder.mean_groups(value),
+            false => self.builder.sum_groups(value),
         }
     }
 }
@@ -249,12 +330,12 @@ impl Growth<'_> {
     }
 
     fn level_below(&mut self, child: &Tree) -> Level {
-        let per_call = |it: &Condition| matches!(it, Condition::PerCall(name) if child.is_variable(name));
-        let per_group = |it: &Condition| matches!(it, Condition::PerGroup(name) if child.is_variable(name));
+        let per_call = |it: &Wish| matches!(it, Wish::PerCall(name) if child.is_variable(name));
+        let per_group = |it: &Wish| matches!(it, Wish::PerGroup(name) if child.is_variable(name));
         match child.level() {
             Some(level) => level,
-            None if self.shape.conditions.iter().any(per_call) => Level::Scalar,
-            None if self.shape.conditions.iter().any(per_group) => Level::Group,
+            None if self.shape.wishes.iter().any(per_call) => Level::Scalar,
+            None if self.shape.wishes.iter().any(per_group) => Level::Group,
             None => [Level::Group, Level::Scalar][self.picks.below(2)],
         }
     }
@@ -264,9 +345,9 @@ impl Growth<'_> {
         if let Some(&value) = self.bound.get(name) {
             return value;
         }
-        let conditions = self.shape.conditions;
-        let finite = conditions.iter().any(|it| matches!(it, Condition::Finite(it) if *it == name));
-        let nonnegative = conditions.iter().any(|it| matches!(it, Condition::NonNegative(it) if *it == name));
+        let wishes = &self.shape.wishes;
+        let finite = wishes.iter().any(|it| matches!(it, Wish::Finite(it) if *it == name));
+        let nonnegative = wishes.iter().any(|it| matches!(it, Wish::NonNegative(it) if *it == name));
         let pick = self.picks.next();
         let mut value = self.growing.pick(ty, pick);
         if finite && !pick.is_multiple_of(4) && ty.level == Level::Group {

@@ -1,0 +1,119 @@
+//! The losses and calls that are tried: all from a seed.
+
+mod calls;
+mod texts;
+
+use lossc::Program;
+use lossc_passes::egraph::{Condition, Rule};
+use lossc_passes::{saturate, stabilise};
+use lossc_programs::generate::{Form, Plan, Shape, Step, Wish, plain_shapes};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::case::{Case, Subject};
+use super::executors::Executor;
+use crate::data::program;
+use crate::targets::library_losses;
+
+/// Formulas that stabilising promises to mend, each with the stable one.
+const TWINS: [(&str, &str); 7] = [
+    ("(log (sigmoid ?x))", "(neg (softplus (neg ?x)))"),
+    ("(log (sub 1.0 (sigmoid ?x)))", "(neg (softplus ?x))"),
+    ("(log1p (neg (sigmoid ?x)))", "(neg (softplus ?x))"),
+    ("(neg (log (sub 1.0 (sigmoid ?x))))", "(softplus ?x)"),
+    ("(log (div 1.0 (add 1.0 (exp (neg ?x)))))", "(neg (softplus (neg ?x)))"),
+    ("(log1p (exp ?x))", "(softplus ?x)"),
+    ("(log (add 1.0 (exp ?x)))", "(softplus ?x)"),
+];
+
+/// All shapes of generated losses. Twins stand as often as a fifth of all others.
+pub fn shapes() -> Vec<Shape> {
+    let rules = stabilise::RULES.iter().copied().chain(saturate::rules::all()).map(left);
+    let mut shapes: Vec<_> = plain_shapes().chain(rules).collect();
+    let twins = TWINS.iter().cycle().take(shapes.len() / 5);
+    shapes.extend(twins.map(|(text, twin)| Shape::with_twin(text, twin)));
+    shapes
+}
+
+fn left(rule: Rule) -> Shape {
+    let wish = |condition: &Condition| match *condition {
+        Condition::Finite(name) => Some(Wish::Finite(name)),
+        Condition::NonNegative(name) => Some(Wish::NonNegative(name)),
+        Condition::PerGroup(name) => Some(Wish::PerGroup(name)),
+        Condition::PerCall(name) => Some(Wish::PerCall(name)),
+        _ => None,
+    };
+    Shape::new(rule.left, rule.conditions.iter().filter_map(wish))
+}
+
+/// The losses that a person wrote: the library, with all choices, and the texts of tests.
+pub fn written() -> Vec<Subject> {
+    let library = library_losses().into_iter().map(|loss| program(&loss).clone());
+    let library = library.map(|program| Subject::new(&program.name().to_owned(), program));
+    library.chain(texts::all()).collect()
+}
+
+/// What a seed gives.
+pub struct Corpus {
+    random: SmallRng,
+    shapes: Vec<Shape>,
+    written: Vec<Subject>,
+    executors: Vec<Executor>,
+}
+
+impl Corpus {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            random: SmallRng::seed_from_u64(seed),
+            shapes: shapes(),
+            written: written(),
+            executors: Executor::all(),
+        }
+    }
+
+    /// The next case: of a written loss now and then, else of a generated one.
+    pub fn next(&mut self) -> Case {
+        let subject = if self.random.random_ratio(1, 4) {
+            self.written.choose(&mut self.random).expect("some losses").clone()
+        } else {
+            let steps = *[2, 3, 4, 6, 9, 14, 40].choose(&mut self.random).expect("some sizes");
+            self.generated(steps)
+        };
+        self.call(subject, 4)
+    }
+
+    /// Each written loss once.
+    pub fn written(&self) -> Vec<Subject> {
+        self.written.clone()
+    }
+
+    /// A generated loss of so many shapes.
+    pub fn generated(&mut self, steps: usize) -> Subject {
+        let step = |random: &mut SmallRng| Step { shape: random.random(), picks: random.random() };
+        let plan = Plan((0..steps).map(|_| step(&mut self.random)).collect());
+        grown(&self.shapes, plan)
+    }
+
+    /// A call of `subject` by so many of the executors.
+    pub fn call(&mut self, subject: Subject, executors: usize) -> Case {
+        let (choices, input) = calls::call(&mut self.random, &subject.program);
+        let mut chosen = vec![];
+        while chosen.len() < executors.min(self.executors.len()) {
+            let executor = *self.executors.choose(&mut self.random).expect("some executors");
+            // What the simulator leaves of 16-bit NaN is not compared.
+            let fits = executor != Executor::Simulator
+                || input.logit_type == lossc::ElementType::F32 && input.len() < 3000 && input.len() > 0;
+            if fits && !chosen.contains(&executor) {
+                chosen.push(executor);
+            }
+        }
+        Case { subject, choices, input, executors: chosen }
+    }
+}
+
+/// The loss that a plan grows to.
+pub fn grown(shapes: &[Shape], plan: Plan) -> Subject {
+    let grow = |form| -> Program { plan.loss(shapes, form) };
+    Subject { name: "generated".into(), program: grow(Form::Plain), twin: grow(Form::Twin), plan: Some(plan) }
+}

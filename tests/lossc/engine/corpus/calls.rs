@@ -1,0 +1,149 @@
+//! Calls: shapes, pixels and options.
+
+use lossc::{Balance, ElementType, Program};
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom as _;
+
+use crate::engine::case::Choices;
+use crate::engine::input::{Input, stored};
+
+/// None, one, few; a row's ends and those of a chunk of 2048; many tiny planes.
+const SHAPES: [&[usize]; 16] = [
+    &[1, 1],
+    &[1, 7],
+    &[2, 1, 3],
+    &[5, 1, 1],
+    &[2, 2, 3, 5],
+    &[1, 31],
+    &[3, 4, 5],
+    &[4, 3, 1, 5],
+    &[0, 4],
+    &[2, 0, 3],
+    &[3, 1, 67],
+    &[1, 2047],
+    &[2, 1, 2048],
+    &[1, 2049],
+    &[40, 2, 1, 3],
+    &[3, 1, 4099],
+];
+
+/// Where formats and functions end: nothing, the least and greatest, overflow of `exp`,
+/// where a sigmoid is 1 and where it is 0.
+const EDGES: [f64; 24] = [
+    0.0,
+    -0.0,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+    1e-40,
+    -1e-45,
+    1.2e-38,
+    1e-30,
+    1.0,
+    -1.0,
+    0.5,
+    16.625,
+    17.5,
+    -17.5,
+    88.0,
+    89.0,
+    -88.0,
+    104.0,
+    -104.0,
+    300.0,
+    1e20,
+    3e38,
+    -3e38,
+];
+
+/// What logits are drawn from.
+const KINDS: [fn(&mut SmallRng) -> f64; 7] = [
+    |random| f64::from(normal(random) * 2.5 - 2.0),
+    |random| f64::from(normal(random) * 2.5 - 2.0),
+    |random| f64::from((normal(random) * 8.0).round() / 4.0),
+    |random| f64::from(normal(random) * 60.0),
+    |random| *EDGES.choose(random).expect("some"),
+    |random| {
+        if random.random_ratio(1, 6) {
+            *EDGES[..23].choose(random).expect("some")
+        } else {
+            f64::from(normal(random))
+        }
+    },
+    |_| 1.0,
+];
+
+fn normal(random: &mut SmallRng) -> f32 {
+    (0..12).map(|_| random.random::<f32>()).sum::<f32>() - 6.0
+}
+
+/// A call of `program`.
+pub fn call(random: &mut SmallRng, program: &Program) -> (Choices, Input) {
+    let choices = Choices {
+        ignore_index: random
+            .random_ratio(1, 4)
+            .then(|| *[255, 1, 0, -1, 7, 16_777_216].choose(random).expect("some")),
+        mean: random.random_ratio(1, 5),
+        checks: random.random_ratio(1, 2),
+    };
+    let mut input = input(random, program);
+    set_labels(random, &choices, &mut input);
+    (choices, input)
+}
+
+fn input(random: &mut SmallRng, program: &Program) -> Input {
+    let shape = SHAPES.choose(random).expect("some").to_vec();
+    let count = shape.iter().product();
+    let types = [ElementType::F32, ElementType::F32, ElementType::F32, ElementType::F16, ElementType::Bf16];
+    let logit_type = *types.choose(random).expect("some");
+    let kind = KINDS.choose(random).expect("some");
+    let logits = (0..count).map(|_| stored(kind(random), logit_type)).collect();
+    let weights = random.random_ratio(1, 6);
+    let weight =
+        |random: &mut SmallRng| f64::from(*[0.0f32, 1.0, 0.5, 2.0, 1.25].choose(random).expect("some"));
+    let weights = if weights { (0..count).map(|_| weight(random)).collect() } else { vec![] };
+    let set = |random: &mut SmallRng| *[0.0f32, 0.5, 1.0, 2.0, 3.0].choose(random).expect("some");
+    let names: Vec<_> = program.scalar_arguments().map(|(_, number)| number.name.clone()).collect();
+    let scalars = names.into_iter().filter(|_| random.random_ratio(1, 2)).collect::<Vec<_>>();
+    let scalars = scalars.into_iter().map(|name| (name, set(random))).collect();
+    Input {
+        shape,
+        logits,
+        labels: vec![0; count],
+        weights,
+        logit_type,
+        label_type: ElementType::U8,
+        is_misaligned: random.random_ratio(1, 5),
+        balance: *Balance::ALL.choose(random).expect("some"),
+        seed: random.random(),
+        stream: if random.random_ratio(1, 4) { random.random() } else { 0 },
+        upstream: *[1.0, 1.0, -0.75, 0.0, 3.0].choose(random).expect("some"),
+        scalars,
+    }
+}
+
+/// Classes, pixels that are ignored and their neighbours, and seldom labels that are none.
+fn set_labels(random: &mut SmallRng, choices: &Choices, input: &mut Input) {
+    let is_wide = choices.ignore_index.is_some_and(|index| !(0..256).contains(&index));
+    let narrow = [ElementType::U8, ElementType::U8, ElementType::I32, ElementType::I64, ElementType::F32];
+    let wide = [ElementType::I32, ElementType::I64];
+    input.label_type = *if is_wide { &wide[..] } else { &narrow[..] }.choose(random).expect("some");
+    let positives = *[0.0, 0.05, 0.3, 1.0].choose(random).expect("some");
+    let is_wrong = random.random_ratio(1, 12);
+    for label in &mut input.labels {
+        *label = i64::from(random.random::<f64>() < positives);
+        if let Some(index) = choices.ignore_index
+            && random.random_ratio(1, 3)
+        {
+            *label = index;
+        }
+        if is_wrong && random.random_ratio(1, 9) {
+            *label = choices.ignore_index.map_or(2, |index| index + 1).rem_euclid(if is_wide {
+                i64::MAX
+            } else {
+                256
+            });
+        }
+    }
+}

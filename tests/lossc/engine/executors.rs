@@ -1,0 +1,251 @@
+//! Who computes a case. All promise the bits of the exact interpreter.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lossc::{
+    Bundle, Cache, Compiled, Compiler, Error, Forward, Optimisation, Options, Program, Seed, Target, Tensor,
+    TensorView, pipeline,
+};
+use lossc_runtime::rayon::ThreadPoolBuilder;
+use tempfile::TempDir;
+
+use super::case::Case;
+use super::outcome::{self, Outcome};
+use super::simulated;
+use crate::data::host;
+
+/// Who computes, and by which entry points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Executor {
+    /// `forward_backward`.
+    Joint,
+    /// `forward`, then `backward`.
+    Separate,
+    /// The calls that write over what an earlier, other call left.
+    Reusing,
+    /// Sums before anything is computed from them, then what follows.
+    Partials,
+    /// A pool of so many threads.
+    Threads(usize),
+    /// Vectors of so many lanes.
+    Lanes(usize),
+    /// A level of x86-64.
+    Level(&'static str),
+    /// All that code can be made of: one kernel an op, fused, without its sieve.
+    Optimised(Optimisation),
+    /// Written to a file as a bundle and read back.
+    Bundle,
+    /// Found in a cache by a second compiler, beside the entry of other options.
+    Cache,
+    /// A GPU's kernels on the simulator.
+    Simulator,
+}
+
+impl Executor {
+    /// Its name in counts and findings.
+    pub fn name(self) -> String {
+        match self {
+            Self::Threads(_) => "threads".into(),
+            Self::Lanes(lanes) => format!("{lanes} lanes"),
+            Self::Level(level) => level.into(),
+            Self::Optimised(level) => format!("{level:?}").to_lowercase(),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
+
+    /// All that this machine can run.
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![Self::Joint, Self::Separate, Self::Reusing, Self::Partials, Self::Threads(3)];
+        let widest = host().vector_lanes();
+        all.extend([4, 8, 16].into_iter().filter(|&lanes| lanes < widest).map(Self::Lanes));
+        let levels = ["cpu:x86-64", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4"];
+        let runs = |level: &&str| level.parse().is_ok_and(|target: Target| target.runs_on_host_processor());
+        all.extend(levels.into_iter().filter(runs).map(Self::Level));
+        let levels = [Optimisation::None, Optimisation::Fusion, Optimisation::Algebra];
+        all.extend(levels.map(Self::Optimised));
+        all.extend([Self::Bundle, Self::Cache, Self::Simulator]);
+        all
+    }
+
+    fn optimisation(self) -> Optimisation {
+        match self {
+            Self::Optimised(optimisation) => optimisation,
+            _ => Optimisation::Sieve,
+        }
+    }
+
+    fn target(self) -> Target {
+        match self {
+            Self::Lanes(lanes) => host().with_vector_lanes(lanes).expect("a narrower width"),
+            Self::Level(level) => level.parse().expect("a level"),
+            _ => host(),
+        }
+    }
+}
+
+/// A case with what several of its executors share.
+pub struct Bench<'a> {
+    case: &'a Case,
+    host: OnceCell<Result<Compiled, String>>,
+    /// By whether rules are applied: the program that is lowered, and its exact results.
+    expected: HashMap<bool, (Program, Outcome)>,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(case: &'a Case) -> Self {
+        Self { case, host: OnceCell::new(), expected: HashMap::new() }
+    }
+
+    /// The program that is lowered, and its exact results.
+    pub fn expected(&mut self, optimisation: Optimisation) -> Result<&(Program, Outcome), String> {
+        let algebra = matches!(optimisation, Optimisation::Algebra | Optimisation::Sieve);
+        if !self.expected.contains_key(&algebra) {
+            let Case { subject, choices, input, .. } = self.case;
+            let options = pipeline::Options { optimisation, ..choices.options(input).into() };
+            let stages = pipeline::optimise(&subject.program, &options, &host(), false);
+            let program = stages.map_err(|error| error.to_string())?.program;
+            let outcome = outcome::exact(&program, &input.sample(&program));
+            self.expected.insert(algebra, (program, outcome));
+        }
+        Ok(&self.expected[&algebra])
+    }
+
+    /// Runs `executor`; says where it differs from what it promises.
+    pub fn check(&mut self, executor: Executor) -> Result<(), String> {
+        if executor == Executor::Simulator {
+            return simulated::check(self.case);
+        }
+        let found = self.run(executor)?;
+        let (_, expected) = self.expected(executor.optimisation())?;
+        found.into_iter().try_for_each(|found| match found.difference(expected) {
+            Some(difference) => Err(difference),
+            None => Ok(()),
+        })
+    }
+
+    fn compiler(&self, executor: Executor) -> Compiler {
+        let Case { choices, input, .. } = self.case;
+        choices.compiler(executor.target(), input, executor.optimisation())
+    }
+
+    fn compile(&self, compiler: &Compiler) -> Result<Compiled, String> {
+        compiler.compile(&self.case.subject.loss()).map_err(|error| error.to_string())
+    }
+
+    fn host(&self) -> Result<&Compiled, String> {
+        let compiled = self.host.get_or_init(|| self.compile(&self.compiler(Executor::Joint)));
+        compiled.as_ref().map_err(Clone::clone)
+    }
+
+    fn run(&self, executor: Executor) -> Result<Vec<Outcome>, String> {
+        let tensors = self.case.input.tensors();
+        let call = Call { pixels: &tensors.views(), options: self.options() };
+        match executor {
+            Executor::Joint => call.joint(self.host()?),
+            Executor::Separate => call.separate(self.host()?, self.case.input.upstream),
+            Executor::Reusing => call.reusing(self.host()?, self.case.input.upstream),
+            Executor::Partials => call.partials(self.host()?),
+            Executor::Threads(threads) => {
+                let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+                let pool = Arc::new(pool.map_err(|error| error.to_string())?);
+                call.joint(&self.compile(&self.compiler(executor).threads(pool))?)
+            }
+            Executor::Bundle => call.joint(&self.bundled()?),
+            Executor::Cache => call.joint(&self.cached(&call)?),
+            _ => call.both(&self.compile(&self.compiler(executor))?, self.case.input.upstream),
+        }
+    }
+
+    fn options(&self) -> Options {
+        let input = &self.case.input;
+        let mut scalars = input.scalars.clone();
+        scalars.push(("upstream".into(), input.upstream));
+        Options { seed: Seed(input.seed), stream: input.stream, balance: input.balance, scalars }
+    }
+
+    fn bundled(&self) -> Result<Compiled, String> {
+        let bundle = self.compiler(Executor::Bundle).bundle(&self.case.subject.loss());
+        let bundle = bundle.map_err(|error| error.to_string())?;
+        let directory = TempDir::new().map_err(|error| error.to_string())?;
+        let path = directory.path().join("loss.lossc");
+        bundle.write(&path).map_err(|error| error.to_string())?;
+        let bundle = Bundle::read(&path).map_err(|error| error.to_string())?;
+        // SAFETY: this process wrote it.
+        unsafe { Compiled::from_bundle(&bundle, None) }.map_err(|error| error.to_string())
+    }
+
+    /// Compiled, called and found again.
+    fn cached(&self, call: &Call<'_>) -> Result<Compiled, String> {
+        let directory = TempDir::new().map_err(|error| error.to_string())?;
+        let compiler = || self.compiler(Executor::Cache).cache(Cache::at(directory.path()));
+        call.joint(&self.compile(&compiler())?)?;
+        self.compile(&compiler())
+    }
+}
+
+/// The tensors and options of a call.
+struct Call<'a> {
+    pixels: &'a [TensorView<'a>],
+    options: Options,
+}
+
+impl Call<'_> {
+    fn joint(&self, compiled: &Compiled) -> Result<Vec<Outcome>, String> {
+        Ok(vec![outcome::of_step(compiled.forward_backward_of(self.pixels, &self.options))?])
+    }
+
+    fn separate(&self, compiled: &Compiled, upstream: f32) -> Result<Vec<Outcome>, String> {
+        let forward = compiled.forward_of(self.pixels, &self.options);
+        let gradient = match &forward {
+            Ok(forward) => Some(self.backward(compiled, forward, upstream)?),
+            Err(_) => None,
+        };
+        Ok(vec![outcome::of_forward(forward, gradient.as_ref())?])
+    }
+
+    fn backward(&self, compiled: &Compiled, forward: &Forward, upstream: f32) -> Result<Tensor, String> {
+        compiled
+            .backward_of(self.pixels, &forward.residuals, upstream)
+            .map_err(|error: Error| error.to_string())
+    }
+
+    fn both(&self, compiled: &Compiled, upstream: f32) -> Result<Vec<Outcome>, String> {
+        let mut outcomes = self.joint(compiled)?;
+        outcomes.extend(self.separate(compiled, upstream)?);
+        Ok(outcomes)
+    }
+
+    /// Twice over the same outcome and gradient, the first time with other numbers in
+    /// both.
+    fn reusing(&self, compiled: &Compiled, upstream: f32) -> Result<Vec<Outcome>, String> {
+        let shape = self.pixels[0].shape();
+        let new = || Tensor::zeros(self.pixels[0].element_type(), shape).map_err(|error| error.to_string());
+        let (mut gradient, mut outcome) = (new()?, Forward::default());
+        let other = Options { seed: Seed(self.options.seed.0 ^ 1), ..self.options.clone() };
+        let mut outcomes = vec![];
+        for options in [&other, &self.options] {
+            let place = gradient.view_mut();
+            let ran = compiled.forward_backward_reusing(self.pixels, options, place, &mut outcome);
+            outcomes = vec![outcome::of_forward(ran.map(|()| outcome.clone()), Some(&gradient))?];
+        }
+        let ran = compiled.forward_reusing(self.pixels, &self.options, &mut outcome);
+        if ran.is_ok() {
+            let place = gradient.view_mut();
+            let ran = compiled.backward_into(self.pixels, &outcome.residuals, upstream, place);
+            ran.map_err(|error| error.to_string())?;
+        }
+        outcomes.push(outcome::of_forward(ran.map(|()| outcome.clone()), Some(&gradient))?);
+        Ok(outcomes)
+    }
+
+    fn partials(&self, compiled: &Compiled) -> Result<Vec<Outcome>, String> {
+        match compiled.forward_partials(self.pixels, &self.options) {
+            Ok(sums) => Ok(vec![outcome::of_forward(compiled.finish(self.pixels, sums), None)?]),
+            // A loss of several passes has no sums before all else.
+            Err(Error::Runtime(lossc_runtime::RuntimeError::SeveralPasses { .. })) => Ok(vec![]),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}

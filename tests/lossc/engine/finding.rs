@@ -1,0 +1,95 @@
+//! Checking a case: by each of its executors, then by the judge.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lossc::Optimisation;
+
+use super::case::Case;
+use super::executors::Bench;
+use super::verdict::{Tally, judge};
+
+/// Who disagrees with the interpreter, or the interpreter with the judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The executor's name, or `judge`.
+    pub by: String,
+    /// What differs, or what failed.
+    pub what: String,
+}
+
+impl Finding {
+    /// Findings of one kind are by the same, and differ in numbers alone.
+    pub fn kind(&self) -> String {
+        let words =
+            self.what.split_whitespace().filter(|word| !word.contains(|it: char| it.is_ascii_digit()));
+        format!("{}: {}", self.by, words.take(8).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Whether a smaller case that has this one still has `other`. That a loss has no
+    /// gradient left is none.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let panics = |finding: &Self| finding.what.starts_with("panicked");
+        self.by == other.by && panics(self) == panics(other) && !self.what.contains("has no gradient")
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.by, self.what)
+    }
+}
+
+/// What was compared so far.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub cases: u64,
+    pub by_executor: BTreeMap<String, u64>,
+    pub tally: Tally,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let calls: u64 = self.by_executor.values().sum();
+        let Tally { values, slopes, unknown } = self.tally;
+        write!(formatter, "{} cases, {calls} comparisons (", self.cases)?;
+        for (index, (name, count)) in self.by_executor.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(formatter, "{comma}{name} {count}")?;
+        }
+        write!(formatter, "), judged {values} values and {slopes} slopes, {unknown} unknown")
+    }
+}
+
+/// Checks `case`; what it found.
+pub fn check(case: &Case, counts: &mut Counts) -> Result<(), Finding> {
+    counts.cases += 1;
+    let mut bench = Bench::new(case);
+    for optimisation in [Optimisation::Sieve, Optimisation::Fusion] {
+        let mut tally = counts.tally;
+        guarded("judge", || {
+            let (_, found) = bench.expected(optimisation)?;
+            judge(case, found, &mut tally)
+        })?;
+        counts.tally = tally;
+    }
+    for &executor in &case.executors {
+        guarded(&executor.name(), || bench.check(executor))?;
+        *counts.by_executor.entry(executor.name()).or_default() += 1;
+    }
+    Ok(())
+}
+
+/// Runs `check`; a panic is a finding too.
+fn guarded(by: &str, check: impl FnOnce() -> Result<(), String>) -> Result<(), Finding> {
+    let finding = |what: String| Finding { by: by.into(), what };
+    match catch_unwind(AssertUnwindSafe(check)) {
+        Ok(result) => result.map_err(finding),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something");
+            Err(finding(format!("panicked: {text}")))
+        }
+    }
+}

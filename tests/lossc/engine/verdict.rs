@@ -1,0 +1,150 @@
+//! What the loss is in real numbers, and how far f32 may be from it.
+//!
+//! The judge reads a loss's twin, which says the same stably, through no rewriting.
+//! Every value comes with the bound of its own rounding in f64, and with the bound that
+//! f32's rounding has along the same formula; where a bound is infinite nothing is
+//! known. The options are said by the sample and not by the compiler's own pass, and the
+//! gradient by differences.
+
+use lossc_dialect::Program;
+use lossc_passes::differentiate::differentiate;
+use lossc_passes::specialise::specialise;
+use lossc_programs::bounds::{Bounded, Bounds};
+use lossc_programs::evaluate::{Sample, evaluate};
+use lossc_programs::slope::{Traces, slope};
+
+use super::case::Case;
+use super::outcome::{Outcome, Values};
+
+/// Beyond it the judge is not asked: it computes each op several times.
+pub const PIXELS: usize = 80;
+
+/// Logits whose slopes are taken.
+const SLOPES: usize = 4;
+
+/// How often the sum of the bounds a value may be off. The bounds are first order.
+const SLACK: f64 = 4.0;
+
+/// What the judge compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub values: u64,
+    pub slopes: u64,
+    pub unknown: u64,
+}
+
+/// A value with the bound of the judge's own error, and with f32's.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    real: Bounded,
+    f32: f64,
+}
+
+/// Judges the exact outcome of a case.
+pub fn judge(case: &Case, found: &Outcome, tally: &mut Tally) -> Result<(), String> {
+    let Case { choices, input, subject, .. } = case;
+    let invalid = if choices.checks { input.invalid_labels(choices) } else { 0 };
+    let found = match found {
+        Outcome::Invalid(count) if *count == invalid => return Ok(()),
+        Outcome::Values(values) if invalid == 0 => values,
+        other => return Err(format!("{other:?} where {invalid} labels are invalid")),
+    };
+    let nan = if choices.checks { input.nan_logits(choices) } else { 0 };
+    if found.nan_logits != nan {
+        return Err(format!("{} NaN logits for {nan}", found.nan_logits));
+    }
+    if input.len() > PIXELS {
+        return Ok(());
+    }
+    let source = specialise(&subject.twin, &choices.options(input)).map_err(|error| error.to_string())?;
+    let gradient = differentiate(&source).map_err(|error| error.to_string())?;
+    let known = known(&gradient, &input.sample(&gradient));
+    let sample = input.sample_with(&subject.twin, choices);
+    let judge = Judge { case, twin: &subject.twin, sample, tally };
+    judge.check(&gradient, &known, found)
+}
+
+/// The results of `program`, each with one value for each of its places.
+fn known(program: &Program, sample: &Sample) -> Vec<Vec<Known>> {
+    let by = |bounds: &Bounds| evaluate(bounds, program, sample, &sample.arguments(bounds));
+    let pairs = by(&Bounds::F64).into_iter().zip(by(&Bounds::F32));
+    let known = |(real, f32): (Bounded, Bounded)| Known { real, f32: f32.error };
+    pairs.map(|(real, f32)| real.into_iter().zip(f32).map(known).collect()).collect()
+}
+
+struct Judge<'a> {
+    case: &'a Case,
+    twin: &'a Program,
+    sample: Sample,
+    tally: &'a mut Tally,
+}
+
+impl Judge<'_> {
+    fn check(mut self, program: &Program, known: &[Vec<Known>], found: &Values) -> Result<(), String> {
+        for (result, known) in program.results().iter().zip(known) {
+            let values = match result.name.as_str() {
+                "loss" => &vec![found.loss],
+                "gradient" => found.gradient.as_ref().expect("a gradient was asked for"),
+                name => match found.groups.iter().find(|(known, _)| known == name) {
+                    Some((_, values)) => values,
+                    None => continue,
+                },
+            };
+            for (index, (&found, &known)) in values.iter().zip(known).enumerate() {
+                self.compare(&format!("{} {index}", result.name), found, known)?;
+            }
+        }
+        let own = self.sample.arguments(&Bounds::F64);
+        let loss = evaluate(&Bounds::F64, self.twin, &self.sample, &own)[0][0];
+        self.compare("loss by the call's options", found.loss, Known { real: loss, f32: known[0][0].f32 })?;
+        let gradient = known.last().expect("the gradient");
+        self.check_slopes(gradient, found.gradient.as_ref().expect("a gradient"))
+    }
+
+    fn compare(&mut self, what: &str, found: f64, known: Known) -> Result<(), String> {
+        let Known { real, f32 } = known;
+        if !real.is_known() || !f32.is_finite() || real.value.is_nan() {
+            self.tally.unknown += 1;
+            return Ok(());
+        }
+        self.tally.values += 1;
+        let error = (found - real.value).abs();
+        let stored = if what.starts_with("gradient") { self.storage(real.value) } else { 0.0 };
+        // Written so that a NaN fails.
+        if found == real.value || error <= SLACK * (real.error + f32) + stored {
+            return Ok(());
+        }
+        Err(format!("{what} is {found:e}, in real numbers {:e} with a bound of {f32:e}", real.value))
+    }
+
+    /// What storing a gradient of this size may lose.
+    fn storage(&self, value: f64) -> f64 {
+        let (unit, smallest, largest) = match self.case.input.logit_type {
+            lossc::ElementType::F16 => (1e-3, 6e-8, 65_000.0),
+            lossc::ElementType::Bf16 => (8e-3, 1e-38, 3e38),
+            _ => return 0.0,
+        };
+        if value.abs() > largest { f64::INFINITY } else { unit * value.abs() + smallest }
+    }
+
+    /// Some of the gradient against differences of the loss.
+    fn check_slopes(&mut self, known: &[Known], found: &[f64]) -> Result<(), String> {
+        let traced = Traces.loss(self.twin, &self.sample);
+        if traced.kink || traced.infinite {
+            return Ok(());
+        }
+        let upstream = f64::from(self.case.input.upstream);
+        let step = found.len().div_ceil(SLOPES).max(1);
+        for index in (0..found.len()).step_by(step) {
+            let Some(slope) = slope(self.twin, &self.sample, index) else { continue };
+            let real = Bounded { value: slope.value * upstream, error: slope.error * upstream.abs() };
+            self.tally.slopes += 1;
+            self.compare(
+                &format!("gradient by differences {index}"),
+                found[index],
+                Known { real, ..known[index] },
+            )?;
+        }
+        Ok(())
+    }
+}
