@@ -11,7 +11,8 @@
 //! - [`manifest`]: what an executor must know of a loss;
 //! - [`bundle`]: code and manifest in one file;
 //! - [`native`] and [`cpu`]: machine code in memory, and threads to run it;
-//! - [`cuda`]: the same on an NVIDIA GPU.
+//! - [`cuda`]: the same on an NVIDIA GPU;
+//! - [`output`]: files, written whole or not at all.
 
 pub mod bundle;
 pub mod cpu;
@@ -21,6 +22,7 @@ pub mod executor;
 pub mod layout;
 pub mod manifest;
 pub mod native;
+pub mod output;
 pub mod philox;
 pub mod tensor;
 

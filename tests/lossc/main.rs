@@ -17,6 +17,7 @@ mod entry_points;
 mod gpu;
 mod judge;
 mod options;
+mod output;
 mod ptx;
 mod sieve;
 mod simulator;

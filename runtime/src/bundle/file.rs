@@ -1,12 +1,10 @@
 //! Bundles on disk.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use super::{Bundle, BundleError, BundleFileError};
+use crate::output::Output;
 
 impl Bundle {
     /// Reads the bundle in `path` and checks its hash. Nothing in it runs.
@@ -19,24 +17,16 @@ impl Bundle {
         bundle.map_err(|error| BundleFileError { path: path.to_owned(), error })
     }
 
-    /// Writes the bundle to `path`, whole or not at all: readers see what was
-    /// there before until all of it is in place. The file is its owner's alone.
+    /// Writes the bundle to `path` as an [`Output`]: readers of a file see what was there
+    /// before until all of it is in place.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), BundleFileError> {
-        let bytes = self.to_bytes();
-        let written = bytes
-            .and_then(|bytes| replace(path, &bytes).map_err(|error| BundleError::Write(error.to_string())));
+        let written = self.to_bytes().and_then(|bytes| {
+            let output = Output::create(path).and_then(|it| it.write(|writer| writer.write_all(&bytes)));
+            output.map_err(|error| BundleError::Write(error.to_string()))
+        });
         written.map_err(|error| BundleFileError { path: path.to_owned(), error })
     }
-}
-
-/// Puts a file with these bytes in the place of whatever `path` is.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(directory)?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

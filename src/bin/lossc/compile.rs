@@ -32,7 +32,7 @@ pub struct Compile {
     weights: bool,
     #[command(flatten)]
     specialise: Specialise,
-    /// Write to a file
+    /// Write to a file; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -61,10 +61,14 @@ impl Compile {
         let loss = self.source.loss()?;
         let target = target(&self.target)?;
         let emit = self.emit(&target)?;
-        let file = self.output.as_deref().map(PendingFile::create).transpose()?;
+        let inputs = Vec::from_iter(self.source.file());
+        let create = |path| PendingFile::create(path, &inputs);
+        let file = self.output.as_deref().map(create).transpose()?;
         let compiler = self.compiler(target);
         match (emit, file) {
-            (Emit::Bundle, None) => Err(Failure::message("a bundle is no text: name a file for it with -o")),
+            (Emit::Bundle, None) => Err(Failure::message(
+                "a bundle is no text: name a file for it with -o, or - for standard output",
+            )),
             (Emit::Bundle, Some(file)) => {
                 let bytes = compiler.bundle(&loss)?.to_bytes().map_err(lossc::Error::from)?;
                 file.finish(|writer| writer.write_all(&bytes))

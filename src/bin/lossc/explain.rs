@@ -8,9 +8,9 @@ use lossc::explain::explain;
 
 use crate::failure::Failure;
 use crate::output::PendingFile;
+use crate::report::Channel;
 use crate::source::{Source, target};
 use crate::specialise::NumericsName;
-use crate::{print, print_json};
 
 /// Tells what the compiler does to a loss, and by which rules
 #[derive(Args)]
@@ -29,7 +29,8 @@ pub struct Explain {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Write the proof that source and result are the same loss (see verify-certificate)
+    /// Write the proof that source and result are the same loss (see verify-certificate);
+    /// - is standard output, and then the report goes to standard error
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
 }
@@ -37,7 +38,10 @@ pub struct Explain {
 impl Explain {
     /// Runs the command.
     pub fn execute(&self) -> Result<(), Failure> {
-        let file = self.certificate.as_deref().map(PendingFile::create).transpose()?;
+        let inputs = Vec::from_iter(self.source.file());
+        let create = |path| PendingFile::create(path, &inputs);
+        let file = self.certificate.as_deref().map(create).transpose()?;
+        let channel = Channel::beside(file.as_ref())?;
         let (loss, target) = (self.source.loss()?, target(&self.target)?);
         let explanation = explain(&loss, &target, self.numerics.into())?;
         if let Some(file) = file {
@@ -45,9 +49,9 @@ impl Explain {
             file.finish(|file| Ok(serde_json::to_writer_pretty(file, &certificate)?))?;
         }
         match (self.json, self.rules) {
-            (true, _) => print_json(&explanation),
-            (false, true) => print(&format!("{explanation:#}")),
-            (false, false) => print(&explanation.to_string()),
+            (true, _) => channel.print_json(&explanation),
+            (false, true) => channel.print(&format!("{explanation:#}")),
+            (false, false) => channel.print(&explanation.to_string()),
         }
     }
 }

@@ -8,7 +8,9 @@ mod failure;
 mod list;
 mod npy;
 mod output;
+mod report;
 mod run;
+mod signals;
 mod source;
 mod specialise;
 mod verify_certificate;
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use failure::Failure;
+use report::{print, print_json};
 
 /// A compiler for segmentation losses.
 #[derive(Parser)]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
     log.with_writer(std::io::stderr).without_time().init();
+    signals::clean_up_when_they_end_the_process();
     let result = match Arguments::parse().command {
         Command::Run(command) => command.execute(),
         Command::Compile(command) => command.execute(),
@@ -60,21 +63,4 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
-}
-
-/// Writes to standard output; a reader that has gone away is no error.
-fn print(text: &str) -> Result<(), Failure> {
-    use std::io::Write as _;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::message(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Prints `value` as one JSON object.
-fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::message(error.to_string()))?;
-    print(&(text + "\n"))
 }

@@ -8,7 +8,7 @@ use half::f16;
 use lossc::{ElementType, Tensor};
 use lossc_runtime::Element;
 use ndarray::ArrayD;
-use ndarray_npy::{ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, WriteNpyExt};
+use ndarray_npy::{ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, WriteNpyError, WriteNpyExt};
 use py_literal::Value as PyValue;
 
 use crate::failure::Failure;
@@ -102,7 +102,10 @@ pub fn write(tensor: &Tensor, writer: &mut dyn Write) -> std::io::Result<()> {
         ElementType::F16 => write_half(tensor, writer),
         _ => {
             let array = tensor.to_array::<f32>().map_err(|error| failed(&error))?;
-            array.write_npy(writer).map_err(|error| failed(&error))
+            array.write_npy(writer).map_err(|error| match error {
+                WriteNpyError::Io(error) => error,
+                error => failed(&error),
+            })
         }
     }
 }

@@ -1,51 +1,58 @@
-//! Files that are written whole or not at all.
+//! What a command writes besides its report.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use lossc_runtime::output::Output;
 
 use crate::failure::Failure;
 
-/// A file under a temporary name beside its place. Dropped, it is gone.
+/// An output that a user named: a file, which is written whole or not at all, a device or
+/// a pipe, or `-` for standard output.
 pub struct PendingFile<'a> {
     path: &'a Path,
-    file: NamedTempFile,
+    output: Output,
 }
 
 impl<'a> PendingFile<'a> {
-    /// Opens a file that will be `path`. Doing so before the work starts finds an
-    /// unwritable place early.
-    pub fn create(path: &'a Path) -> Result<Self, Failure> {
-        if path.is_dir() {
-            return Err(Failure::message(format!("cannot write {}: it is a directory", path.display())));
+    /// Opens what `path` names; it may be none of the files that are read. Doing so before
+    /// the work starts finds an unwritable place early.
+    pub fn create(path: &'a Path, inputs: &[&Path]) -> Result<Self, Failure> {
+        if let Some(input) = inputs.iter().find(|input| is_same_file(path, input)) {
+            let why = format!("it is {}, which is read", input.display());
+            return Err(cannot_write(path, &io::Error::other(why)));
         }
-        let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(directory).map_err(|error| cannot_write(path, &error))?;
-        Ok(Self { path, file })
+        let output = Output::create(path).map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { path, output })
     }
 
-    /// Writes the contents and puts the file in its place.
-    pub fn finish(
-        mut self,
-        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-    ) -> Result<(), Failure> {
-        let path = self.path;
-        let written = write(self.file.as_file_mut()).and_then(|()| self.file.as_file().sync_all());
-        written.map_err(|error| cannot_write(path, &error))?;
-        self.file.persist(path).map_err(|error| cannot_write(path, &error.error))?;
-        make_readable(path);
-        Ok(())
+    /// Whether this goes to standard output: then nothing else may.
+    pub fn is_standard_output(&self) -> bool {
+        self.output.is_standard_output()
+    }
+
+    /// Writes the contents and puts them in their place.
+    pub fn finish(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+        let is_standard_output = self.is_standard_output();
+        match self.output.write(write) {
+            // As for reports, a reader that has gone away is no error.
+            Err(error) if is_standard_output && error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|error| cannot_write(self.path, &error)),
+        }
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::message(format!("cannot write {}: {error}", path.display()))
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    let name = if path == "-" { Path::new("standard output") } else { path };
+    Failure::message(format!("cannot write {}: {error}", name.display()))
 }
 
-/// Temporary files are private; a result is as readable as any new file.
-fn make_readable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    // Best effort: the contents are in place either way.
-    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644));
+/// Whether two paths name one file or FIFO. A terminal and the like can be both written
+/// and read.
+fn is_same_file(output: &Path, input: &Path) -> bool {
+    let output = if output == "-" { Path::new("/dev/stdout") } else { output };
+    let (Ok(output), Ok(input)) = (output.metadata(), input.metadata()) else { return false };
+    let is_one = (output.dev(), output.ino()) == (input.dev(), input.ino());
+    is_one && (output.is_file() || output.file_type().is_fifo())
 }

@@ -1,7 +1,7 @@
 //! `lossc run`
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,10 +10,11 @@ use lossc_runtime::rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::npy;
 use crate::output::PendingFile;
+use crate::report::Channel;
 use crate::source::{Source, target};
 use crate::specialise::Specialise;
-use crate::{npy, print, print_json};
 
 /// Computes a loss, and its gradient, of tensors in .npy files
 #[derive(Args)]
@@ -29,7 +30,8 @@ pub struct Run {
     /// Pixel weights: f32 of the same shape
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Write the gradient by the logits, in their shape and type
+    /// Write the gradient by the logits, in their shape and type; - is standard output, and
+    /// then the report goes to standard error
     #[arg(long, value_name = "FILE")]
     grad: Option<PathBuf>,
     /// The key of the random numbers
@@ -112,7 +114,9 @@ struct Measured {
 impl Run {
     /// Runs the command.
     pub fn execute(&self) -> Result<(), Failure> {
-        let gradient = self.grad.as_deref().map(PendingFile::create).transpose()?;
+        let create = |path| PendingFile::create(path, &self.inputs());
+        let gradient = self.grad.as_deref().map(create).transpose()?;
+        let channel = Channel::beside(gradient.as_ref())?;
         let tensors = self.tensors()?;
         let Ready { compiled, scalars, target } = self.ready(&tensors)?;
         let result = self.measure(&compiled, &tensors, scalars, gradient)?;
@@ -120,18 +124,27 @@ impl Run {
             eprintln!("warning: {} logits are NaN", result.nan_logits);
         }
         let description = compiled.description();
-        self.report(&Report {
-            loss: result.loss.into(),
-            groups: result.groups.into_iter().map(|group| (group.name, values(group.values))).collect(),
-            seed: self.seed,
-            target,
-            name: description.loss.clone(),
-            schedule: description.choice.as_ref().map(|choice| choice.value.clone()),
-            balance: self.balance.to_string(),
-            shape: tensors[0].shape().to_vec(),
-            nan_logits: result.nan_logits,
-            gradient: self.grad.clone(),
-        })
+        self.report(
+            channel,
+            &Report {
+                loss: result.loss.into(),
+                groups: result.groups.into_iter().map(|group| (group.name, values(group.values))).collect(),
+                seed: self.seed,
+                target,
+                name: description.loss.clone(),
+                schedule: description.choice.as_ref().map(|choice| choice.value.clone()),
+                balance: self.balance.to_string(),
+                shape: tensors[0].shape().to_vec(),
+                nan_logits: result.nan_logits,
+                gradient: self.grad.clone(),
+            },
+        )
+    }
+
+    /// The files that are read.
+    fn inputs(&self) -> Vec<&Path> {
+        let tensors = [Some(&self.logits), Some(&self.labels), self.weights.as_ref()];
+        tensors.into_iter().flatten().map(PathBuf::as_path).chain(self.source.file()).collect()
     }
 
     /// The loss or bundle, for these tensors.
@@ -191,9 +204,9 @@ impl Run {
         Options { seed, stream, balance: self.balance, scalars }
     }
 
-    fn report(&self, report: &Report) -> Result<(), Failure> {
+    fn report(&self, channel: Channel, report: &Report) -> Result<(), Failure> {
         if self.json {
-            return print_json(report);
+            return channel.print_json(report);
         }
         let number = |number: &JsonNumber| match number {
             JsonNumber::Finite(value) => value.to_string(),
@@ -207,7 +220,7 @@ impl Run {
             };
             text += &format!("{name:<10} {}\n", values.join(" "));
         }
-        print(&text)
+        channel.print(&text)
     }
 }
 

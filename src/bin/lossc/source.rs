@@ -35,6 +35,11 @@ impl Source {
         Ok(self.set.iter().fold(self.open()?, |loss, (name, value)| loss.set(name, value)))
     }
 
+    /// The file that the loss is in, unless it is the library's.
+    pub fn file(&self) -> Option<&Path> {
+        (self.is_file_of("mlir") || self.is_file_of("lossc")).then(|| self.loss.as_ref())
+    }
+
     /// The bundle, if a bundle was named.
     pub fn bundle(&self) -> Result<Option<BundleFile>, Failure> {
         self.is_file_of("lossc").then(|| BundleFile::read(&self.loss)).transpose()
