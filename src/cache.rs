@@ -4,21 +4,28 @@
 //! directory (`~/.cache/lossc` on Linux). `LOSSC_CACHE=DIRECTORY` keeps it
 //! elsewhere, `LOSSC_CACHE=off` nowhere.
 //!
-//! An entry is a [bundle](lossc_runtime::bundle) named after all that its code
+//! An entry is a [bundle](lossc_runtime::bundle) and its key, which is all that the code
 //! follows from: the loss's text and settings, the options, the entry points, the types,
 //! the target with its processor features, and the build of lossc itself. So finding code
 //! takes no parser and no compiler, and nothing is ever out of date: a key that no
 //! longer fits is never asked for again. Numbers of a loss are arguments of its
 //! calls, and not part of the key.
 //!
-//! Entries appear whole, by renaming, so any number of processes may share a
-//! directory. What cannot be read as an entry is compiled and replaced. A
-//! directory that cannot be written costs a warning and nothing else. One that
-//! others may write is not used: its entries are programs. Beyond
-//! [`DEFAULT_LIMIT`] bytes the oldest entries are deleted.
+//! An entry's file is named after its key, but a name proves nothing: a file may be copied,
+//! moved, cut off or restored from elsewhere. What runs is code whose entry is whole, by a
+//! hash of all of it, and holds the very key that is asked for. Anything else at its place
+//! is not followed or waited for; the loss is compiled and the entry replaced.
+//!
+//! Entries appear whole, so any number of processes may share a directory, and none that
+//! is killed leaves half of one. A directory that cannot be written costs a warning and
+//! nothing else. One that others may write is not used: its entries are programs. Beyond
+//! [`DEFAULT_LIMIT`] bytes the oldest entries are deleted. A directory may hold other
+//! things too: the cache's own are in one below it, and of that it deletes what it wrote.
 
 mod build;
 mod disk;
+mod entry;
+mod file;
 mod key;
 
 use std::collections::HashMap;

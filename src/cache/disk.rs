@@ -1,36 +1,34 @@
 //! Entries as files.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
-use std::time::SystemTime;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lossc_runtime::Bundle;
-use tracing::warn;
+use lossc_runtime::output::WholeFile;
+use tracing::{debug, warn};
 
-use super::Key;
+use super::file::{self, Kept};
+use super::{Key, entry};
 
 /// A directory of entries.
 pub(super) struct Disk {
     directory: PathBuf,
     /// Bytes of all entries, before the oldest go.
     limit: u64,
-    /// A directory that cannot be used is complained about once.
-    complained: Once,
-}
-
-/// A file of the cache.
-struct Entry {
-    changed: SystemTime,
-    path: PathBuf,
-    length: u64,
+    /// What was complained about: once is enough.
+    complaints: Mutex<HashSet<PathBuf>>,
 }
 
 impl Disk {
+    /// In `directory` the cache has one of its own: others may keep things beside it.
+    const OWN: &str = "compiled-1";
+
     pub(super) fn new(directory: PathBuf, limit: u64) -> Self {
-        Self { directory, limit, complained: Once::new() }
+        Self { directory, limit, complaints: Mutex::default() }
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -39,76 +37,93 @@ impl Disk {
 
     /// The entry at `key`, if there is a sound one.
     pub(super) fn get(&self, key: &Key) -> Option<Bundle> {
+        if let Err(error) = self.check_private() {
+            return if error.kind() == ErrorKind::NotFound { None } else { self.complain_of_all(&error) };
+        }
         let path = self.path(key);
-        let bytes = match self.check_private().and_then(|()| fs::read(&path)) {
-            Ok(bytes) => bytes,
+        let bundle = match file::read(&path) {
+            Ok(bytes) => entry::decode(key, &bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
-            Err(error) => return self.complain(&error),
+            Err(error) => Err(error.to_string()),
         };
-        let bundle = Bundle::from_bytes(&bytes);
-        bundle.inspect_err(|error| warn!("cache entry {}: {error}; compiling anew", path.display())).ok()
+        let anew =
+            |why| self.complain(&path, &format!("cache entry {}: {why}; compiling anew", path.display()));
+        bundle.map_or_else(anew, Some)
     }
 
     /// Keeps `bundle` at `key`, if that can be done.
     pub(super) fn put(&self, key: &Key, bundle: &Bundle) {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
-        let written = made.and_then(|()| self.check_private()).and_then(|()| {
-            bundle.write(&self.path(key)).map_err(|error| io::Error::other(error.error.to_string()))?;
-            self.prune()
-        });
-        if let Err(error) = written {
-            self.complain::<()>(&error);
+        let is_known = |path: &Path| self.complaints().contains(path);
+        match self.write(key, bundle).and_then(|()| self.prune()) {
+            Err(error) if !is_known(&self.path(key)) => _ = self.complain_of_all::<()>(&error),
+            _ => {}
         }
     }
 
-    fn path(&self, key: &Key) -> PathBuf {
-        self.directory.join(format!("{key}.lossc"))
+    fn write(&self, key: &Key, bundle: &Bundle) -> io::Result<()> {
+        let bytes = entry::encode(key, bundle).map_err(|error| io::Error::other(error.to_string()))?;
+        if bytes.len() as u64 > file::LARGEST {
+            debug!(%key, bytes = bytes.len(), "too large to be kept");
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(self.own())?;
+        self.check_private()?;
+        let file = WholeFile::create_in(&self.own(), 0o600)?;
+        file.file().write_all(&bytes)?;
+        file.link(&self.path(key))
     }
 
-    fn complain<T>(&self, error: &io::Error) -> Option<T> {
+    /// The directory that only the cache uses.
+    fn own(&self) -> PathBuf {
+        self.directory.join(Self::OWN)
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.own().join(format!("{key}.{}", file::EXTENSION))
+    }
+
+    fn complain_of_all<T>(&self, error: &io::Error) -> Option<T> {
         let directory = self.directory.display();
-        self.complained.call_once(|| warn!("the compile cache {directory} cannot be used: {error}"));
+        self.complain(&self.directory, &format!("the compile cache {directory} cannot be used: {error}"))
+    }
+
+    fn complaints(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Warns of what is at `path`, the first time.
+    fn complain<T>(&self, path: &Path, message: &str) -> Option<T> {
+        if self.complaints().insert(path.to_owned()) {
+            warn!("{message}");
+        }
         None
     }
 
     /// Entries are programs: nobody else may put one there.
     fn check_private(&self) -> io::Result<()> {
-        let metadata = fs::metadata(&self.directory)?;
-        let own = metadata.uid() == rustix::process::geteuid().as_raw();
-        if own && metadata.mode() & 0o022 == 0 {
-            return Ok(());
-        }
-        Err(io::Error::new(ErrorKind::PermissionDenied, "others may write there"))
-    }
-
-    /// Deletes the oldest files until the rest fit the limit.
-    fn prune(&self) -> io::Result<()> {
-        let mut entries: Vec<_> = fs::read_dir(&self.directory)?.filter_map(Entry::of).collect();
-        entries.sort_by(|a, b| (a.changed, &a.path).cmp(&(b.changed, &b.path)));
-        let mut total: u64 = entries.iter().map(|entry| entry.length).sum();
-        for entry in entries {
-            if total <= self.limit {
-                break;
+        for directory in [&self.directory, &self.own()] {
+            let metadata = fs::metadata(directory)?;
+            if !metadata.is_dir() {
+                return Err(io::Error::from(ErrorKind::NotADirectory));
             }
-            // Another process may have deleted it first.
-            let _ = fs::remove_file(&entry.path);
-            total -= entry.length;
+            if !file::is_private(&metadata) {
+                return Err(io::Error::new(ErrorKind::PermissionDenied, "others may write there"));
+            }
         }
         Ok(())
     }
-}
 
-impl Entry {
-    /// The entry that a directory's file is, if it is one, or what a process that
-    /// was killed left of one.
-    fn of(file: io::Result<fs::DirEntry>) -> Option<Self> {
-        let file = file.ok()?;
-        let name = file.file_name();
-        let name = name.to_str()?;
-        let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
-        let ours = name.ends_with(".lossc") || name.starts_with(".tmp");
-        ours.then(|| {
-            Some(Self { changed: metadata.modified().ok()?, path: file.path(), length: metadata.len() })
-        })?
+    /// Deletes what processes left that were killed, and the oldest entries until the rest
+    /// fit the limit.
+    fn prune(&self) -> io::Result<()> {
+        let mut files: Vec<_> = fs::read_dir(self.own())?.filter_map(Kept::of).collect();
+        files.sort();
+        let mut total: u64 = files.iter().map(Kept::length).sum();
+        for file in files {
+            if (file.is_left_over() || total > self.limit) && file.remove() {
+                total -= file.length();
+            }
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What names an entry.
 
 use std::fmt;
+use std::sync::Arc;
 
 use lossc_passes::codegen::Target;
 use serde::Serialize;
@@ -10,11 +11,14 @@ use super::build;
 use crate::loss::Loss;
 use crate::pipeline;
 
-/// The hash of all that code follows from, in hexadecimal.
+/// All that code follows from, and its hash in hexadecimal: the name of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key(String);
+pub(crate) struct Key {
+    text: Arc<[u8]>,
+    name: String,
+}
 
-/// What is hashed, as JSON, so that no two requests run together.
+/// What code follows from, as JSON, so that no two requests run together.
 #[derive(Serialize)]
 struct Request<'a> {
     build: Option<&'a str>,
@@ -39,9 +43,14 @@ impl Key {
             options: format!("{options:?}"),
             target: target.fingerprint(),
         };
-        // Strings alone: this cannot fail.
-        let text = serde_json::to_vec(&request).unwrap_or_default();
-        Self(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+        let text = serde_json::to_vec(&request).expect("strings can be written as JSON");
+        let name = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { text: text.into(), name }
+    }
+
+    /// All that the code follows from.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
     }
 }
 
@@ -53,6 +62,6 @@ fn without_number(value: &str) -> &str {
 
 impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.name)
     }
 }
