@@ -24,6 +24,18 @@ irdl.dialect @loss {
     irdl.results(result: %0)
   }
 
+  // the number of balancing groups of the call
+  irdl.operation @groups {
+    %0 = irdl.is tensor<f32>
+    irdl.results(result: %0)
+  }
+
+  // the number of pixels of the call; all groups have equally many
+  irdl.operation @pixels {
+    %0 = irdl.is tensor<f32>
+    irdl.results(result: %0)
+  }
+
   // lhs + rhs
   irdl.operation @add {
     %0 = irdl.is tensor<f32>

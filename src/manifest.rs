@@ -58,6 +58,7 @@ fn kernel(schedule: &Schedule, kernel: &Kernel) -> KernelManifest {
     KernelManifest {
         reductions: kernel.reductions.iter().map(reduction).collect(),
         outputs: !kernel.outputs.is_empty(),
+        needs_sizes: schedule.needs_pixels_counted(kernel),
     }
 }
 

@@ -97,6 +97,8 @@ impl Interpreter<'_> {
             Op::Argument(index) => self.argument(index as usize),
             Op::Constant(bits) => vec![f64::from(f32::from_bits(bits)); count],
             Op::Uniform => (0..count as u64).map(|index| f64::from((self.inputs.uniform)(index))).collect(),
+            Op::Groups => vec![self.inputs.groups as f64],
+            Op::Pixels => vec![self.count_at(Level::Pixel) as f64],
             Op::Cast => operands[0].iter().map(|&value| self.round(value, node.ty.element)).collect(),
             Op::Broadcast => self.broadcast(operands[0], self.program.ty(node.operands[0]).level),
             Op::BroadcastGroups => vec![operands[0][0]; count],

@@ -56,6 +56,8 @@ pub enum Op {
     /// The f32 with these bits, at any level.
     Constant(u32),
     Uniform,
+    Groups,
+    Pixels,
     Add,
     Sub,
     Mul,

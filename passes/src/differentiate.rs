@@ -14,6 +14,8 @@ use lossc_dialect::program::{BuildError, GRADIENT, UPSTREAM};
 use lossc_dialect::{Builder, Element, Level, Node, Program, ProgramResult, ValueId};
 use thiserror::Error;
 
+use crate::uniform::fold;
+
 /// Why a program has no gradient.
 #[derive(Debug, Error)]
 pub enum DifferentiateError {
@@ -54,7 +56,7 @@ pub fn differentiate(program: &Program) -> Result<Program, DifferentiateError> {
     let gradient = reverse.run();
 
     results.push(ProgramResult { name: GRADIENT.into(), value: gradient });
-    Ok(reverse.builder.finish(results)?)
+    Ok(fold(&reverse.builder.finish(results)?))
 }
 
 /// Which values change with small changes of the logits.
@@ -124,7 +126,7 @@ impl Reverse<'_> {
             Op::Cast => self.contribute(node.operands[0], adjoint),
             Op::Sum => self.spread(node.operands[0], adjoint, Level::Pixel),
             Op::SumGroups => self.spread(node.operands[0], adjoint, Level::Group),
-            Op::MeanGroups => self.flow_mean(node.operands[0], operands[0], adjoint),
+            Op::MeanGroups => self.flow_mean(node.operands[0], adjoint),
             Op::Broadcast | Op::BroadcastGroups => self.gather(node.operands[0], node.op, adjoint),
             op => {
                 let Some(Derivative::Partials(partials)) = op.definition().map(|it| &it.derivative) else {
@@ -179,9 +181,8 @@ impl Reverse<'_> {
     }
 
     /// As a sum over the groups, divided by their number.
-    fn flow_mean(&mut self, operand: ValueId, copy: ValueId, adjoint: Adjoint) {
-        let one = self.builder.constant_like(1.0, copy);
-        let groups = self.builder.sum_groups(one);
+    fn flow_mean(&mut self, operand: ValueId, adjoint: Adjoint) {
+        let groups = self.builder.groups();
         let share = self.builder.ratio_or_zero(adjoint.value, groups);
         self.spread(operand, Adjoint { value: share, ..adjoint }, Level::Group);
     }

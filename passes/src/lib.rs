@@ -9,6 +9,8 @@ pub mod differentiate;
 
 pub mod saturate;
 
+pub mod uniform;
+
 pub mod schedule;
 
 pub mod lower;

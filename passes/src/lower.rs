@@ -31,6 +31,7 @@ mod movement;
 mod pixel;
 mod random;
 mod reduction;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,14 @@ pub enum LowerError {
         /// The op whose value it is.
         mnemonic: &'static str,
     },
+    /// A value that is read from memory before any kernel has written it.
+    #[error("{entry} reads loss.{mnemonic} before any pass has computed it; this is an error of lossc")]
+    Unwritten {
+        /// The op whose value it is.
+        mnemonic: &'static str,
+        /// The entry point.
+        entry: &'static str,
+    },
     /// A processor has no fast meanings.
     #[error("{0} has no fast numerics: only GPUs do, and reproducible ones are the default everywhere")]
     Fast(String),
@@ -82,9 +91,10 @@ impl LowerError {
 ///
 /// # Errors
 ///
-/// When the program has an op that has no lowering, or fast numerics are asked for on a
-/// processor.
+/// When the program has an op that has no lowering, a kernel reads what no earlier one has
+/// written, or fast numerics are asked for on a processor.
 pub fn lower(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<String, LowerError> {
+    written::check(schedule)?;
     match target {
         Target::Cpu(_) if numerics == Numerics::Fast => Err(LowerError::Fast(target.to_string())),
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),

@@ -29,6 +29,7 @@ pub use temporaries::Temporary;
 use lossc_dialect::{Level, Op, Program, ValueId};
 
 use crate::saturate::prices::PriceList;
+use crate::uniform::fold;
 
 /// A reduction over pixels: one number a group, kept from the pass that computes
 /// it for whoever needs it. The cells are the residuals between forward and
@@ -72,7 +73,7 @@ pub struct Schedule {
     /// The reductions over pixels, in the order of the program.
     pub cells: Vec<Cell>,
     /// The reductions over groups, in the order of the program. Their values take
-    /// the scalar slots after those of the program's numbers.
+    /// the scalar slots after those of the program's numbers and of the sizes.
     pub group_reductions: Vec<ValueId>,
     /// The pixel values that some kernel keeps for another.
     pub stored: Vec<Stored>,
@@ -161,6 +162,7 @@ impl EntryPoints {
 
 /// Schedules `program`.
 pub fn schedule(program: &Program, options: Options) -> Schedule {
+    let program = &fold(program);
     // An op that is a kernel of its own has nothing to sift for.
     let prices = options.sieve.filter(|_| options.fusion == Fusion::Pass);
     match prices.and_then(|prices| sieve::sieve(program, prices)) {
@@ -190,6 +192,9 @@ fn schedule_kernels(program: &Program, sieve: Option<Sieve>, options: Options) -
     schedule.share_temporaries();
     schedule
 }
+
+/// The sizes of a call, which it brings with it, in the order of their scalar slots.
+const SIZES: [Op; 2] = [Op::Groups, Op::Pixels];
 
 fn is_cell(op: Op) -> bool {
     matches!(op, Op::Sum | Op::Count)
@@ -245,19 +250,23 @@ impl Schedule {
         })
     }
 
-    /// The scalar slot of the number or group reduction `value`.
+    /// The scalar slot of the number, size or group reduction `value`.
     pub fn scalar_slot(&self, value: ValueId) -> Option<usize> {
-        let numbers = self.program.scalar_arguments().count();
-        if let Op::Argument(index) = self.program.node(value).op {
+        let op = self.program.node(value).op;
+        if let Op::Argument(index) = op {
             return self.program.scalar_arguments().position(|(number, _)| number == index as usize);
         }
+        let of = |place: usize| self.program.scalar_arguments().count() + place;
+        if let Some(size) = SIZES.iter().position(|&size| size == op) {
+            return Some(of(size));
+        }
         let reduction = self.group_reductions.iter().position(|&known| known == value)?;
-        Some(numbers + reduction)
+        Some(of(SIZES.len() + reduction))
     }
 
-    /// The number of scalar slots: numbers, then reductions over groups.
+    /// The number of scalar slots: numbers, sizes, then reductions over groups.
     pub fn scalar_slots(&self) -> usize {
-        self.program.scalar_arguments().count() + self.group_reductions.len()
+        self.program.scalar_arguments().count() + SIZES.len() + self.group_reductions.len()
     }
 
     /// The pixel values a kernel has, operands first: those it loads, and what its
@@ -298,6 +307,18 @@ impl Schedule {
         (of_all.reductions, of_survivors.reductions) =
             kernel.reductions.iter().partition(|it| is_everywhere(it));
         Some([of_all, of_survivors])
+    }
+
+    /// Whether a pixel value that `kernel` computes depends on the number of all pixels,
+    /// but for what it depends on through earlier passes.
+    pub fn needs_pixels_counted(&self, kernel: &Kernel) -> bool {
+        let program = &self.program;
+        let mut counted = vec![false; program.len()];
+        for (value, node) in program.values() {
+            let through_operands = node.operands.iter().any(|operand| counted[operand.index()]);
+            counted[value.index()] = node.op == Op::Pixels || !is_reduction(node.op) && through_operands;
+        }
+        self.pixel_values(kernel).iter().any(|value| counted[value.index()])
     }
 
     /// The cell of the reduction `value`.

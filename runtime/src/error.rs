@@ -102,6 +102,11 @@ pub enum RuntimeError {
         /// How many forward passes it has.
         passes: usize,
     },
+    /// Sums that depend on the number of pixels, which several workers had not added up.
+    #[error(
+        "{0} needs the number of all pixels in its first pass: workers add theirs with merge_sizes before it"
+    )]
+    SizesFirst(String),
     /// The workspace does not fit in memory.
     #[error("the partial sums of {0} chunks do not fit in memory")]
     Workspace(usize),

@@ -3,6 +3,7 @@
 mod exact;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,8 @@ pub struct Manifest {
     pub pixel_outputs: Vec<PixelArgument>,
     /// Scalar arguments; the n-th is scalar slot n.
     pub scalars: Vec<ScalarArgument>,
-    /// Scalar slots in all: the arguments, then what finish steps compute.
+    /// Scalar slots in all: the arguments, the number of groups, that of all pixels, then
+    /// what finish steps compute.
     pub scalar_slots: usize,
     /// Reductions over all kernels.
     pub cells: usize,
@@ -111,6 +113,11 @@ pub struct KernelManifest {
     pub reductions: Vec<Reduction>,
     /// Whether it writes the pixel outputs.
     pub outputs: bool,
+    /// Whether what it computes of a pixel depends on the number of all pixels. Then
+    /// several workers tell each other their numbers before it: see
+    /// [`crate::Residuals::merge_sizes`].
+    #[serde(default)]
+    pub needs_sizes: bool,
 }
 
 /// One reduction of a kernel.
@@ -174,8 +181,8 @@ pub enum ManifestError {
         /// Its element type.
         element: ElementType,
     },
-    /// Fewer slots than scalar arguments.
-    #[error("{arguments} scalar arguments do not fit {slots} scalar slots")]
+    /// Fewer slots than scalar arguments and sizes.
+    #[error("{arguments} scalar arguments and two sizes do not fit {slots} scalar slots")]
     ScalarSlots {
         /// The number of scalar arguments.
         arguments: usize,
@@ -229,7 +236,7 @@ impl Manifest {
             self.validate_direction(direction)?;
         }
         let (arguments, slots) = (self.scalars.len(), self.scalar_slots);
-        if arguments > slots {
+        if self.size_slots().end > slots {
             return Err(ManifestError::ScalarSlots { arguments, slots });
         }
         Ok(())
@@ -281,6 +288,12 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// The scalar slots of the number of groups and of that of all pixels.
+    pub(crate) fn size_slots(&self) -> Range<usize> {
+        let first = self.scalars.len();
+        first..first + 2
     }
 
     /// Whether `other` describes the same loss, perhaps with code for other directions:

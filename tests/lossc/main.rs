@@ -21,6 +21,7 @@ mod output;
 mod ptx;
 mod sieve;
 mod simulator;
+mod sizes;
 mod snapshots;
 mod targets;
 mod values;

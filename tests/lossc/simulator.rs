@@ -203,7 +203,7 @@ pub fn words(step: &Step) -> Vec<u64> {
     let double = |&bits: &u64| if f64::from_bits(bits).is_nan() { f64::NAN.to_bits() } else { bits };
     let float = |bits: u32| u64::from(if f32::from_bits(bits).is_nan() { f32::NAN.to_bits() } else { bits });
     let cells = step.cells.iter().map(double);
-    let scalars = step.scalars.iter().map(|scalar| float(scalar.to_bits()));
+    let scalars = step.scalars.iter().map(double);
     let results = step.results.iter().map(|&bits| bits >> 32 << 32 | float(bits as u32));
     let gradients = step.gradients.iter().flat_map(|gradient| gradient.as_chunks::<4>().0);
     let gradients = gradients.map(|word| float(u32::from_le_bytes(*word)));

@@ -2,7 +2,23 @@
 
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 
-pub(super) static OPS: [OpDefinition; 2] = [
+/// A number that follows from the shapes of a call's tensors.
+macro_rules! size {
+    ($op:ident, $mnemonic:literal, $summary:literal) => {
+        OpDefinition {
+            op: Op::$op,
+            mnemonic: $mnemonic,
+            summary: $summary,
+            operands: &[],
+            signature: Signature::Size,
+            meaning: Meaning::Structural,
+            derivative: Derivative::Zero,
+            domain: Domain::Reals,
+        }
+    };
+}
+
+pub(super) static OPS: [OpDefinition; 4] = [
     OpDefinition {
         op: Op::Constant(0),
         mnemonic: "constant",
@@ -23,4 +39,6 @@ pub(super) static OPS: [OpDefinition; 2] = [
         derivative: Derivative::Zero,
         domain: Domain::Reals,
     },
+    size!(Groups, "groups", "the number of balancing groups of the call"),
+    size!(Pixels, "pixels", "the number of pixels of the call; all groups have equally many"),
 ];

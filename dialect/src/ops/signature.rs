@@ -13,6 +13,8 @@ pub enum Signature {
     Constant,
     /// No operands; a float a pixel.
     Random,
+    /// No operands; a float in all.
+    Size,
     /// Floats of one level to a float of that level.
     Floats,
     /// Two floats of one level to a mask of that level.
@@ -74,6 +76,7 @@ impl Signature {
         match self {
             Self::Constant => self.float_like(asked),
             Self::Random => Ok(Type::PIXEL),
+            Self::Size => Ok(Type::SCALAR),
             Self::Floats => all_of(operands, Element::F32).map(|level| Type::new(level, Element::F32)),
             Self::Compare => all_of(operands, Element::F32).map(|level| Type::new(level, Element::Mask)),
             Self::Logic => all_of(operands, Element::Mask).map(|level| Type::new(level, Element::Mask)),

@@ -194,6 +194,8 @@ macro_rules! methods {
 
 methods! {
     uniform Uniform();
+    groups Groups();
+    pixels Pixels();
     add Add(lhs, rhs);
     sub Sub(lhs, rhs);
     mul Mul(lhs, rhs);

@@ -81,6 +81,7 @@ fn types(definition: &OpDefinition, constraints: &mut Constraints) -> (Vec<Strin
     match definition.signature {
         Signature::Constant => (vec![], constraints.element(Element::F32)),
         Signature::Random => (vec![], constraints.any([Type::PIXEL])),
+        Signature::Size => (vec![], constraints.any([Type::SCALAR])),
         Signature::Floats => same(constraints.element(Element::F32), count),
         Signature::Logic => same(constraints.element(Element::Mask), count),
         Signature::Compare => {

@@ -147,7 +147,7 @@ fn level(op: Op, operands: &[Facts]) -> Option<Level> {
         Op::Constant(_) => None,
         Op::Uniform | Op::Broadcast => Some(Level::Pixel),
         Op::BroadcastGroups | Op::Count | Op::Sum => Some(Level::Group),
-        Op::SumGroups | Op::MeanGroups => Some(Level::Scalar),
+        Op::Groups | Op::Pixels | Op::SumGroups | Op::MeanGroups => Some(Level::Scalar),
         _ => operands.iter().filter_map(|operand| operand.level).max(),
     }
 }
@@ -161,7 +161,9 @@ fn range(op: Op, operands: &[Facts]) -> Range {
             Range { low: value, high: value, nan: value.is_nan(), whole: value.fract() == 0.0 }
         }
         (Op::Uniform, _) => Range::between(0.0, 1.0),
-        (Op::Count, _) => Range { whole: true, ..Range::between(0.0, i64::MAX as f32) },
+        (Op::Count | Op::Groups | Op::Pixels, _) => {
+            Range { whole: true, ..Range::between(0.0, i64::MAX as f32) }
+        }
         (Op::Cast | Op::Broadcast | Op::BroadcastGroups, [from]) => *from,
         (Op::Neg, [x]) => Range { low: -x.high, high: -x.low, ..*x },
         (Op::Abs, [x]) => Range { low: 0.0, high: x.high.max(-x.low), ..*x },

@@ -12,7 +12,8 @@ pub(super) struct Call {
     pub(super) stream: Value,
     /// The group of each row.
     pub(super) row_group: Value,
-    /// f32: numbers, then reductions over groups.
+    /// 8 bytes each: numbers, an f32 in the low ones; then f64, sizes and reductions over
+    /// groups.
     pub(super) scalars: Value,
     /// By cell and group, 8 bytes each.
     pub(super) cells: Value,

@@ -41,7 +41,8 @@ impl<'a> GroupValues<'a> {
     fn read(&mut self, emitter: &mut Emitter, id: ValueId) -> Result<Option<Value>, LowerError> {
         if let Some(slot) = self.schedule.scalar_slot(id) {
             emitter.comment(describe(self.schedule, id));
-            return Ok(Some(leaf::scalar(emitter, self.call, slot)));
+            let is_number = matches!(self.schedule.program.node(id).op, Op::Argument(_));
+            return Ok(Some(leaf::scalar(emitter, self.call, slot, is_number)));
         }
         let Some(cell) = self.schedule.cell(id) else { return Ok(None) };
         let node = self.schedule.program.node(id);

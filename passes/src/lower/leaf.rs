@@ -3,17 +3,23 @@
 use lossc_dialect::Element;
 
 use super::call::Call;
-use super::emit::{Emitter, F32, Scalar, Value};
+use super::emit::{Emitter, F32, F64, Scalar, Value};
 
 /// `loss.constant`
 pub(super) fn constant(emitter: &mut Emitter, value: f32, lanes: usize) -> Value {
     emitter.float(F32.times(lanes), value)
 }
 
-/// The number or the reduction over groups in a scalar slot.
-pub(super) fn scalar(emitter: &mut Emitter, call: &Call, slot: usize) -> Value {
+/// What a scalar slot holds: a number in its low bytes, a size or a reduction over groups
+/// in all of it.
+pub(super) fn scalar(emitter: &mut Emitter, call: &Call, slot: usize, is_number: bool) -> Value {
     let slot = emitter.index(slot);
-    emitter.load_element("scalar", call.scalars, slot, F32)
+    let at = emitter.element(call.scalars, slot, F64.scalar);
+    if is_number {
+        return emitter.load("scalar", at, F32);
+    }
+    let value = emitter.load("scalar", at, F64);
+    emitter.convert("arith.truncf", value, Scalar::F32)
 }
 
 /// A vector of stored pixels as what is computed with.

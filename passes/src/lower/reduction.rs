@@ -116,10 +116,9 @@ pub(super) fn add_wide(emitter: &mut Emitter, total: Value, value: Value) -> Val
     emitter.apply("arith.addf", &[total, value])
 }
 
-/// `loss.sum_groups` or `loss.mean_groups` from the groups' total, rounded once.
+/// `loss.sum_groups` or `loss.mean_groups` from the groups' total, in f64.
 pub(super) fn of_groups(emitter: &mut Emitter, op: Op, total: Value, groups: Value) -> Value {
-    let total = if op == Op::MeanGroups { mean(emitter, total, groups) } else { total };
-    emitter.convert("arith.truncf", total, Scalar::F32)
+    if op == Op::MeanGroups { mean(emitter, total, groups) } else { total }
 }
 
 /// The mean over no group is 0.

@@ -49,6 +49,7 @@ impl Floats {
         let all = match definition.signature {
             Signature::Constant => vec![],
             Signature::Random if level == Level::Pixel => vec![],
+            Signature::Size if level == Level::Scalar => vec![],
             Signature::Floats | Signature::Compare => vec![value, other, value],
             Signature::Logic => vec![mask, self.builder.equal(value, other)],
             Signature::Select => vec![mask, value, other],
@@ -147,6 +148,56 @@ fn an_op_without_a_lowering_is_named() {
     let node = Node { op: Op::Sum, operands: vec![], ty: Type::new(Level::Group, Element::F32) };
     let error = compute(&mut Emitter::new(0), &node, &[], 1).expect_err("a sum reads many places");
     assert_eq!(error.to_string(), "loss.sum has no lowering at group level");
+}
+
+/// A loss of two passes whose gradient needs a reduction over groups of the first.
+fn two_passes() -> Program {
+    let mut builder = Builder::new("two_passes");
+    let logit = builder.pixel_argument("logit", Element::F32);
+    let sum = builder.sum(logit);
+    let mean = builder.mean_groups(sum);
+    let spread = builder.broadcast(mean);
+    let product = builder.mul(logit, spread);
+    let sum = builder.sum(product);
+    let loss = builder.sum_groups(sum);
+    builder.finish_named([("loss", loss), (GRADIENT, spread)]).expect("a loss")
+}
+
+#[test]
+fn what_nobody_has_written_is_not_read() {
+    let refused = |break_it: &dyn Fn(&mut crate::schedule::Schedule)| {
+        let mut schedule = schedule(&two_passes(), Options::default());
+        lower(&schedule, &target("cpu:avx2"), Numerics::default()).expect("it is whole");
+        break_it(&mut schedule);
+        let lowered = TARGETS.map(|name| lower(&schedule, &target(name), Numerics::default()));
+        lowered.map(|it| it.expect_err("it reads what is not there").to_string())[0].clone()
+    };
+    let error = |entry, op| {
+        format!("{entry} reads loss.{op} before any pass has computed it; this is an error of lossc")
+    };
+    // The reduction over groups a pass later than it is read.
+    let late = refused(&|schedule| {
+        let reductions = std::mem::take(&mut schedule.kernels[0].group_reductions);
+        schedule.kernels[1].group_reductions.splice(0..0, reductions);
+    });
+    assert_eq!(late, error("forward", "mean_groups"));
+    let no_cell = refused(&|schedule| schedule.kernels[0].reductions.clear());
+    assert_eq!(no_cell, error("forward", "sum"));
+    let no_forward = refused(&|schedule| schedule.forward.clear());
+    assert_eq!(no_forward, error("backward", "mean_groups"));
+    let second_first = refused(&|schedule| schedule.forward_backward.reverse());
+    assert!(second_first.starts_with("forward_backward reads"), "{second_first}");
+}
+
+#[test]
+fn what_no_kernel_has_kept_is_not_loaded() {
+    let program = two_passes();
+    let options = Options { fusion: crate::schedule::Fusion::Op, ..Options::default() };
+    let mut schedule = schedule(&program, options);
+    lower(&schedule, &target("cpu:avx2"), Numerics::default()).expect("it is whole");
+    schedule.kernels.iter_mut().for_each(|kernel| kernel.stores.clear());
+    let error = lower(&schedule, &target("cpu:avx2"), Numerics::default()).expect_err("nothing is kept");
+    assert!(matches!(error, super::LowerError::Unwritten { mnemonic: "mul", .. }), "{error}");
 }
 
 fn library_programs() -> impl Iterator<Item = Program> {

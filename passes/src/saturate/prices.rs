@@ -184,7 +184,7 @@ impl PriceList {
     pub fn price(self, op: Op, level: Level) -> u64 {
         let table = self.table();
         match (op, level) {
-            (Op::Argument(_) | Op::Constant(_), _) => 0,
+            (Op::Argument(_) | Op::Constant(_) | Op::Groups | Op::Pixels, _) => 0,
             // What a reduction costs, it costs at each pixel.
             (Op::Sum, _) => table.sum,
             (Op::Count, _) => table.count,

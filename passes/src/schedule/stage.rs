@@ -23,7 +23,12 @@ impl<'a> Stages<'a> {
             is_given[value.index()] = known[value.index()] && is_reduction(node.op);
             if !is_given[value.index()] {
                 let before = node.operands.iter().map(|operand| stages[operand.index()]).max().unwrap_or(0);
-                stages[value.index()] = before + usize::from(is_cell(node.op));
+                stages[value.index()] = match node.op {
+                    op if is_cell(op) => before + 1,
+                    // It is done after some pass, though it may need none.
+                    op if is_reduction(op) => before.max(1),
+                    _ => before,
+                };
             }
         }
         Self { program, stages, given: is_given }
@@ -37,8 +42,7 @@ impl<'a> Stages<'a> {
     /// The pass after which the reduction `value` is known; none if it is given.
     pub fn pass_of_reduction(&self, value: ValueId) -> Option<usize> {
         let given = self.given[value.index()];
-        // A sum over groups of nothing but numbers is done after the first pass.
-        (!given).then(|| self.stage(value).saturating_sub(1))
+        (!given).then(|| self.stage(value) - 1)
     }
 
     /// The number of passes until `value` is known.

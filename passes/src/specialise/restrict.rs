@@ -30,7 +30,12 @@ pub(super) fn ignore(program: &Program, index: i64) -> Result<Program, Specialis
         }
         _ => operand,
     };
-    Ok(rebuild(program, builder, &arguments, restrict)?)
+    let pixels = |builder: &mut Builder| {
+        let count = builder.count(valid);
+        let count = builder.cast(count, Element::F32);
+        builder.sum_groups(count)
+    };
+    Ok(rebuild(program, builder, &arguments, pixels, restrict)?)
 }
 
 /// Each pixel's share in a sum is multiplied by its weight. Counts count pixels.
@@ -42,19 +47,24 @@ pub(super) fn weight(program: &Program) -> Result<Program, SpecialiseError> {
         Op::Sum => builder.weight(weights, operand),
         _ => operand,
     };
-    Ok(rebuild(program, builder, &arguments, restrict)?)
+    Ok(rebuild(program, builder, &arguments, Builder::pixels, restrict)?)
 }
 
-/// A copy of the program with `restrict` applied to what each reduction reads.
+/// A copy of the program with `pixels` for the number of pixels, and `restrict` applied to
+/// what each reduction reads.
 fn rebuild(
     program: &Program,
     mut builder: Builder,
     arguments: &[ValueId],
+    pixels: impl Fn(&mut Builder) -> ValueId,
     restrict: impl Fn(&mut Builder, ValueId, Op, ValueId) -> ValueId,
 ) -> Result<Program, BuildError> {
     let results = program.rebuild(&mut builder, arguments, |builder, value, operands| {
         let node = program.node(value);
         let mut operands = operands.to_vec();
+        if node.op == Op::Pixels {
+            return pixels(builder);
+        }
         if matches!(node.op, Op::Sum | Op::Count) {
             operands[0] = restrict(builder, value, node.op, operands[0]);
         }

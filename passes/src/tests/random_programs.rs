@@ -14,7 +14,7 @@ use crate::saturate::{self, saturate};
 use crate::schedule::passes;
 use crate::stabilise::{self, stabilise};
 
-const ROWS: usize = 3;
+const ROWS: usize = 4;
 const ROW_LENGTH: usize = 4;
 
 /// Values at which rewrites go wrong.
@@ -49,7 +49,7 @@ pub(super) fn samples() -> Vec<Sample> {
         (0..count).map(|index| f64::from(u8::from(index % period == 1))).collect()
     };
     let sample = |pixels: [Vec<f64>; 3], number: f64| Sample {
-        row_group: vec![0, 1, 0],
+        row_group: vec![0, 1, 1, 0],
         groups: 2,
         row_length: ROW_LENGTH,
         pixels: pixels.into(),

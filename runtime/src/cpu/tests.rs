@@ -23,6 +23,7 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
     let pass = |reductions: &[(usize, ReductionKind)], outputs| KernelManifest {
         reductions: reductions.iter().map(|&(cell, kind)| Reduction { cell, kind }).collect(),
         outputs,
+        needs_sizes: false,
     };
     let all = [
         pass(&[(1, ReductionKind::Count), (0, ReductionKind::Sum)], false),
@@ -36,7 +37,7 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
         pixel_inputs: vec![pixel("logit", ElementType::F32), pixel("label", ElementType::U8)],
         pixel_outputs: vec![pixel("gradient", ElementType::F32)],
         scalars: vec![scalar("upstream", 1.0), scalar("shift", 0.0)],
-        scalar_slots: 3,
+        scalar_slots: 5,
         cells: if passes == 1 { 2 } else { 3 },
         temporaries: vec![],
         step_bytes: (passes == 3).then_some(3),
@@ -105,12 +106,18 @@ impl Case {
 fn assert_matches(case: &Case, outcome: &Outcome, gradient: &Tensor, upstream: f32) {
     let expected = case.reference(upstream);
     assert_eq!(outcome.loss.to_bits(), expected.loss.to_bits());
-    assert_eq!(outcome.residuals.scalars()[2], expected.mean);
+    assert_eq!(outcome.residuals.scalars()[2..], sizes_and_mean(case, expected.mean));
     assert_eq!(outcome.group("positives"), Some(&GroupValues::Count(expected.counts)));
     let sums = expected.sums.iter().map(|&sum| sum as f32).collect();
     assert_eq!(outcome.group("sums"), Some(&GroupValues::Float(sums)));
     let shape = case.logits.shape();
     assert_eq!(gradient, &Tensor::from_slice(shape, &expected.gradient).unwrap());
+}
+
+/// The scalar slots after the arguments.
+fn sizes_and_mean(case: &Case, mean: f32) -> [u64; 3] {
+    let layout = Layout::new(case.logits.shape(), case.balance).unwrap();
+    [layout.groups() as f64, layout.pixels() as f64, f64::from(mean)].map(f64::to_bits)
 }
 
 #[test]
@@ -193,7 +200,7 @@ fn a_scalar_argument_reaches_the_kernel() {
     let call = Call { scalars: &scalars, ..Call::new(&views) };
     let mean = |call: &Call<'_>| {
         let outcome = CpuExecutor::new(kernels(3)).forward(call).unwrap();
-        outcome.residuals.scalars()[2]
+        f64::from_bits(outcome.residuals.scalars()[4])
     };
     assert!((mean(&call) - mean(&Call::new(&views)) - 100.0).abs() < 1e-3);
 }

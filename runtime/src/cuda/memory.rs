@@ -125,14 +125,10 @@ pub(super) fn clear(stream: &Stream, buffer: &DeviceBuffer) -> Result<(), CudaEr
     checked("clearing device memory", cleared)
 }
 
-/// Queues writing one f32. The value travels in the command, so no host memory
-/// has to outlive the call.
-pub(super) fn store_float(
-    stream: &Stream,
-    destination: sys::CUdeviceptr,
-    value: f32,
-) -> Result<(), CudaError> {
-    // SAFETY: callers pass the address of an f32 in a block they own.
-    let stored = unsafe { sys::cuMemsetD32Async(destination, value.to_bits(), 1, stream.raw()) };
+/// Queues writing four bytes. They travel in the command, so no host memory has to outlive
+/// the call.
+pub(super) fn store_word(stream: &Stream, destination: sys::CUdeviceptr, word: u32) -> Result<(), CudaError> {
+    // SAFETY: callers pass an address, a multiple of four, in a block they own.
+    let stored = unsafe { sys::cuMemsetD32Async(destination, word, 1, stream.raw()) };
     checked("storing a scalar", stored.result())
 }

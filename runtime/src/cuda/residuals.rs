@@ -2,7 +2,7 @@
 
 use super::device::Stream;
 use super::error::CudaError;
-use super::memory::{DeviceBuffer, clear, copy, download, store_float, upload};
+use super::memory::{DeviceBuffer, clear, copy, download, store_word, upload};
 use crate::error::RuntimeError;
 use crate::executor::{Outcome, Residuals};
 
@@ -15,8 +15,9 @@ pub struct DeviceResiduals {
     host: Residuals,
     /// Cells, then results, then scalars.
     block: DeviceBuffer,
-    /// The bits that the scalar arguments have on the device, as far as is known.
-    known: Vec<Option<u32>>,
+    /// The bits that the scalar arguments and the sizes have on the device, as far as is
+    /// known.
+    known: Vec<Option<u64>>,
 }
 
 impl DeviceResiduals {
@@ -60,12 +61,12 @@ impl DeviceResiduals {
     fn allocate(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
         let slots = host.cells().len() + host.results().len();
         let length = slots * size_of::<u64>() + size_of_val(host.scalars());
-        let known = vec![None; host.manifest().scalars.len()];
+        let known = vec![None; host.manifest().size_slots().end];
         Ok(Self { block: DeviceBuffer::new(stream, length)?, host, known })
     }
 
     fn store_arguments(&mut self) -> Result<(), CudaError> {
-        (0..self.known.len()).try_for_each(|slot| self.store_scalar(slot, self.host.scalars()[slot]))
+        (0..self.known.len()).try_for_each(|slot| self.store_slot(slot, self.host.scalars()[slot]))
     }
 
     /// The device address of the loss, an f32.
@@ -118,15 +119,24 @@ impl DeviceResiduals {
 
     /// Queues writing a scalar argument, unless it is known to have that value.
     pub(super) fn store_scalar(&mut self, slot: usize, value: f32) -> Result<(), CudaError> {
-        let bits = Some(value.to_bits());
-        if self.known[slot] == bits {
+        self.store_slot(slot, u64::from(value.to_bits()))
+    }
+
+    /// The same for any slot that a call brings with it.
+    fn store_slot(&mut self, slot: usize, bits: u64) -> Result<(), CudaError> {
+        if self.known[slot] == Some(bits) {
             return Ok(());
         }
         self.known[slot] = None;
-        store_float(self.stream(), self.scalar_pointer(slot), value)?;
+        let at = self.scalar_pointer(slot);
+        store_word(self.stream(), at, bits as u32)?;
+        // Nobody reads the upper half of an argument.
+        if self.host.manifest().size_slots().contains(&slot) {
+            store_word(self.stream(), at + size_of::<u32>() as u64, (bits >> 32) as u32)?;
+        }
         // What a graph captures is done when it is replayed.
         if !self.stream().is_capturing()? {
-            self.known[slot] = bits;
+            self.known[slot] = Some(bits);
         }
         Ok(())
     }
@@ -145,7 +155,7 @@ impl DeviceResiduals {
     }
 
     fn scalar_pointer(&self, slot: usize) -> u64 {
-        self.scalars_pointer() + (slot * size_of::<f32>()) as u64
+        self.scalars_pointer() + (slot * size_of::<u64>()) as u64
     }
 }
 
@@ -153,7 +163,6 @@ impl DeviceResiduals {
 trait Plain: Copy {}
 impl Plain for u64 {}
 impl Plain for i64 {}
-impl Plain for f32 {}
 
 #[expect(private_bounds, reason = "only this module and its siblings call it")]
 pub(super) fn bytes<T: Plain>(values: &[T]) -> &[u8] {

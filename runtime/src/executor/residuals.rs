@@ -22,8 +22,10 @@ pub struct Residuals {
     layout: Arc<Layout>,
     random: Random,
     cells: Vec<u64>,
-    scalars: Vec<f32>,
+    scalars: Vec<u64>,
     results: Vec<u64>,
+    /// Whether the pixels of other workers are among those counted.
+    has_all_sizes: bool,
 }
 
 impl Default for Residuals {
@@ -37,6 +39,7 @@ impl Default for Residuals {
             cells: vec![],
             scalars: vec![],
             results: vec![],
+            has_all_sizes: false,
         }
     }
 }
@@ -50,6 +53,7 @@ impl Clone for Residuals {
             cells: self.cells.clone(),
             scalars: self.scalars.clone(),
             results: self.results.clone(),
+            has_all_sizes: self.has_all_sizes,
         }
     }
 
@@ -61,6 +65,7 @@ impl Clone for Residuals {
         self.cells.clone_from(&source.cells);
         self.scalars.clone_from(&source.scalars);
         self.results.clone_from(&source.results);
+        self.has_all_sizes = source.has_all_sizes;
     }
 }
 
@@ -111,14 +116,17 @@ impl Residuals {
         zero(&mut self.cells, manifest.cells * groups);
         zero(&mut self.results, manifest.result_slots(groups));
         zero(&mut self.scalars, manifest.scalar_slots);
-        for (slot, scalar) in self.scalars.iter_mut().zip(&manifest.scalars) {
-            *slot = scalar.default;
+        for (slot, scalar) in manifest.scalars.iter().enumerate() {
+            self.set_scalar(slot, scalar.default);
         }
         for &(name, value) in scalars {
-            manifest.scalar_slot(name).into_iter().for_each(|slot| self.scalars[slot] = value);
+            manifest.scalar_slot(name).into_iter().for_each(|slot| self.set_scalar(slot, value));
         }
+        let sizes = [groups, self.layout.pixels()].map(|size| (size as f64).to_bits());
+        self.scalars[manifest.size_slots()].copy_from_slice(&sizes);
         self.manifest.clone_from(manifest);
         self.random = random;
+        self.has_all_sizes = false;
     }
 
     /// The manifest of the loss they are of.
@@ -147,8 +155,9 @@ impl Residuals {
         &mut self.cells
     }
 
-    /// The scalar slots: arguments, then what finish steps computed.
-    pub fn scalars(&self) -> &[f32] {
+    /// The scalar slots: arguments, f32 bits in the low half of each; the number of groups
+    /// and that of all pixels, and what finish steps computed, f64 bits.
+    pub fn scalars(&self) -> &[u64] {
         &self.scalars
     }
 
@@ -170,20 +179,50 @@ impl Residuals {
         self.manifest.results.iter().enumerate().map(move |(index, result)| (result, slots(index)))
     }
 
-    /// Adds the sums that another worker made in forward pass `pass`.
+    /// Adds the number of pixels that another worker has, for workers that tell each other
+    /// before the first pass. Where no pixel of that pass depends on the number, the first
+    /// [`Residuals::merge`] does it; workers that add up totals by their own means do it
+    /// here.
+    ///
+    /// # Errors
+    /// If the other residuals are of another loss, or over another number of groups.
+    pub fn merge_sizes(&mut self, other: &Self) -> Result<(), RuntimeError> {
+        self.check_worker(other)?;
+        self.add_pixels(other);
+        self.has_all_sizes = true;
+        Ok(())
+    }
+
+    fn add_pixels(&mut self, other: &Self) {
+        let slot = self.manifest.size_slots().end - 1;
+        self.scalars[slot] = add(ReductionKind::Sum, self.scalars[slot], other.scalars[slot]);
+    }
+
+    fn check_worker(&self, other: &Self) -> Result<(), RuntimeError> {
+        other.check_loss(&self.manifest)?;
+        let (expected, found) = (self.layout.groups(), other.layout.groups());
+        if expected == found { Ok(()) } else { Err(RuntimeError::Groups { expected, found }) }
+    }
+
+    /// Adds the sums that another worker made in forward pass `pass`, and with those of the
+    /// first pass its pixels to their number, unless [`Residuals::merge_sizes`] has.
     ///
     /// Sums are added in f64: fix the order of workers to fix the bits. The
     /// layout stays that of `self`.
     ///
     /// # Errors
-    /// If the other sums are of another loss, or over another number of groups.
+    /// If the other sums are of another loss, or over another number of groups, or depend
+    /// on the number of pixels and were made before it was known.
     pub fn merge(&mut self, pass: usize, other: &Self) -> Result<(), RuntimeError> {
-        other.check_loss(&self.manifest)?;
+        self.check_worker(other)?;
         let groups = self.layout.groups();
-        if groups != other.layout.groups() {
-            return Err(RuntimeError::Groups { expected: groups, found: other.layout.groups() });
-        }
         let kernel = forward_kernel(&self.manifest, pass)?;
+        if pass == 0 && !self.has_all_sizes {
+            if self.manifest.kernels[kernel].needs_sizes {
+                return Err(RuntimeError::SizesFirst(self.manifest.name.clone()));
+            }
+            self.add_pixels(other);
+        }
         for reduction in &self.manifest.kernels[kernel].reductions {
             for slot in reduction.cell * groups..(reduction.cell + 1) * groups {
                 self.cells[slot] = add(reduction.kind, self.cells[slot], other.cells[slot]);
@@ -221,11 +260,11 @@ impl Residuals {
     }
 
     pub(crate) fn set_scalar(&mut self, slot: usize, value: f32) {
-        self.scalars[slot] = value;
+        self.scalars[slot] = u64::from(value.to_bits());
     }
 
     /// The three arrays kernels write: cells, scalars, results.
-    pub(crate) fn buffers_mut(&mut self) -> (&mut [u64], &mut [f32], &mut [u64]) {
+    pub(crate) fn buffers_mut(&mut self) -> (&mut [u64], &mut [u64], &mut [u64]) {
         (&mut self.cells, &mut self.scalars, &mut self.results)
     }
 }

@@ -8,7 +8,7 @@ fn manifest() -> Manifest {
         pixel_inputs: vec![PixelArgument { name: "logit".into(), element: ElementType::Bf16 }],
         pixel_outputs: vec![PixelArgument { name: "gradient".into(), element: ElementType::Bf16 }],
         scalars: vec![ScalarArgument { name: UPSTREAM.into(), default: 1.0 }],
-        scalar_slots: 2,
+        scalar_slots: 4,
         cells: 2,
         temporaries: vec![],
         step_bytes: None,
@@ -17,8 +17,9 @@ fn manifest() -> Manifest {
             KernelManifest {
                 reductions: vec![reduction(1, ReductionKind::Sum), reduction(0, ReductionKind::Count)],
                 outputs: false,
+                needs_sizes: false,
             },
-            KernelManifest { reductions: vec![], outputs: true },
+            KernelManifest { reductions: vec![], outputs: true, needs_sizes: false },
         ],
         forward: vec![0],
         backward: vec![1],
@@ -52,7 +53,7 @@ fn what_does_not_fit_is_named() {
         broken(|m| m.pixel_outputs[0].element = ElementType::I64),
         "gradient: a gradient must be f32, f16 or bf16, not i64"
     );
-    assert_eq!(broken(|m| m.scalar_slots = 0), "1 scalar arguments do not fit 0 scalar slots");
+    assert_eq!(broken(|m| m.scalar_slots = 2), "1 scalar arguments and two sizes do not fit 2 scalar slots");
 }
 
 #[test]

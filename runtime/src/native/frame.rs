@@ -30,8 +30,8 @@ pub struct Frame {
     pub pixels: *const *mut u8,
     /// The group of each row: `[rows]`.
     pub row_group: *const i64,
-    /// The scalar slots.
-    pub scalars: *mut f32,
+    /// The scalar slots, as [`crate::Residuals::scalars`] has them.
+    pub scalars: *mut u64,
     /// The totals: `[cells][groups]`, f64 bits or i64.
     pub cells: *mut u64,
     /// The partials of the current pass: `[reductions][rows][chunks_per_row]`,

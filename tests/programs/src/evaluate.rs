@@ -94,6 +94,11 @@ impl Sample {
         self.seen.ignored.get(pixel).is_some_and(|&ignored| ignored)
     }
 
+    /// The pixels that are not ignored.
+    fn seen_count(&self) -> usize {
+        (0..self.pixel_count()).filter(|&pixel| !self.is_ignored(pixel)).count()
+    }
+
     fn pixel_count(&self) -> usize {
         self.row_group.len() * self.row_length
     }
@@ -163,6 +168,8 @@ impl<A: Arithmetic> Place<'_, A> {
                 let draw = |index| self.arithmetic.number(f64::from((self.sample.draws.0)(index)));
                 (0..count as u64).map(draw).collect()
             }
+            Op::Groups => vec![self.arithmetic.number(self.sample.groups as f64)],
+            Op::Pixels => vec![self.arithmetic.number(self.sample.seen_count() as f64)],
             Op::Broadcast => (0..count).map(|pixel| self.of_pixel(pixel).clone()).collect(),
             Op::BroadcastGroups => vec![self.operands[0][0].clone(); count],
             Op::Count | Op::Sum => (0..count).map(|group| self.sum_group(group)).collect(),

@@ -310,7 +310,11 @@ impl Growth<'_> {
         let signature = op.definition().map_or(Signature::Constant, |definition| definition.signature);
         match signature {
             Signature::Select if index == 0 => Type::new(wanted.level, Element::Mask),
-            Signature::Constant | Signature::Random | Signature::Select | Signature::Logic => wanted,
+            Signature::Constant
+            | Signature::Random
+            | Signature::Size
+            | Signature::Select
+            | Signature::Logic => wanted,
             Signature::Floats | Signature::Compare => Type::new(wanted.level, FLOAT),
             Signature::Cast => self.storage(wanted.level),
             Signature::ToPixel => Type::new(self.level_below(child), wanted.element),

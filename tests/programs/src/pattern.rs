@@ -65,7 +65,7 @@ impl Tree {
         match op {
             Op::Broadcast | Op::Uniform => Some(Level::Pixel),
             Op::BroadcastGroups | Op::Sum | Op::Count => Some(Level::Group),
-            Op::SumGroups | Op::MeanGroups => Some(Level::Scalar),
+            Op::Groups | Op::Pixels | Op::SumGroups | Op::MeanGroups => Some(Level::Scalar),
             _ => children.iter().filter_map(Self::level).max(),
         }
     }

@@ -58,7 +58,7 @@ pub struct Step {
     /// As [`Residuals::cells`].
     pub cells: Vec<u64>,
     /// As [`Residuals::scalars`].
-    pub scalars: Vec<f32>,
+    pub scalars: Vec<u64>,
     /// As [`Residuals::results`].
     pub results: Vec<u64>,
     /// The bytes of the pixel outputs; none for those that no kernel writes.
@@ -151,13 +151,12 @@ impl Buffers {
         let outputs = outputs.collect();
         let mut scalars = residuals.scalars().to_vec();
         if let (Some(value), Some(slot)) = (tensors.upstream, manifest.scalar_slot(UPSTREAM)) {
-            scalars[slot] = value;
+            scalars[slot] = u64::from(value.to_bits());
         }
         let words = |values: &[u64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
-        let scalars: Vec<_> = scalars.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self {
             rows: memory.upload("rows", &bytes(&plan::rows(layout)), Access::Write, 0, 8),
-            scalars: memory.upload("scalars", &scalars, Access::Write, 0, 4),
+            scalars: memory.upload("scalars", &words(&scalars), Access::Write, 0, 8),
             cells: memory.upload("cells", &words(residuals.cells()), Access::Write, 0, 8),
             workspace: memory.allocate("workspace", workspace.unwrap_or(0), Access::Workspace, 0, 4),
             results: memory.upload("results", &words(residuals.results()), Access::Write, 0, 8),
@@ -185,7 +184,6 @@ impl Buffers {
             let (words, _) = memory.bytes(buffer).as_chunks::<8>();
             words.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
         };
-        let (scalars, _) = memory.bytes(self.scalars).as_chunks::<4>();
         let outputs = self.outputs.iter().filter(|_| has_outputs);
         let gradients = outputs.map(|&output| {
             assert!(memory.is_written(output), "a pixel output is not wholly written");
@@ -193,7 +191,7 @@ impl Buffers {
         });
         Step {
             cells: words(self.cells),
-            scalars: scalars.iter().map(|value| f32::from_le_bytes(*value)).collect(),
+            scalars: words(self.scalars),
             results: words(self.results),
             gradients: gradients.collect(),
         }

@@ -10,16 +10,18 @@ typedef struct {
   uint64_t seed, stream;
   uint8_t *const *pixels;
   const int64_t *row_group;
-  float *scalars;
+  uint64_t *scalars;
   uint64_t *cells;
   uint32_t *partials;
   uint64_t *results;
 } frame_t;
 
-enum { UPSTREAM, SHIFT, MEAN };
+enum { UPSTREAM, SHIFT, GROUPS, PIXELS, MEAN };
 
 static uint32_t bits_of_float(float x) { uint32_t b; __builtin_memcpy(&b, &x, 4); return b; }
 static double double_of_bits(uint64_t b) { double x; __builtin_memcpy(&x, &b, 8); return x; }
+static float low_float(uint64_t b) { float x; __builtin_memcpy(&x, &b, 4); return x; }
+static uint64_t bits_of_double(double x) { uint64_t b; __builtin_memcpy(&b, &x, 8); return b; }
 
 // Volatile, or compilers call memset, which no object's loader provides.
 static void clear(volatile float *lanes) {
@@ -40,7 +42,7 @@ static float tree(float *lanes) {
     int64_t position = q - phase;                                             \
     if (position < 0 || position >= f->row_length) continue;                  \
     int64_t e = row * f->row_length + position;                               \
-    float x = ((const float *)f->pixels[0])[e] + f->scalars[SHIFT];           \
+    float x = ((const float *)f->pixels[0])[e] + low_float(f->scalars[SHIFT]); \
     int positive = f->pixels[1][e];                                           \
     body                                                                      \
   }
@@ -67,14 +69,14 @@ void finish_0(const frame_t *f) {
     f->results[1 + g] = f->cells[1 * f->groups + g];
     f->results[1 + f->groups + g] = bits_of_float((float)double_of_bits(f->cells[g]));
   }
-  f->scalars[MEAN] = count ? (float)(sum / (double)count) : 0;
+  f->scalars[MEAN] = bits_of_double(count ? (float)(sum / (double)count) : 0);
   f->results[0] = bits_of_float((float)sum);
 }
 
 void kernel_1(const frame_t *f, int64_t row, int64_t chunk) {
   float lanes[128];
   clear(lanes);
-  float mean = f->scalars[MEAN];
+  float mean = (float)double_of_bits(f->scalars[MEAN]);
   FOR_EACH_PIXEL(if (positive) { float d = x - mean; lanes[q & 127] += d * d; })
   *partial(f, 0, row, chunk) = bits_of_float(tree(lanes));
 }
@@ -86,7 +88,7 @@ void finish_1(const frame_t *f) {
 }
 
 void kernel_2(const frame_t *f, int64_t row, int64_t chunk) {
-  float mean = f->scalars[MEAN], scale = 2 * f->scalars[UPSTREAM];
+  float mean = (float)double_of_bits(f->scalars[MEAN]), scale = 2 * low_float(f->scalars[UPSTREAM]);
   float *gradient = (float *)f->pixels[2];
   FOR_EACH_PIXEL(gradient[e] = positive ? scale * (x - mean) : 0;)
 }

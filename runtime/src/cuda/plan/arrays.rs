@@ -34,7 +34,7 @@ pub fn rows(layout: &Layout) -> Vec<i64> {
 pub struct Arrays {
     /// What [`rows`] gives.
     pub rows: u64,
-    /// The scalar slots, f32.
+    /// The scalar slots, 8 bytes each, as [`crate::Residuals::scalars`] has them.
     pub scalars: u64,
     /// The totals, 8 bytes each.
     pub cells: u64,
