@@ -308,6 +308,25 @@ irdl.dialect @loss {
     irdl.results(result: %7)
   }
 
+  // whether the stored integer is the attribute `value`, exactly
+  irdl.operation @is {
+    %0 = irdl.is tensor<i32>
+    %1 = irdl.is tensor<i64>
+    %2 = irdl.is tensor<?xi32>
+    %3 = irdl.is tensor<?xi64>
+    %4 = irdl.is tensor<?x?xi32>
+    %5 = irdl.is tensor<?x?xi64>
+    %6 = irdl.any_of(%0, %1, %2, %3, %4, %5)
+    %7 = irdl.is tensor<i1>
+    %8 = irdl.is tensor<?xi1>
+    %9 = irdl.is tensor<?x?xi1>
+    %10 = irdl.any_of(%7, %8, %9)
+    %11 = irdl.base "#builtin.integer"
+    irdl.attributes { "value" = %11 }
+    irdl.operands(operand: %6)
+    irdl.results(result: %10)
+  }
+
   // both masks hold
   irdl.operation @and {
     %0 = irdl.is tensor<i1>

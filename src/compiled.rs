@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lossc_dialect::program::UPSTREAM;
 use lossc_passes::schedule::EntryPoints::{self, Joint, Separate};
-use lossc_passes::specialise::{INVALID_LABELS, NAN_LOGITS};
+use lossc_passes::specialise::{INVALID_LABELS, INVALID_WEIGHTS, NAN_LOGITS};
 use lossc_runtime::bundle;
 use lossc_runtime::rayon::ThreadPool;
 use lossc_runtime::{
@@ -18,8 +19,12 @@ use crate::compiler::{self, Checked, Compiler};
 use crate::description::Description;
 use crate::error::Error;
 use crate::input::Input;
+use crate::invalid;
 use crate::loss::Loss;
 use crate::pipeline::Optimised;
+
+/// Results that count what is invalid.
+const CHECKS: [&str; 3] = [INVALID_LABELS, INVALID_WEIGHTS, NAN_LOGITS];
 
 /// The key of a call's random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -210,10 +215,10 @@ impl Compiled {
 
     /// As [`Compiled::forward_backward`], for a loss of any number of tensors.
     pub fn forward_backward_of(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Step, Error> {
-        let scalars = self.scalars(options);
+        let scalars = self.scalars(options)?;
         let (outcome, gradients) =
             self.with_executor(Joint, pixels, |it| it.forward_backward(&call(pixels, options, &scalars)))?;
-        let Forward { loss, groups, nan_logits, .. } = self.checked(outcome.residuals)?;
+        let Forward { loss, groups, nan_logits, .. } = self.checked(outcome.residuals, pixels)?;
         Ok(Step { loss, gradient: only(gradients), groups, nan_logits })
     }
 
@@ -249,11 +254,11 @@ impl Compiled {
         options: &Options,
         outcome: &mut Forward,
     ) -> Result<(), Error> {
-        let scalars = self.scalars(options);
+        let scalars = self.scalars(options)?;
         self.with_executor(Separate, pixels, |it| {
             it.forward_reusing(&call(pixels, options, &scalars), &mut outcome.residuals)
         })?;
-        outcome.read(&self.description)
+        outcome.read(&self.description, pixels)
     }
 
     /// As [`Compiled::forward_backward_into`], with the outcome written over that of an
@@ -265,12 +270,12 @@ impl Compiled {
         gradient: TensorViewMut<'_>,
         outcome: &mut Forward,
     ) -> Result<(), Error> {
-        let (scalars, mut gradients) = (self.scalars(options), [gradient]);
+        let (scalars, mut gradients) = (self.scalars(options)?, [gradient]);
         self.with_executor(Joint, pixels, |it| {
             let call = call(pixels, options, &scalars);
             it.forward_backward_reusing(&call, &mut gradients, &mut outcome.residuals)
         })?;
-        outcome.read(&self.description)
+        outcome.read(&self.description, pixels)
     }
 
     /// As [`Compiled::backward_of`], with the gradient written over a tensor of the
@@ -290,14 +295,14 @@ impl Compiled {
     /// The sums of a forward call before anything is computed from them, for
     /// workers that add theirs up: see [`Residuals::merge`].
     pub fn forward_partials(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Residuals, Error> {
-        let scalars = self.scalars(options);
+        let scalars = self.scalars(options)?;
         self.with_executor(Separate, pixels, |it| it.forward_partials(&call(pixels, options, &scalars)))
     }
 
     /// The loss from sums that may be several workers'. `pixels` are any worker's.
     pub fn finish(&self, pixels: &[TensorView<'_>], sums: Residuals) -> Result<Forward, Error> {
         let outcome = self.with_executor(Separate, pixels, |it| it.finish(sums))?;
-        self.checked(outcome.residuals)
+        self.checked(outcome.residuals, pixels)
     }
 
     fn with_executor<T>(
@@ -341,15 +346,21 @@ impl Compiled {
     }
 
     /// The numbers of a call: the loss's, and then the call's own.
-    fn scalars<'a>(&'a self, options: &'a Options) -> SmallVec<[(&'a str, f32); 4]> {
+    fn scalars<'a>(&'a self, options: &'a Options) -> Result<SmallVec<[(&'a str, f32); 4]>, Error> {
+        // An upstream gradient that has overflowed is for the caller's loss scaling to see.
+        let is_wrong = |name: &str, value: f32| name != UPSTREAM && !value.is_finite();
         let set = self.scalars.iter().chain(&options.scalars);
-        set.map(|(name, value)| (name.as_str(), *value)).collect()
+        let check = |(name, value): &'a (String, f32)| match is_wrong(name, *value) {
+            true => Err(Error::NotFinite { name: name.clone(), value: *value }),
+            false => Ok((name.as_str(), *value)),
+        };
+        set.map(check).collect()
     }
 
     /// The outcome that is in `residuals`, if the labels are some.
-    fn checked(&self, residuals: Residuals) -> Result<Forward, Error> {
+    fn checked(&self, residuals: Residuals, pixels: &[TensorView<'_>]) -> Result<Forward, Error> {
         let mut outcome = Forward { loss: 0.0, groups: vec![], nan_logits: 0, residuals };
-        outcome.read(&self.description)?;
+        outcome.read(&self.description, pixels)?;
         Ok(outcome)
     }
 }
@@ -357,10 +368,9 @@ impl Compiled {
 impl Forward {
     /// Reads all the rest out of the residuals. The counts of invalid input are no
     /// results of the loss's own.
-    fn read(&mut self, description: &Description) -> Result<(), Error> {
+    fn read(&mut self, description: &Description, pixels: &[TensorView<'_>]) -> Result<(), Error> {
         let results = self.residuals.group_results();
-        let own =
-            results.clone().filter(|(result, _)| ![INVALID_LABELS, NAN_LOGITS].contains(&&*result.name));
+        let own = results.clone().filter(|(result, _)| !CHECKS.contains(&&*result.name));
         GroupResult::write_over(&mut self.groups, own);
         // Slots of counts hold an i64; nothing else goes by these names.
         let count = |name| -> i64 {
@@ -368,10 +378,17 @@ impl Forward {
             counts.flat_map(|(_, slots)| slots).map(|&slot| slot as i64).sum()
         };
         (self.loss, self.nan_logits) = (self.residuals.loss(), count(NAN_LOGITS));
-        match count(INVALID_LABELS) {
-            0 => Ok(()),
-            count => Err(Error::InvalidLabels { count, ignored: description.ignore_index }),
+        let (invalid_labels, invalid_weights) = (count(INVALID_LABELS), count(INVALID_WEIGHTS));
+        if invalid_labels > 0 {
+            let ignored = description.ignore_index;
+            let first = pixels.get(1).and_then(|labels| invalid::first_label(labels, ignored));
+            return Err(Error::InvalidLabels { count: invalid_labels, ignored, first });
         }
+        if invalid_weights > 0 {
+            let first = invalid::first_weight(pixels, description.ignore_index);
+            return Err(Error::InvalidWeights { count: invalid_weights, first });
+        }
+        Ok(())
     }
 }
 

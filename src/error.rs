@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lossc_dialect::near;
 use lossc_dialect::program::BuildError;
 use lossc_dialect::text::ParseError;
 use lossc_passes::certificate::CertificateError;
@@ -16,6 +17,8 @@ use lossc_runtime::tensor::TensorError;
 use miette::Diagnostic;
 use thiserror::Error as ThisError;
 
+use crate::invalid::{self, Offender};
+
 /// Why a loss could not be compiled or run. Each message is one line.
 #[derive(Debug, ThisError, Diagnostic)]
 #[non_exhaustive]
@@ -25,7 +28,7 @@ pub enum Error {
     #[diagnostic(transparent)]
     Parse(#[from] ParseError),
     /// There is no library loss of this name.
-    #[error("there is no loss `{name}`: the library has {known}, and a file ends in .mlir")]
+    #[error("there is no loss `{name}`{}; the library has {known}, and a file ends in .mlir", near::hint(.name, .known.split(", ")))]
     UnknownLoss {
         /// The name asked for.
         name: String,
@@ -96,12 +99,30 @@ pub enum Error {
     #[error(transparent)]
     Tensor(#[from] TensorError),
     /// Labels that are none.
-    #[error("{count} labels are neither 0 nor 1{}", .ignored.map(|it| format!(" nor {it}, which is ignored")).unwrap_or_default())]
+    #[error("{}", invalid::labels(*.count, *.ignored, .first.as_ref()))]
     InvalidLabels {
         /// How many there are.
         count: i64,
         /// The label that is ignored.
         ignored: Option<i64>,
+        /// The first of them, if it is in this call's labels.
+        first: Option<Offender>,
+    },
+    /// Weights of pixels that are none.
+    #[error("{}", invalid::weights(*.count, .first.as_ref()))]
+    InvalidWeights {
+        /// How many there are.
+        count: i64,
+        /// The first of them, if it is in this call's weights.
+        first: Option<Offender>,
+    },
+    /// A number of a call that is infinite or NaN.
+    #[error("the number `{name}` cannot be {value}: it is a finite number")]
+    NotFinite {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: f32,
     },
     /// A certificate does not hold.
     #[error(transparent)]

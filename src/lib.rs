@@ -33,6 +33,7 @@ mod dump;
 mod error;
 pub mod explain;
 mod input;
+mod invalid;
 mod loss;
 pub mod losses;
 pub mod manifest;
@@ -45,7 +46,8 @@ pub use compiler::Compiler;
 pub use description::{ChosenValue, Description};
 pub use error::Error;
 pub use input::Input;
-pub use loss::{Loss, Selection};
+pub use invalid::Offender;
+pub use loss::{Loss, Selection, number};
 pub use pipeline::Optimisation;
 
 pub use lossc_dialect::ops::Numerics;

@@ -3,12 +3,18 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use lossc_dialect::program::{GRADIENT, LOSS, UPSTREAM};
 use lossc_dialect::text::{self, LossFile};
-use lossc_dialect::{Program, library};
-use tracing::debug;
+use lossc_dialect::{Program, library, near};
+use lossc_passes::specialise::{INVALID_LABELS, INVALID_WEIGHTS, NAN_LOGITS, WEIGHT_MAP, is_sum};
+use tracing::{debug, warn};
 
 use crate::description::ChosenValue;
 use crate::error::Error;
+
+/// Names of arguments and results that lossc adds to a loss.
+const RESERVED: [&str; 7] =
+    [LOSS, GRADIENT, UPSTREAM, WEIGHT_MAP, INVALID_LABELS, INVALID_WEIGHTS, NAN_LOGITS];
 
 /// A loss: a text, or a program built in Rust, with values for its options.
 ///
@@ -112,7 +118,10 @@ impl Loss {
             return Ok(read);
         }
         debug!(file, "reading the loss's text");
-        let parsed = text::parse(file, source)?;
+        let parsed = text::parse_reserving(file, source, &RESERVED)?;
+        for (function, argument) in parsed.unused_arguments() {
+            warn!("{file}: @{function} makes nothing of its argument `{argument}`");
+        }
         // Another thread's reading, if it came first, says the same.
         Ok(read.get_or_init(|| parsed))
     }
@@ -139,6 +148,15 @@ impl Loss {
     /// As for [`Loss::selection`].
     pub fn program(&self) -> Result<&Program, Error> {
         Ok(self.selection()?.program)
+    }
+
+    /// Whether the loss is a sum over pixels, as far as can be told: whether
+    /// [`Reduction::Mean`](crate::Reduction::Mean) makes a mean of it.
+    ///
+    /// # Errors
+    /// As for [`Loss::selection`].
+    pub fn is_sum(&self) -> Result<bool, Error> {
+        Ok(is_sum(self.program()?))
     }
 
     /// The name that the text gives the loss.
@@ -170,7 +188,7 @@ impl Loss {
     /// and the settings to be right. Does not read the text.
     pub(crate) fn numbers(&self, choice: Option<&str>) -> Vec<(String, f32)> {
         let numbers = self.settings.iter().filter(|(name, _)| choice != Some(name));
-        numbers.filter_map(|(name, value)| Some((name.clone(), value.parse().ok()?))).collect()
+        numbers.filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect()
     }
 }
 
@@ -178,8 +196,9 @@ impl<'a> Selection<'a> {
     fn apply(&mut self, file: &'a LossFile, name: &str, value: &str) -> Result<(), Error> {
         if file.choice.as_ref().is_some_and(|choice| choice.name == name) {
             let chosen = file.choice_values().find(|known| *known == value);
-            let known = || file.choice_values().collect::<Vec<_>>().join(", ");
-            let wrong = || wrong_value(file, name, value, format!("one of {}", known()));
+            let known = file.choice_values().collect::<Vec<_>>();
+            let hint = near::hint(value, known.iter().copied());
+            let wrong = || wrong_value(file, name, value, format!("one of {}{hint}", known.join(", ")));
             let program = chosen.and_then(|value| file.program(Some(value)));
             (self.choice, self.program) = (chosen, program.ok_or_else(wrong)?);
             return Ok(());
@@ -187,7 +206,7 @@ impl<'a> Selection<'a> {
         if !self.program.scalar_arguments().any(|(_, number)| number.name == name) {
             return Err(self.unknown_option(file, name));
         }
-        let number = value.parse().map_err(|_| wrong_value(file, name, value, "a number".into()))?;
+        let number = number(value).ok_or_else(|| wrong_value(file, name, value, "a finite number".into()))?;
         self.numbers.push((name.into(), number));
         Ok(())
     }
@@ -195,12 +214,19 @@ impl<'a> Selection<'a> {
     fn unknown_option(&self, file: &LossFile, name: &str) -> Error {
         let choice = file.choice.iter().map(|choice| choice.name.as_str());
         let numbers = self.program.scalar_arguments().map(|(_, number)| number.name.as_str());
-        let known = match choice.chain(numbers).collect::<Vec<_>>().as_slice() {
+        let known: Vec<_> = choice.chain(numbers).collect();
+        let hint = near::hint(name, known.iter().copied());
+        let known = match known.as_slice() {
             [] => "it has none".into(),
-            names => format!("it has {}", names.join(", ")),
+            names => format!("it has {}{hint}", names.join(", ")),
         };
         Error::UnknownOption { loss: file.name.clone(), name: name.into(), known }
     }
+}
+
+/// The number that a value of an option is, if it is a finite f32.
+pub fn number(value: &str) -> Option<f32> {
+    value.parse().ok().filter(|number: &f32| number.is_finite())
 }
 
 fn wrong_value(file: &LossFile, name: &str, value: &str, known: String) -> Error {

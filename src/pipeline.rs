@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::BuildError;
-use lossc_dialect::{Program, text};
+use lossc_dialect::{Program, near, text};
 use lossc_passes::codegen::{self, Artifact, Output, Target};
 use lossc_passes::differentiate::{differentiate, store_gradient_as};
 use lossc_passes::egraph::Rewriting;
@@ -13,7 +13,7 @@ use lossc_passes::lower::{LowerError, lower};
 use lossc_passes::saturate::prices::PriceList;
 use lossc_passes::saturate::{rules, saturate_by};
 use lossc_passes::schedule::{self, EntryPoints, Schedule, Storage, schedule};
-use lossc_passes::specialise::{self, specialise};
+use lossc_passes::specialise::{self, Reduction, is_sum, specialise};
 use lossc_passes::stabilise::stabilise;
 use tracing::{debug, warn};
 
@@ -62,7 +62,8 @@ impl FromStr for Stage {
     fn from_str(name: &str) -> Result<Self, String> {
         let names: Vec<_> = STAGES.iter().map(|(name, _)| *name).collect();
         let found = STAGES.iter().find(|(known, _)| *known == name).map(|&(_, stage)| stage);
-        found.ok_or_else(|| format!("there is no stage `{name}`: expected one of {}", names.join(", ")))
+        let hint = near::hint(name, names.iter().copied());
+        found.ok_or_else(|| format!("there is no stage `{name}`{hint}; there are {}", names.join(", ")))
     }
 }
 
@@ -132,6 +133,9 @@ pub fn optimise(
 ) -> Result<Optimised, Error> {
     let prices = prices(target, options.numerics)?;
     let source = specialise(program, &options.specialise)?;
+    if options.specialise.reduction == Reduction::Mean && !is_sum(program) {
+        warn!(loss = program.name(), "a loss that is a mean or a ratio already is divided by the pixels");
+    }
     let stable = stabilise(&source, explain).map_err(in_pass("stabilise"))?;
     warn_of_limit(program, "stabilise", &stable);
     let gradient = differentiate(&stable.program)?;

@@ -11,7 +11,7 @@ use crate::cache::{Cache, Key};
 use crate::description::Description;
 use crate::dump::Dump;
 use crate::error::Error;
-use crate::loss::Loss;
+use crate::loss::{Loss, number};
 use crate::pipeline::{self, Optimised};
 
 /// A loss to compile, specialised, for a target.
@@ -68,6 +68,6 @@ fn answers(bundle: &Bundle, loss: &Loss) -> bool {
     let is_number = |name: &str| bundle.manifest.scalar_slot(name).is_some() && name != UPSTREAM;
     loss.settings().iter().all(|(name, value)| match &description.choice {
         Some(choice) if choice.name == *name => choice.value == *value,
-        _ => is_number(name) && value.parse::<f32>().is_ok(),
+        _ => is_number(name) && number(value).is_some(),
     })
 }

@@ -99,6 +99,10 @@ impl Interpreter<'_> {
             Op::Uniform => (0..count as u64).map(|index| f64::from((self.inputs.uniform)(index))).collect(),
             Op::Groups => vec![self.inputs.groups as f64],
             Op::Pixels => vec![self.count_at(Level::Pixel) as f64],
+            Op::Is(value) => {
+                let is = |&found: &f64| f64::from(u8::from(found as i128 == i128::from(value)));
+                operands[0].iter().map(is).collect()
+            }
             Op::Cast => operands[0].iter().map(|&value| self.round(value, node.ty.element)).collect(),
             Op::Broadcast => self.broadcast(operands[0], self.program.ty(node.operands[0]).level),
             Op::BroadcastGroups => vec![operands[0][0]; count],

@@ -10,6 +10,7 @@ pub mod elementary;
 pub mod interpret;
 pub mod library;
 pub mod machine;
+pub mod near;
 pub mod numbers;
 pub mod ops;
 pub mod program;

@@ -84,6 +84,8 @@ pub enum Op {
     Less,
     LessEqual,
     Equal,
+    /// Whether an integer is this one.
+    Is(i64),
     And,
     Or,
     Not,
@@ -111,6 +113,19 @@ impl Op {
         }
     }
 
+    /// The integer that an op compares with.
+    pub fn compared(self) -> Option<i64> {
+        match self {
+            Self::Is(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether an attribute is part of the op, which a rule cannot name then.
+    pub fn has_attribute(self) -> bool {
+        matches!(self, Self::Constant(_) | Self::Is(_))
+    }
+
     /// The op's table entry. Arguments are not operations and have none.
     pub fn definition(self) -> Option<&'static OpDefinition> {
         let kind = std::mem::discriminant(&self);
@@ -122,7 +137,7 @@ impl Op {
         self.definition().map_or("argument", |definition| definition.mnemonic)
     }
 
-    /// The op with this mnemonic; a constant comes as 0.
+    /// The op with this mnemonic; an attribute comes as 0.
     pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
         table().find(|definition| definition.mnemonic == mnemonic).map(|definition| definition.op)
     }

@@ -5,13 +5,19 @@
 //! This is the only module of the crate that knows melior.
 
 mod attributes;
+pub mod guard;
 pub mod irdl;
+mod mistake;
+mod module;
 mod parse;
 mod print;
+mod tokens;
 
-pub use parse::{ParseError, parse};
+pub use mistake::ParseError;
+pub use parse::{parse, parse_reserving, utf8};
 pub use print::print;
 
+use crate::ops::Op;
 use crate::program::Program;
 
 /// A parsed file: one loss, or a family of losses of which a choice selects one.
@@ -43,6 +49,20 @@ fn choice_value(name: &str) -> &str {
 }
 
 impl LossFile {
+    /// Function and name of each argument that no result depends on; the logits are not among
+    /// them, for without them there is no gradient.
+    pub fn unused_arguments(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.programs.iter().flat_map(|program| {
+            let needed = program.needed(program.results().iter().map(|result| result.value));
+            let unused = program.values().filter(move |(value, _)| !needed[value.index()]);
+            let arguments = unused.filter_map(|(_, node)| match node.op {
+                Op::Argument(index @ 1..) => program.arguments().get(index as usize),
+                _ => None,
+            });
+            arguments.map(|argument| (program.name(), argument.name.as_str()))
+        })
+    }
+
     /// The values of the choice, in the order of the file.
     pub fn choice_values(&self) -> impl Iterator<Item = &str> {
         self.programs.iter().map(|program| choice_value(program.name()))
@@ -55,3 +75,6 @@ impl LossFile {
         self.programs.iter().find(|program| choice_value(program.name()) == value)
     }
 }
+
+#[cfg(test)]
+mod tests;

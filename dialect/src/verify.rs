@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::ops::{Op, SignatureError};
 use crate::program::{Argument, GRADIENT, Program};
+use crate::text::guard;
 use crate::types::{Element, Level, Type};
 
 /// Why a program is not a loss.
@@ -34,6 +35,9 @@ pub enum VerifyError {
     /// The first argument is what the loss is differentiated by.
     #[error("the first argument must be the logits, a float a pixel")]
     NoLogits,
+    /// A name that cannot stand in a text or a path.
+    #[error("`{0}` is no name: one begins with a letter or `_`, and has letters, digits and any of `_.-`")]
+    Name(String),
     /// Two arguments or two results of one name.
     #[error("the name `{0}` stands twice")]
     Duplicate(String),
@@ -49,8 +53,27 @@ pub fn result_type(op: Op, operands: &[Type], asked: Type) -> Result<Type, Signa
     definition.signature.result(operands, asked)
 }
 
-/// Checks what no single operation shows: arguments and results.
+/// Checks that `name` can stand in a text and in a path.
+///
+/// # Errors
+/// If it cannot.
+pub fn check_name(name: &str) -> Result<(), VerifyError> {
+    let begins = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let belongs = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
+    if begins && name.len() <= guard::MAX_NAME && name.chars().all(belongs) {
+        return Ok(());
+    }
+    Err(VerifyError::Name(name.escape_debug().take(guard::MAX_NAME).collect()))
+}
+
+/// Checks what no single operation shows: names, arguments and results.
+///
+/// # Errors
+/// The first thing that is wrong.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
+    let arguments = program.arguments().iter().map(|argument| argument.name.as_str());
+    let results = program.results().iter().map(|result| result.name.as_str());
+    arguments.chain(results).chain([program.name()]).try_for_each(check_name)?;
     program.arguments().iter().try_for_each(verify_argument)?;
     let first = program.arguments().first();
     if !first.is_some_and(|logits| logits.is_pixel() && logits.ty.element.is_float()) {

@@ -20,7 +20,7 @@ use crate::uniform::fold;
 #[derive(Debug, Error)]
 pub enum DifferentiateError {
     /// The loss does not depend on the logits but through counts and comparisons.
-    #[error("the loss has no gradient: it depends on the logits only through {0}")]
+    #[error("the loss has no gradient: it depends on the logits {0}")]
     NoPath(String),
     /// The program cannot be built; an error of lossc.
     #[error("the gradient is ill-formed: {0}")]
@@ -74,15 +74,22 @@ fn active(program: &Program) -> Vec<bool> {
     active
 }
 
-/// The ops of the program through which no adjoint flows, for the error.
+/// The ops on the way from the logits to the loss through which no adjoint flows, for the error.
 fn steps(program: &Program) -> String {
-    let mut names: Vec<_> = program.values().map(|(_, node)| node.op).collect();
+    let needed = program.needed([program.results()[0].value]);
+    let mut depends = vec![false; program.len()];
+    for (value, node) in program.values().filter(|(value, _)| needed[value.index()]) {
+        depends[value.index()] =
+            node.op == Op::Argument(0) || node.operands.iter().any(|operand| depends[operand.index()]);
+    }
+    let on_the_way = program.values().filter(|(value, _)| depends[value.index()]);
+    let mut names: Vec<_> = on_the_way.map(|(_, node)| node.op).collect();
     names.retain(|op| op.definition().is_some_and(|it| matches!(it.derivative, Derivative::Zero)));
     names.retain(|op| op.constant_value().is_none());
     let mut names: Vec<_> = names.into_iter().map(|op| format!("loss.{}", op.mnemonic())).collect();
     names.sort();
     names.dedup();
-    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+    if names.is_empty() { "in no way".into() } else { format!("only through {}", names.join(", ")) }
 }
 
 /// A derivative of the loss by a value, where the guard holds; 0 elsewhere.

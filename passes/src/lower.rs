@@ -141,6 +141,7 @@ fn compute(
     match (node.op, operands) {
         (Op::Constant(bits), _) => Ok(leaf::constant(emitter, f32::from_bits(bits), lanes)),
         (Op::Cast, &[operand]) => Ok(movement::cast(emitter, operand, node.ty.element)),
+        (Op::Is(value), &[operand]) => Ok(movement::is(emitter, operand, value)),
         (Op::Broadcast, &[operand]) => Ok(movement::broadcast(emitter, operand, lanes)),
         (Op::BroadcastGroups, &[operand]) => Ok(operand),
         _ => element(emitter, node, operands, lanes),

@@ -3,16 +3,19 @@
 //! program transformation.
 
 mod checks;
+mod growth;
+mod labels;
 mod reduce;
 mod restrict;
 mod storage;
 
 use lossc_dialect::program::BuildError;
-use lossc_dialect::{Element, Program, ValueId};
+use lossc_dialect::{Element, Program};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use checks::{INVALID_LABELS, NAN_LOGITS};
+pub use checks::{INVALID_LABELS, INVALID_WEIGHTS, NAN_LOGITS};
+pub use growth::is_sum;
 pub use restrict::WEIGHT_MAP;
 
 /// How the loss is reduced over the pixels.
@@ -48,9 +51,16 @@ pub enum SpecialiseError {
     /// An option about labels on a loss without labels.
     #[error("{0} needs a loss with labels (a second tensor of pixels)")]
     NoLabels(&'static str),
-    /// A label that f32 cannot tell from its neighbours.
-    #[error("ignore_index {0} is beyond 2^24, where neighbouring labels cannot be told apart")]
-    IgnoreIndex(i64),
+    /// A label that the labels' type does not have.
+    #[error("ignore_index {index} does not fit labels of type {element}, {why}")]
+    IgnoreIndex {
+        /// The label.
+        index: i64,
+        /// The labels' type.
+        element: Element,
+        /// Why it does not fit.
+        why: &'static str,
+    },
     /// A storage type that an argument cannot have.
     #[error("`{argument}` cannot be stored as {element}: {why}")]
     Storage {
@@ -77,20 +87,10 @@ pub fn specialise(program: &Program, options: &Options) -> Result<Program, Speci
     }
     if options.weight_map {
         program = restrict::weight(&program)?;
+        program = if options.checks { checks::count_invalid_weights(&program)? } else { program };
     }
     if let Some(index) = options.ignore_index {
         program = restrict::ignore(&program, index)?;
     }
     Ok(program)
-}
-
-/// The labels of the program that a builder holds, as floats.
-fn labels(
-    program: &Program,
-    builder: &mut lossc_dialect::Builder,
-    arguments: &[ValueId],
-    option: &'static str,
-) -> Result<ValueId, SpecialiseError> {
-    let (index, _) = program.pixel_arguments().nth(1).ok_or(SpecialiseError::NoLabels(option))?;
-    Ok(builder.cast(arguments[index], Element::F32))
 }

@@ -19,6 +19,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod error;
 pub mod executor;
+pub mod file;
 pub mod layout;
 pub mod manifest;
 pub mod native;

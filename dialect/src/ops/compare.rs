@@ -18,7 +18,7 @@ macro_rules! mask {
     };
 }
 
-pub(super) static OPS: [OpDefinition; 6] = [
+pub(super) static OPS: [OpDefinition; 7] = [
     mask!(Less, "less", ["lhs", "rhs"], Compare, "lhs < rhs", |x: &[f64]| x[0] < x[1], |m, x| m
         .less(x[0], x[1])),
     mask!(
@@ -32,6 +32,16 @@ pub(super) static OPS: [OpDefinition; 6] = [
     ),
     mask!(Equal, "equal", ["lhs", "rhs"], Compare, "lhs == rhs", |x: &[f64]| x[0] == x[1], |m, x| m
         .equal(x[0], x[1])),
+    OpDefinition {
+        op: Op::Is(0),
+        mnemonic: "is",
+        summary: "whether the stored integer is the attribute `value`, exactly",
+        operands: &["operand"],
+        signature: Signature::Integer,
+        meaning: Meaning::Structural,
+        derivative: Derivative::Zero,
+        domain: Domain::Reals,
+    },
     mask!(
         And,
         "and",

@@ -19,6 +19,8 @@ pub enum Signature {
     Floats,
     /// Two floats of one level to a mask of that level.
     Compare,
+    /// An i32 or i64 to a mask of its level.
+    Integer,
     /// Masks of one level to a mask of that level.
     Logic,
     /// A mask, then two values of one type, all of one level.
@@ -79,6 +81,7 @@ impl Signature {
             Self::Size => Ok(Type::SCALAR),
             Self::Floats => all_of(operands, Element::F32).map(|level| Type::new(level, Element::F32)),
             Self::Compare => all_of(operands, Element::F32).map(|level| Type::new(level, Element::Mask)),
+            Self::Integer => integer(operands[0]),
             Self::Logic => all_of(operands, Element::Mask).map(|level| Type::new(level, Element::Mask)),
             Self::Select => select(operands),
             Self::Cast => cast(operands[0], asked),
@@ -113,6 +116,13 @@ fn all_of(operands: &[Type], element: Element) -> Result<Level, SignatureError> 
     match operands.iter().position(|&ty| ty != expected) {
         None => Ok(level),
         Some(index) => Err(operand(index, &expected, operands[index])),
+    }
+}
+
+fn integer(from: Type) -> Result<Type, SignatureError> {
+    match from.element {
+        Element::I32 | Element::I64 => Ok(Type::new(from.level, Element::Mask)),
+        _ => Err(operand(0, &"i32 or i64", from)),
     }
 }
 

@@ -146,6 +146,11 @@ impl Builder {
         if self.ty(value) == ty { value } else { self.op(Op::Cast, &[value], ty) }
     }
 
+    /// Whether `integer` is `value`.
+    pub fn is(&mut self, integer: ValueId, value: i64) -> ValueId {
+        self.op(Op::Is(value), &[integer], Type::PIXEL)
+    }
+
     /// `value` at `level`; itself if it is there.
     pub fn broadcast_to(&mut self, value: ValueId, level: Level) -> ValueId {
         let from = self.ty(value);

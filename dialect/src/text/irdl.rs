@@ -58,8 +58,13 @@ fn operation(definition: &OpDefinition) -> String {
     let mut constraints = Constraints::default();
     let (operands, result) = types(definition, &mut constraints);
     let mut body = std::mem::take(&mut constraints.text);
-    if definition.signature == Signature::Constant {
-        let value = constraints.push("irdl.base \"#builtin.float\"");
+    let attribute = match definition.signature {
+        Signature::Constant => Some("float"),
+        Signature::Integer => Some("integer"),
+        _ => None,
+    };
+    if let Some(kind) = attribute {
+        let value = constraints.push(&format!("irdl.base \"#builtin.{kind}\""));
         body += &constraints.text;
         let _ = writeln!(body, "    irdl.attributes {{ \"{VALUE}\" = {value} }}");
     }
@@ -87,6 +92,11 @@ fn types(definition: &OpDefinition, constraints: &mut Constraints) -> (Vec<Strin
         Signature::Compare => {
             let operand = constraints.element(Element::F32);
             (repeat(&operand), constraints.element(Element::Mask))
+        }
+        Signature::Integer => {
+            let integers = Type::all().filter(|ty| matches!(ty.element, Element::I32 | Element::I64));
+            let operand = constraints.any(integers);
+            (vec![operand], constraints.element(Element::Mask))
         }
         Signature::Select => {
             let mask = constraints.element(Element::Mask);

@@ -2,78 +2,53 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use melior::Context;
 use melior::dialect::DialectRegistry;
 use melior::ir::attribute::{
-    ArrayAttribute, Attribute, DictionaryAttribute, FloatAttribute, StringAttribute,
+    ArrayAttribute, Attribute, AttributeLike as _, DictionaryAttribute, FloatAttribute, IntegerAttribute,
 };
 use melior::ir::operation::{OperationLike, OperationRef};
 use melior::ir::{BlockLike as _, BlockRef, Location, Module, RegionLike as _, Value, ValueLike as _};
 use melior::utility::{load_irdl_dialects, register_all_dialects};
-use miette::{Diagnostic, NamedSource, SourceSpan};
-use thiserror::Error;
 
-use super::attributes::{CHOICE, DEFAULT, NAME, SUMMARY, VALUE};
-use super::{Choice, LossFile, irdl};
+use super::attributes::{DEFAULT, NAME, VALUE};
+use super::mistake::{Mistake, ParseError};
+use super::module::{self, operations, to_string};
+use super::{LossFile, guard, irdl};
 use crate::ops::Op;
 use crate::program::{Argument, Builder, LOSS, Program, ProgramResult, ValueId};
-use crate::types::Type;
+use crate::types::{Level, Type};
 
-/// Why a file is not a loss, and where.
-#[derive(Debug, Error, Diagnostic)]
-#[error("{file}:{line}:{column}: {message}")]
-pub struct ParseError {
-    /// What is wrong.
-    pub message: String,
-    /// The name the text came with.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-    #[source_code]
-    text: Arc<NamedSource<String>>,
-    #[label("here")]
-    span: SourceSpan,
-}
+/// The most arguments, and the most results, that a function may have.
+pub const MAX_ARGUMENTS: usize = 64;
 
-/// What is wrong, and the line and column where.
-struct Mistake {
-    message: String,
-    place: (usize, usize),
-}
-
-impl Mistake {
-    fn new(location: Location<'_>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: place(location) }
-    }
-
-    fn into_error(self, file: &str, source: &str) -> ParseError {
-        let (line, column) = self.place;
-        let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
-        let offset = (start + column - 1).min(source.len());
-        ParseError {
-            message: self.message,
-            file: file.into(),
-            line,
-            column,
-            text: Arc::new(NamedSource::new(file, source.to_owned())),
-            span: offset.into(),
-        }
-    }
-}
-
-fn place(location: Location<'_>) -> (usize, usize) {
-    if !location.is_file_line_col_range() {
-        return (1, 1);
-    }
-    (location.file_line_col_range_start_line().max(1), location.file_line_col_range_start_column().max(1))
+/// `bytes` as text.
+///
+/// # Errors
+/// If they are not UTF-8, with the place.
+pub fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ParseError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let source = String::from_utf8_lossy(bytes);
+        // What is valid stands in both alike.
+        Mistake::at(error.valid_up_to(), "a byte that is not UTF-8").into_error(file, &source)
+    })
 }
 
 /// Parses a file. `file` is the name that errors carry.
+///
+/// # Errors
+/// If it is no loss: one error, with the place.
 pub fn parse(file: &str, source: &str) -> Result<LossFile, ParseError> {
+    parse_reserving(file, source, &[])
+}
+
+/// As [`parse`], where arguments and results may not have the names in `reserved`.
+///
+/// # Errors
+/// If it is no loss: one error, with the place.
+pub fn parse_reserving(file: &str, source: &str, reserved: &[&str]) -> Result<LossFile, ParseError> {
+    guard::check(source).map_err(|mistake| mistake.into_error(file, source))?;
     // MLIR's C interface has no handle of the IRDL dialect alone. Registered
     // dialects cost nothing until the parser meets them.
     let registry = DialectRegistry::new();
@@ -87,8 +62,8 @@ pub fn parse(file: &str, source: &str) -> Result<LossFile, ParseError> {
     });
     let module = load_dialect(&context).and_then(|()| Module::parse(&context, source));
     let result = match &module {
-        Some(module) if module.as_operation().verify() => read_module(module, file),
-        _ => Err(Mistake { message: "not a module of the loss dialect".into(), place: (1, 1) }),
+        Some(module) if module.as_operation().verify() => module::read(module, file, reserved),
+        _ => Err(Mistake::of_text("not a module of the loss dialect")),
     };
     context.detach_diagnostic_handler(handler);
     drop(module);
@@ -101,57 +76,47 @@ fn load_dialect(context: &Context) -> Option<()> {
     load_irdl_dialects(&module).then_some(())
 }
 
-fn read_module(module: &Module<'_>, file: &str) -> Result<LossFile, Mistake> {
-    let operation = module.as_operation();
-    let text = |name: &str| operation.attribute(name).ok().and_then(string);
-    let mut programs = Vec::new();
-    for function in operations(module.body()) {
-        programs.push(Reader::read(function)?);
-    }
-    let choice = text(CHOICE).zip(text(DEFAULT)).map(|(name, default)| Choice { name, default });
-    let named = text(NAME).or_else(|| programs.first().map(|program| program.name().replace('_', "-")));
-    let wrong = |message: &str| Err(Mistake::new(operation.location(), message));
-    match (&choice, programs.len()) {
-        (_, 0) => return wrong("there is no function, so no loss"),
-        (None, 2..) => return wrong("several functions, but no loss.choice on the module to select one"),
-        _ => {}
-    }
-    let name = named.unwrap_or_else(|| file.into());
-    let file = LossFile { name, summary: text(SUMMARY), choice, programs };
-    if file.program(None).is_none() {
-        return wrong("loss.default names none of the functions");
-    }
-    Ok(file)
+/// The number that an f32 is.
+fn float(attribute: Attribute<'_>) -> Option<f32> {
+    let is_float = attribute.r#type().to_string() == "f32";
+    let number = FloatAttribute::try_from(attribute).ok().filter(|_| is_float);
+    number.map(|number| number.value() as f32)
 }
 
-fn operations<'c: 'a, 'a>(block: BlockRef<'c, 'a>) -> impl Iterator<Item = OperationRef<'c, 'a>> {
-    std::iter::successors(block.first_operation(), OperationLike::next_in_block)
+/// The number that an i64 is.
+fn integer(attribute: Attribute<'_>) -> Option<i64> {
+    let is_integer = attribute.r#type().to_string() == "i64";
+    let number = IntegerAttribute::try_from(attribute).ok().filter(|_| is_integer);
+    number.map(|number| number.value())
 }
 
-fn string(attribute: Attribute<'_>) -> Option<String> {
-    StringAttribute::try_from(attribute).ok().map(|text| text.value().to_owned())
-}
-
-fn number(attribute: Attribute<'_>) -> Option<f32> {
-    FloatAttribute::try_from(attribute).ok().map(|number| number.value() as f32)
+/// The default of a number: an f32, or an f64, which MLIR takes a float without a type for.
+fn default(attribute: Attribute<'_>) -> Option<f32> {
+    let is_known = ["f32", "f64"].contains(&&*attribute.r#type().to_string());
+    let number = FloatAttribute::try_from(attribute).ok().filter(|_| is_known);
+    number.map(|number| number.value() as f32).filter(|number| number.is_finite())
 }
 
 /// Reads one function.
-struct Reader {
+pub(super) struct Reader {
     builder: Builder,
     /// What each MLIR value is, by its address: MLIR gives values no other identity.
     values: HashMap<usize, ValueId>,
 }
 
 impl Reader {
-    fn read(function: OperationRef<'_, '_>) -> Result<Program, Mistake> {
+    /// The program of `function`.
+    pub(super) fn read(function: OperationRef<'_, '_>) -> Result<Program, Mistake> {
         let location = function.location();
         if function.name().as_string_ref().as_str() != Ok("func.func") {
             return Err(Mistake::new(location, "only functions may stand in a loss file"));
         }
-        let name = function.attribute("sym_name").ok().and_then(string).unwrap_or_default();
+        let name = function.attribute("sym_name").ok().and_then(to_string).unwrap_or_default();
         let block = function.region(0).ok().and_then(|region| region.first_block());
         let Some(block) = block else { return Err(Mistake::new(location, "the function has no body")) };
+        if block.next_in_region().is_some() {
+            return Err(Mistake::new(location, "a function is one block: a loss has no branches"));
+        }
         let mut reader = Self { builder: Builder::new(&name), values: HashMap::new() };
         reader.arguments(function, block)?;
         for operation in operations(block) {
@@ -168,14 +133,24 @@ impl Reader {
     }
 
     fn arguments(&mut self, function: OperationRef<'_, '_>, block: BlockRef<'_, '_>) -> Result<(), Mistake> {
-        for index in 0..block.argument_count() {
+        let count = block.argument_count();
+        if count > MAX_ARGUMENTS {
+            let message = format!("{count} arguments; a loss has at most {MAX_ARGUMENTS}");
+            return Err(Mistake::new(function.location(), message));
+        }
+        for index in 0..count {
             let Ok(value) = block.argument(index) else { break };
             let attribute = |name: &str| entry(function, "arg_attrs", index, name);
-            let argument = Argument {
-                name: attribute(NAME).and_then(string).unwrap_or_else(|| default_argument_name(index)),
-                ty: read_type(value.into(), function.location())?,
-                default: attribute(DEFAULT).and_then(number),
-            };
+            let wrong = |message: String| Mistake::new(function.location(), message);
+            let name = named(attribute(NAME)).map_err(wrong)?;
+            let name = name.unwrap_or_else(|| default_argument_name(index));
+            let ty = read_type(value.into(), function.location())?;
+            let finite = || wrong(format!("loss.default of `{name}` is a finite f32, such as 1.0e-5 : f32"));
+            let default = attribute(DEFAULT).map(|it| default(it).ok_or_else(finite)).transpose()?;
+            if default.is_some() && ty.level == Level::Pixel {
+                return Err(wrong(format!("`{name}` is a tensor of pixels, which has no default")));
+            }
+            let argument = Argument { name, ty, default };
             let id = self.builder.argument(argument);
             self.values.insert(identity(value.into()), id);
         }
@@ -187,13 +162,22 @@ impl Reader {
         let wrong = |message: &dyn ToString| Mistake::new(location, message.to_string());
         let name = operation.name().as_string_ref().as_str().unwrap_or_default().to_owned();
         let op = name.strip_prefix("loss.").and_then(Op::from_mnemonic);
-        let Some(op) = op else { return Err(wrong(&format!("{name} is no op of the loss dialect"))) };
-        let value = operation.attribute(VALUE).ok().and_then(number);
+        let Some(op) = op else { return Err(wrong(&guard::no_op(&name))) };
+        plain(operation, op)?;
+        let value = operation.attribute(VALUE).ok().and_then(float);
+        let integer = operation.attribute(VALUE).ok().and_then(integer);
         let op = match op {
-            Op::Constant(_) => Op::constant(value.ok_or_else(|| wrong(&"loss.constant has no f32 value"))?),
+            Op::Constant(_) => Op::constant(
+                value.ok_or_else(|| wrong(&"loss.constant has an f32 `value`, such as 1.0 : f32"))?,
+            ),
+            Op::Is(_) => {
+                Op::Is(integer.ok_or_else(|| wrong(&"loss.is has an i64 `value`, such as 255 : i64"))?)
+            }
             op => op,
         };
-        let operands: Vec<_> = operation.operands().map(|operand| self.values[&identity(operand)]).collect();
+        let operands = operation.operands().map(|operand| self.values.get(&identity(operand)).copied());
+        let operands: Option<Vec<_>> = operands.collect();
+        let operands = operands.ok_or_else(|| wrong(&"an operand comes from nowhere in the function"))?;
         let result = operation.result(0).map_err(|error| wrong(&error))?;
         let asked = read_type(result.into(), location)?;
         let id = self.builder.try_op(op, &operands, asked).map_err(|error| wrong(&error))?;
@@ -210,13 +194,42 @@ impl Reader {
         function: OperationRef<'_, '_>,
         terminator: OperationRef<'_, '_>,
     ) -> Result<Vec<ProgramResult>, Mistake> {
+        let wrong = |message: String| Mistake::new(terminator.location(), message);
+        if terminator.operand_count() > MAX_ARGUMENTS {
+            return Err(wrong(format!("a loss has at most {MAX_ARGUMENTS} results")));
+        }
         let result = |(index, operand)| {
-            let name = entry(function, "res_attrs", index, NAME).and_then(string);
+            let name = named(entry(function, "res_attrs", index, NAME)).map_err(wrong)?;
             let fallback = || if index == 0 { LOSS.to_owned() } else { format!("result{index}") };
-            ProgramResult { name: name.unwrap_or_else(fallback), value: self.values[&identity(operand)] }
+            let value = self.values.get(&identity(operand)).copied();
+            let value = value.ok_or_else(|| wrong("a result comes from nowhere in the function".into()))?;
+            Ok(ProgramResult { name: name.unwrap_or_else(fallback), value })
         };
-        Ok(terminator.operands().enumerate().map(result).collect())
+        terminator.operands().enumerate().map(result).collect()
     }
+}
+
+/// An operation is its op, its operands and the value of a constant, and nothing besides.
+fn plain(operation: OperationRef<'_, '_>, op: Op) -> Result<(), Mistake> {
+    let wrong = |message: String| Err(Mistake::new(operation.location(), message));
+    if operation.region_count() + operation.successor_count() > 0 {
+        return wrong(format!("loss.{} has no regions and no successors", op.mnemonic()));
+    }
+    for index in 0..operation.attribute_count() {
+        let Ok((name, _)) = operation.attribute_at(index) else { continue };
+        let name = name.as_string_ref();
+        let name = name.as_str().unwrap_or_default();
+        if name != VALUE || !op.has_attribute() {
+            return wrong(format!("loss.{} has no attribute `{name}`", op.mnemonic()));
+        }
+    }
+    Ok(())
+}
+
+/// The name that an argument or result is given.
+fn named(attribute: Option<Attribute<'_>>) -> Result<Option<String>, String> {
+    let name = |attribute| to_string(attribute).ok_or_else(|| format!("{NAME} is a string"));
+    attribute.map(name).transpose()
 }
 
 /// The attribute `name` of the argument or result `index`.

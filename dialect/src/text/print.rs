@@ -52,6 +52,9 @@ fn operation(program: &Program, node: &Node, name: &str, names: &[String]) -> St
         // Writing to a String cannot fail.
         let _ = write!(text, " {{{VALUE} = {} : f32}}", float(value));
     }
+    if let Some(value) = node.op.compared() {
+        let _ = write!(text, " {{{VALUE} = {value} : i64}}");
+    }
     let _ = writeln!(text, " : ({types}) -> {}", node.ty);
     text
 }

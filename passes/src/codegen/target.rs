@@ -4,6 +4,7 @@ mod cpu;
 
 use std::{fmt, str::FromStr};
 
+use lossc_dialect::near;
 use thiserror::Error;
 
 pub use cpu::{Architecture, Cpu};
@@ -30,7 +31,7 @@ pub struct Nvidia {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TargetError {
     /// The text names no target.
-    #[error("unknown target `{name}`; known are {known}")]
+    #[error("unknown target `{name}`{}; known are {known}", near::hint(.name, .known.split(", ")))]
     Unknown {
         /// What was asked for.
         name: String,

@@ -112,7 +112,7 @@ impl FactsAnalysis {
             return self.argument(index as usize);
         }
         let element = match op {
-            Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not => Element::Mask,
+            Op::Less | Op::LessEqual | Op::Equal | Op::Is(_) | Op::And | Op::Or | Op::Not => Element::Mask,
             Op::Count => Element::I64,
             Op::Select => operands[1].element,
             Op::Broadcast | Op::BroadcastGroups => operands[0].element,

@@ -52,7 +52,10 @@ impl fmt::Display for LossNode {
                 // A decimal says no more of a NaN than that it is one.
                 Some(value) if value.is_nan() => write!(formatter, "nan:{:08x}", value.to_bits()),
                 Some(value) => write!(formatter, "{value:?}"),
-                None => formatter.write_str(op.mnemonic()),
+                None => match op.compared() {
+                    Some(value) => write!(formatter, "is:{value}"),
+                    None => formatter.write_str(op.mnemonic()),
+                },
             },
         }
     }
@@ -65,10 +68,11 @@ impl FromOp for LossNode {
         let argument = text.strip_prefix('$').and_then(|index| index.parse().ok()).map(Op::Argument);
         let bits = || text.strip_prefix("nan:").and_then(|bits| u32::from_str_radix(bits, 16).ok());
         let constant = || bits().map(Op::Constant).or_else(|| text.parse().ok().map(Op::constant));
-        let named = || Op::from_mnemonic(text).filter(|op| op.constant_value().is_none());
+        let named = || Op::from_mnemonic(text).filter(|op| !op.has_attribute());
+        let is = || text.strip_prefix("is:").and_then(|value| value.parse().ok()).map(Op::Is);
         let op = match text {
             "roots" => Some(NodeOp::Roots),
-            _ => argument.or_else(constant).or_else(named).map(NodeOp::Op),
+            _ => argument.or_else(constant).or_else(is).or_else(named).map(NodeOp::Op),
         };
         match op {
             Some(op) if arity(op).is_none_or(|arity| arity == children.len()) => Ok(Self { op, children }),

@@ -17,6 +17,18 @@ pub(super) fn cast(emitter: &mut Emitter, operand: Value, to: Element) -> Value 
     emitter.convert(operation, operand, Scalar::of(to))
 }
 
+/// `loss.is`: whether each integer is `value`; none is one that its type does not have.
+pub(super) fn is(emitter: &mut Emitter, operand: Value, value: i64) -> Value {
+    let value = match operand.ty.scalar {
+        Scalar::Int(32) if i32::try_from(value).is_err() => {
+            let never = emitter.zero(operand.ty);
+            return emitter.compare("ne", never, never);
+        }
+        _ => emitter.integer(operand.ty, value),
+    };
+    emitter.compare("eq", operand, value)
+}
+
 /// `loss.broadcast`: a group's or the call's value in every lane.
 pub(super) fn broadcast(emitter: &mut Emitter, operand: Value, lanes: usize) -> Value {
     emitter.splat(operand, lanes)

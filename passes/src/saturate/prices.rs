@@ -190,7 +190,7 @@ impl PriceList {
             (Op::Count, _) => table.count,
             (_, Level::Group | Level::Scalar) => table.group,
             (Op::Uniform, _) => table.uniform,
-            (Op::Cast, _) => table.cast,
+            (Op::Cast | Op::Is(_), _) => table.cast,
             (Op::Broadcast, _) => table.broadcast,
             _ => table.operations_of(op, self.numerics()),
         }

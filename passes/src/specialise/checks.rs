@@ -2,13 +2,17 @@
 
 use lossc_dialect::{Builder, Element, Level, Program};
 
-use super::{SpecialiseError, labels};
+use super::labels::{is_label, labels};
+use super::{SpecialiseError, WEIGHT_MAP};
 
 /// The result that counts labels that are neither 0, 1 nor the ignored one.
 pub const INVALID_LABELS: &str = "invalid_labels";
 
 /// The result that counts logits that are NaN.
 pub const NAN_LOGITS: &str = "nan_logits";
+
+/// The result that counts weights of pixels that are negative, infinite or NaN.
+pub const INVALID_WEIGHTS: &str = "invalid_weights";
 
 /// Adds the counts as results. They see every pixel: an ignored pixel's label is
 /// valid, and its logit is not looked at.
@@ -29,17 +33,34 @@ pub(super) fn count_invalid(
     count(NAN_LOGITS, nan, &mut builder);
 
     if program.pixel_arguments().count() > 1 {
-        let label = labels(program, &mut builder, &arguments, "check_labels")?;
+        let label = labels(program, &arguments, "check_labels")?;
         let mut valid = None;
         for value in [Some(0), Some(1), ignore_index].into_iter().flatten() {
-            let constant = builder.constant(value as f32, Level::Pixel);
-            let equal = builder.equal(label, constant);
+            let equal = is_label(&mut builder, label, value);
             valid = Some(valid.map_or(equal, |before| builder.or(before, equal)));
         }
         if let Some(valid) = valid {
             let invalid = builder.not(valid);
             count(INVALID_LABELS, invalid, &mut builder);
         }
+    }
+    Ok(builder.finish(results)?)
+}
+
+/// Adds the count of weights that are none, in the pass that reads them anyway.
+pub(super) fn count_invalid_weights(program: &Program) -> Result<Program, SpecialiseError> {
+    let mut builder = Builder::new(program.name());
+    let arguments = builder.declare_arguments(program);
+    let mut results = builder.import(program, &arguments);
+    let weights = program.arguments().iter().position(|argument| argument.name == WEIGHT_MAP);
+    if let Some(index) = weights {
+        let [zero, infinity] = [0.0, f32::INFINITY].map(|it| builder.constant(it, Level::Pixel));
+        let is_positive = builder.less_equal(zero, arguments[index]);
+        let is_finite = builder.less(arguments[index], infinity);
+        let valid = builder.and(is_positive, is_finite);
+        let invalid = builder.not(valid);
+        let value = builder.count(invalid);
+        results.push(lossc_dialect::ProgramResult { name: INVALID_WEIGHTS.into(), value });
     }
     Ok(builder.finish(results)?)
 }

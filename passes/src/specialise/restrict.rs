@@ -1,9 +1,10 @@
 //! What each reduction sees: only valid pixels, or pixels by weight.
 
 use lossc_dialect::program::BuildError;
-use lossc_dialect::{Builder, Element, Level, Op, Program, ValueId};
+use lossc_dialect::{Builder, Element, Op, Program, ValueId};
 
-use super::{INVALID_LABELS, SpecialiseError, labels};
+use super::labels::{check_index, is_label, labels};
+use super::{INVALID_LABELS, SpecialiseError};
 
 /// The argument that holds the map of pixel weights.
 pub const WEIGHT_MAP: &str = "weight_map";
@@ -11,14 +12,10 @@ pub const WEIGHT_MAP: &str = "weight_map";
 /// Pixels whose label is `index` are as if they were not there: no reduction sees
 /// them, and their gradient is 0.
 pub(super) fn ignore(program: &Program, index: i64) -> Result<Program, SpecialiseError> {
-    if index.unsigned_abs() > 1 << 24 {
-        return Err(SpecialiseError::IgnoreIndex(index));
-    }
+    check_index(program, index)?;
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);
-    let label = labels(program, &mut builder, &arguments, "ignore_index")?;
-    let ignored = builder.constant(index as f32, Level::Pixel);
-    let ignored = builder.equal(label, ignored);
+    let ignored = is_label(&mut builder, labels(program, &arguments, "ignore_index")?, index);
     let valid = builder.not(ignored);
     // The count of invalid labels knows of the ignored one itself.
     let exempt = program.result(INVALID_LABELS);

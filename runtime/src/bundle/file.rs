@@ -1,10 +1,13 @@
 //! Bundles on disk.
 
-use std::fs;
 use std::path::Path;
 
 use super::{Bundle, BundleError, BundleFileError};
+use crate::file;
 use crate::output::Output;
+
+/// The longest file that is read: a bundle has some kilobytes.
+const MAX_BYTES: u64 = 256 << 20;
 
 impl Bundle {
     /// Reads the bundle in `path` and checks its hash. Nothing in it runs.
@@ -12,7 +15,7 @@ impl Bundle {
     /// # Errors
     /// If the file cannot be read, or is not a bundle as it was written.
     pub fn read(path: &Path) -> Result<Self, BundleFileError> {
-        let bytes = fs::read(path).map_err(|error| BundleError::Read(error.to_string()));
+        let bytes = file::read(path, MAX_BYTES).map_err(|error| BundleError::Read(error.to_string()));
         let bundle = bytes.and_then(|bytes| Self::from_bytes(&bytes));
         bundle.map_err(|error| BundleFileError { path: path.to_owned(), error })
     }

@@ -13,7 +13,7 @@ use lossc::{Compiler, Loss, Optimisation, Target};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::run::pool;
+use crate::run::{pool, processors};
 use crate::source::Source;
 use crate::{print, print_json};
 use machine::Machine;
@@ -50,7 +50,7 @@ pub struct Bench {
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_values = SIZES,
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_PIXELS))]
     pixels: Vec<usize>,
-    /// Numbers of threads; as many as there are cores by default
+    /// Numbers of threads; as many as there are cores by default, and never more
     #[arg(long, value_name = "COUNTS", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..))]
     threads: Vec<u16>,
@@ -117,11 +117,9 @@ impl Bench {
     }
 
     fn threads(&self) -> Vec<u16> {
-        if !self.threads.is_empty() {
-            return distinct(&self.threads);
-        }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        vec![u16::try_from(cores).unwrap_or(u16::MAX)]
+        let all = u16::try_from(processors()).unwrap_or(u16::MAX);
+        let asked: Vec<_> = self.threads.iter().map(|&threads| threads.min(all)).collect();
+        if asked.is_empty() { vec![all] } else { distinct(&asked) }
     }
 
     /// The loss that was named, or all of the library; of a choice that was not set,
@@ -166,7 +164,7 @@ fn rounds(pixels: usize) -> usize {
 
 impl Candidate {
     fn new(loss: &Loss, target: &Target, threads: u16) -> Result<Self, Failure> {
-        let compiler = Compiler::new(target.clone()).check_labels(false).threads(pool(threads)?);
+        let compiler = Compiler::new(target.clone()).check_labels(false).threads(pool(threads.into())?);
         let subject = |(name, optimisation)| {
             Ok((name, Subject::new(&compiler.clone().optimisation(optimisation), loss)?))
         };

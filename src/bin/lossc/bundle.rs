@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lossc::{Bundle, Compiled, Description, Numerics, Reduction};
+use lossc_dialect::near;
 use lossc_runtime::bundle::Code;
 use lossc_runtime::manifest::UPSTREAM;
 use lossc_runtime::rayon::ThreadPool;
@@ -86,12 +87,12 @@ impl BundleFile {
         let scalars = self.bundle.manifest.scalars.iter().map(|scalar| scalar.name.as_str());
         let known: Vec<_> = scalars.filter(|&known| known != UPSTREAM).collect();
         if !known.contains(&name) {
+            let hint = near::hint(name, known.iter().copied());
             let known = if known.is_empty() { "none that can be set".into() } else { known.join(", ") };
-            return Err(self.failure(&format!("no option `{name}`: it has {known}")));
+            return Err(self.failure(&format!("no option `{name}`{hint}; it has {known}")));
         }
-        value
-            .parse()
-            .map_err(|_| self.failure(&format!("option `{name}` cannot be `{value}`: it is a number")))
+        let wrong = || self.failure(&format!("option `{name}` cannot be `{value}`: it is a finite number"));
+        lossc::number(value).ok_or_else(wrong)
     }
 
     fn failure(&self, why: &str) -> Failure {

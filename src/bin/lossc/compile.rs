@@ -59,6 +59,7 @@ impl Compile {
     /// Runs the command.
     pub fn execute(&self) -> Result<(), Failure> {
         let loss = self.source.loss()?;
+        self.specialise.check(&loss)?;
         let target = target(&self.target)?;
         let emit = self.emit(&target)?;
         let inputs = Vec::from_iter(self.source.file());

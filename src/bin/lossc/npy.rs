@@ -1,126 +1,119 @@
 //! Tensors in .npy files.
 
-use std::fs;
-use std::io::Write;
-use std::path::Path;
+mod header;
+mod types;
 
-use half::f16;
-use lossc::{ElementType, Tensor};
-use lossc_runtime::Element;
-use ndarray::ArrayD;
-use ndarray_npy::{ReadDataError, ReadNpyError, ReadNpyExt, ReadableElement, WriteNpyError, WriteNpyExt};
-use py_literal::Value as PyValue;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use lossc::{ElementType, Tensor, TensorView};
+use lossc_runtime::file;
+use lossc_runtime::tensor::TensorError;
+use memmap2::Mmap;
 
 use crate::failure::Failure;
+use header::Header;
 
-/// Reads the tensor in `path`; `what` names it in errors. The shape is checked
-/// against `expected` by the runtime, the element type here.
-pub fn read(path: &Path, what: &str) -> Result<Tensor, Failure> {
-    let fail = |why: String| Failure::message(format!("{what} in {}: {why}", path.display()));
-    let bytes = fs::read(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-    let readers: [Reader; 6] =
-        [read_as::<f32>, read_half, read_as::<u8>, read_as::<bool>, read_as::<i32>, read_as::<i64>];
-    for reader in readers {
-        match reader(&bytes) {
-            Ok(tensor) => return Ok(tensor),
-            Err(Reading::OtherType) => {}
-            Err(Reading::Wrong(why)) => return Err(fail(why)),
+/// A tensor in a file, read where it lies.
+pub struct NpyFile {
+    path: PathBuf,
+    /// Its role, for errors.
+    what: &'static str,
+    map: Mmap,
+    element: ElementType,
+    shape: Vec<usize>,
+    /// Where the pixels begin in the file.
+    start: usize,
+}
+
+/// The pixels of an [`NpyFile`].
+pub enum Pixels<'a> {
+    /// In the file.
+    There(TensorView<'a>),
+    /// In memory, since the file has them where no load could take them.
+    Copied(Tensor),
+}
+
+impl NpyFile {
+    /// Opens the tensor in `path`; `what` is its role in errors. Whether its shape and type
+    /// fit the others is for the runtime to say.
+    pub fn open(path: &Path, what: &'static str) -> Result<Self, Failure> {
+        let named = |why: String| failure(path, what, &why);
+        let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+        let (file, length) = file::open(path).map_err(cannot).map_err(named)?;
+        let header = read_header(&file, length).map_err(named)?;
+        let element = types::element(&header.descr).map_err(named)?;
+        let shape = header.check_shape().map_err(named)?;
+        check_length(&header, element, length).map_err(named)?;
+        // SAFETY: the file is only read. Whoever alters it meanwhile alters what is computed,
+        // as with any program that maps its input; whoever shortens it ends this process.
+        let map = unsafe { Mmap::map(&file) }.map_err(cannot).map_err(named)?;
+        Ok(Self { path: path.into(), what, map, element, shape, start: header.end })
+    }
+
+    /// Its pixels.
+    pub fn pixels(&self) -> Result<Pixels<'_>, Failure> {
+        let bytes = &self.map[self.start.min(self.map.len())..];
+        let pixels = match TensorView::from_bytes(self.element, &self.shape, bytes) {
+            Err(TensorError::Misaligned(_)) => {
+                Tensor::from_bytes(self.element, &self.shape, bytes).map(Pixels::Copied)
+            }
+            view => view.map(Pixels::There),
+        };
+        pixels.map_err(|error| failure(&self.path, self.what, &error.to_string()))
+    }
+
+    /// The type of each element.
+    pub fn element_type(&self) -> ElementType {
+        self.element
+    }
+
+    /// The dimensions, slowest first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+}
+
+impl Pixels<'_> {
+    /// A view of them.
+    pub fn view(&self) -> TensorView<'_> {
+        match self {
+            Self::There(view) => view.clone(),
+            Self::Copied(tensor) => tensor.view(),
         }
     }
-    let known = "f32, f16, u8, bool, i32 and i64";
-    Err(fail(format!("the element type {} is not supported: {known} are", descriptor(&bytes))))
 }
 
-/// Reads the bytes of a file as one element type.
-type Reader = fn(&[u8]) -> Result<Tensor, Reading>;
-
-/// Why a reader could not read.
-enum Reading {
-    /// The file holds another type.
-    OtherType,
-    /// The file is damaged.
-    Wrong(String),
+fn failure(path: &Path, what: &str, why: &str) -> Failure {
+    Failure::message(format!("{what} in {}: {why}", path.display()))
 }
 
-impl From<ReadNpyError> for Reading {
-    fn from(error: ReadNpyError) -> Self {
-        match error {
-            ReadNpyError::WrongDescriptor(_) => Self::OtherType,
-            other => Self::Wrong(other.to_string()),
+fn read_header(file: &File, length: u64) -> Result<Header, String> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(header::MAX_BYTES)];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| format!("cannot be read: {error}"))?;
+    Header::parse(&bytes)
+}
+
+/// Compares the shape with the file's length, before anything is made of either.
+fn check_length(header: &Header, element: ElementType, length: u64) -> Result<(), String> {
+    let found = length - header.end as u64;
+    let expected = header.elements()? * element.size() as u64;
+    let shape = header.shape_text();
+    match found {
+        found if found < expected => {
+            Err(format!("truncated: {shape} of {element} is {expected} bytes, the file has {found}"))
         }
-    }
-}
-
-fn read_as<T: Element + ReadableElement>(bytes: &[u8]) -> Result<Tensor, Reading> {
-    to_tensor(&ArrayD::<T>::read_npy(bytes)?)
-}
-
-fn read_half(bytes: &[u8]) -> Result<Tensor, Reading> {
-    to_tensor(&ArrayD::<Half>::read_npy(bytes)?.mapv(|half| half.0))
-}
-
-fn to_tensor<T: Element>(array: &ArrayD<T>) -> Result<Tensor, Reading> {
-    Tensor::from_array(array).map_err(|error| Reading::Wrong(error.to_string()))
-}
-
-/// The type that the header names, for the error.
-fn descriptor(bytes: &[u8]) -> String {
-    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]).into_owned();
-    let after = header.split("'descr':").nth(1).unwrap_or_default().trim_start();
-    after.split(',').next().unwrap_or_default().trim().trim_matches('\'').to_owned()
-}
-
-/// A 16-bit float, which ndarray-npy does not know.
-#[derive(Clone, Copy)]
-struct Half(f16);
-
-impl ReadableElement for Half {
-    fn read_to_end_exact_vec<R: std::io::Read>(
-        mut reader: R,
-        type_desc: &PyValue,
-        len: usize,
-    ) -> Result<Vec<Self>, ReadDataError> {
-        if *type_desc != PyValue::String("<f2".into()) {
-            return Err(ReadDataError::WrongDescriptor(type_desc.clone()));
+        found if found > expected => {
+            Err(format!("{shape} of {element} is {expected} bytes, but {found} follow the header"))
         }
-        let mut bytes = vec![];
-        reader.read_to_end(&mut bytes)?;
-        match bytes.len().cmp(&(2 * len)) {
-            std::cmp::Ordering::Less => return Err(ReadDataError::MissingData),
-            std::cmp::Ordering::Greater => return Err(ReadDataError::ExtraBytes(bytes.len() - 2 * len)),
-            std::cmp::Ordering::Equal => {}
-        }
-        let pairs = bytes.as_chunks::<2>().0;
-        Ok(pairs.iter().map(|&pair| Self(f16::from_le_bytes(pair))).collect())
+        _ => Ok(()),
     }
 }
 
 /// Writes `tensor` as .npy.
 pub fn write(tensor: &Tensor, writer: &mut dyn Write) -> std::io::Result<()> {
-    let failed = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
-    match tensor.element_type() {
-        ElementType::F16 => write_half(tensor, writer),
-        _ => {
-            let array = tensor.to_array::<f32>().map_err(|error| failed(&error))?;
-            array.write_npy(writer).map_err(|error| match error {
-                WriteNpyError::Io(error) => error,
-                error => failed(&error),
-            })
-        }
-    }
-}
-
-/// The header is what ndarray-npy writes for bytes of the same shape, with the
-/// type's name, of the same length, put in.
-fn write_half(tensor: &Tensor, writer: &mut dyn Write) -> std::io::Result<()> {
-    let failed = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
-    let mut header = vec![];
-    let shape = ArrayD::<i16>::zeros(tensor.shape());
-    shape.write_npy(&mut header).map_err(|error| failed(&error))?;
-    header.truncate(header.len() - tensor.bytes().len());
-    let name = header.windows(3).position(|window| window == b"<i2");
-    let name = name.ok_or_else(|| failed(&"the header names no type"))?;
-    header[name..name + 3].copy_from_slice(b"<f2");
-    writer.write_all(&header)?;
+    writer.write_all(&header::bytes(types::descr(tensor.element_type()), tensor.shape()))?;
     writer.write_all(tensor.bytes())
 }

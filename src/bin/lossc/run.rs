@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use lossc::{Balance, Compiled, Compiler, GroupResult, GroupValues, Options, Seed, Tensor, TensorView};
+use lossc::{Balance, Compiled, Compiler, GroupResult, GroupValues, Options, Seed, TensorView};
+use lossc_runtime::layout::Layout;
 use lossc_runtime::rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::npy;
+use crate::npy::{self, NpyFile, Pixels};
 use crate::output::PendingFile;
 use crate::report::Channel;
 use crate::source::{Source, target};
@@ -48,7 +49,7 @@ pub struct Run {
     balance: Balance,
     #[command(flatten)]
     specialise: Specialise,
-    /// Threads; all by default. The result does not depend on them
+    /// Threads, at most one a processor; all by default. The result does not depend on them
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Print one JSON object
@@ -67,7 +68,8 @@ struct Report {
     balance: String,
     shape: Vec<usize>,
     nan_logits: i64,
-    gradient: Option<PathBuf>,
+    /// A path that is no text is given as near as text comes to it.
+    gradient: Option<String>,
 }
 
 /// A number, or `"NaN"`, `"Infinity"`, which JSON has no numbers for.
@@ -118,8 +120,9 @@ impl Run {
         let gradient = self.grad.as_deref().map(create).transpose()?;
         let channel = Channel::beside(gradient.as_ref())?;
         let tensors = self.tensors()?;
+        let pixels = tensors.iter().map(NpyFile::pixels).collect::<Result<Vec<_>, _>>()?;
         let Ready { compiled, scalars, target } = self.ready(&tensors)?;
-        let result = self.measure(&compiled, &tensors, scalars, gradient)?;
+        let result = self.measure(&compiled, &pixels, scalars, gradient)?;
         if result.nan_logits > 0 {
             eprintln!("warning: {} logits are NaN", result.nan_logits);
         }
@@ -136,7 +139,7 @@ impl Run {
                 balance: self.balance.to_string(),
                 shape: tensors[0].shape().to_vec(),
                 nan_logits: result.nan_logits,
-                gradient: self.grad.clone(),
+                gradient: self.grad.as_ref().map(|path| path.to_string_lossy().into_owned()),
             },
         )
     }
@@ -148,8 +151,10 @@ impl Run {
     }
 
     /// The loss or bundle, for these tensors.
-    fn ready(&self, tensors: &[Tensor]) -> Result<Ready, Failure> {
-        let threads = self.threads.map(pool).transpose()?;
+    fn ready(&self, tensors: &[NpyFile]) -> Result<Ready, Failure> {
+        // More than there are chunks have nothing to do.
+        let chunks = Layout::new(tensors[0].shape(), self.balance).map_or(1, |layout| layout.chunks());
+        let threads = self.threads.map(|threads| pool(usize::from(threads).min(chunks))).transpose()?;
         if let Some(bundle) = self.source.bundle()? {
             let compiled = bundle.load(threads)?;
             let description = compiled.description();
@@ -158,9 +163,10 @@ impl Run {
             return Ok(Ready { compiled, scalars, target: bundle.target() });
         }
         let loss = self.source.loss()?;
+        self.specialise.check(&loss)?;
         let target = target(self.target.as_deref().unwrap_or("cpu"))?;
         let name = target.to_string();
-        let types: Vec<_> = tensors.iter().map(Tensor::element_type).collect();
+        let types: Vec<_> = tensors.iter().map(NpyFile::element_type).collect();
         let mut compiler = self.specialise.apply(Compiler::new(target).element_types(types));
         compiler = compiler.weight_map(self.weights.is_some());
         if let Some(threads) = threads {
@@ -172,11 +178,11 @@ impl Run {
     fn measure(
         &self,
         compiled: &Compiled,
-        tensors: &[Tensor],
+        pixels: &[Pixels<'_>],
         scalars: Vec<(String, f32)>,
         gradient: Option<PendingFile<'_>>,
     ) -> Result<Measured, Failure> {
-        let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
+        let views: Vec<TensorView<'_>> = pixels.iter().map(Pixels::view).collect();
         let options = self.options(scalars);
         let Some(file) = gradient else {
             let forward = compiled.forward_of(&views, &options)?;
@@ -191,10 +197,11 @@ impl Run {
         Ok(Measured { loss: step.loss, groups: step.groups, nan_logits: step.nan_logits })
     }
 
-    fn tensors(&self) -> Result<Vec<Tensor>, Failure> {
-        let mut tensors = vec![npy::read(&self.logits, "logits")?, npy::read(&self.labels, "labels")?];
+    fn tensors(&self) -> Result<Vec<NpyFile>, Failure> {
+        let mut tensors =
+            vec![NpyFile::open(&self.logits, "logits")?, NpyFile::open(&self.labels, "labels")?];
         if let Some(weights) = &self.weights {
-            tensors.push(npy::read(weights, "weights")?);
+            tensors.push(NpyFile::open(weights, "weights")?);
         }
         Ok(tensors)
     }
@@ -224,10 +231,16 @@ impl Run {
     }
 }
 
-/// As many threads.
-pub fn pool(threads: u16) -> Result<Arc<ThreadPool>, Failure> {
-    let pool = ThreadPoolBuilder::new().num_threads(threads.into()).build();
+/// As many threads, but no more than there are processors: results do not depend on it.
+pub fn pool(threads: usize) -> Result<Arc<ThreadPool>, Failure> {
+    let threads = threads.clamp(1, processors());
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map(Arc::new).map_err(|error| Failure::message(format!("cannot start {threads} threads: {error}")))
+}
+
+/// How many processors this process may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn values(values: GroupValues) -> Values {

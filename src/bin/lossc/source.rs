@@ -1,11 +1,12 @@
 //! LOSS, `--set` and `--target` on the command line.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use clap::Args;
 use lossc::{Loss, Target};
-use lossc_runtime::CudaDevice;
+use lossc_dialect::text::{guard, utf8};
+use lossc_runtime::{CudaDevice, file};
 
 use crate::bundle::BundleFile;
 use crate::failure::Failure;
@@ -13,7 +14,8 @@ use crate::failure::Failure;
 /// Which loss, with which options.
 #[derive(Args)]
 pub struct Source {
-    /// A library loss (see `lossc list`), an .mlir file, or for `run` a bundle (.lossc)
+    /// A library loss (see `lossc list`), an .mlir file, - for such a text on standard input,
+    /// or for `run` a bundle (.lossc)
     #[arg(value_name = "LOSS")]
     loss: String,
     /// Set an option of the loss, e.g. schedule=log
@@ -56,12 +58,13 @@ impl Source {
                 self.loss
             )));
         }
-        if !self.is_file_of("mlir") {
-            return Ok(Loss::library(&self.loss)?);
-        }
-        let text = fs::read_to_string(&self.loss);
-        let text = text.map_err(|error| Failure::message(format!("cannot read {}: {error}", self.loss)))?;
-        Ok(Loss::unread(&self.loss, &text))
+        let (name, bytes) = match self.loss.as_str() {
+            "-" => ("standard input", file::read_from(io::stdin().lock(), guard::MAX_BYTES as u64)),
+            path if self.is_file_of("mlir") => (path, file::read(path.as_ref(), guard::MAX_BYTES as u64)),
+            name => return Ok(Loss::library(name)?),
+        };
+        let bytes = bytes.map_err(|error| Failure::message(format!("cannot read {name}: {error}")))?;
+        Ok(Loss::unread(name, utf8(name, &bytes).map_err(lossc::Error::from)?))
     }
 }
 

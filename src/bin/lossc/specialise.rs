@@ -1,7 +1,9 @@
 //! What code is compiled for besides its loss: options of `run` and `compile`.
 
 use clap::{Args, ValueEnum};
-use lossc::{Compiler, Numerics, Reduction};
+use lossc::{Compiler, Loss, Numerics, Reduction};
+
+use crate::failure::Failure;
 
 /// Options that hold for any loss.
 #[derive(Args)]
@@ -49,6 +51,17 @@ impl Specialise {
             ReductionName::Sum => Reduction::Sum,
             ReductionName::Mean => Reduction::Mean,
         })
+    }
+
+    /// Checks that the reduction makes sense for `loss`.
+    pub fn check(&self, loss: &Loss) -> Result<(), Failure> {
+        if self.reduction() != Some(Reduction::Mean) || loss.is_sum()? {
+            return Ok(());
+        }
+        Err(Failure::message(
+            "--reduction mean divides by the number of pixels, but this loss, or a term of it, does not grow \
+             with them: it is a mean or a ratio already, so leave the reduction out",
+        ))
     }
 
     /// The compiler with these options.

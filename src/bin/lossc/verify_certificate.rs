@@ -1,12 +1,16 @@
 //! `lossc verify-certificate`
 
-use std::fs;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::Args;
+use lossc_runtime::file;
 
 use crate::failure::Failure;
 use crate::print;
+
+/// The longest certificate that is read.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Checks a certificate again, step by step, without optimising anything
 #[derive(Args)]
@@ -20,8 +24,9 @@ impl VerifyCertificate {
     /// Runs the command.
     pub fn execute(&self) -> Result<(), Failure> {
         let path = self.file.display();
-        let text = fs::read_to_string(&self.file);
-        let text = text.map_err(|error| Failure::message(format!("cannot read {path}: {error}")))?;
+        let cannot_read = |error: &dyn Display| Failure::message(format!("cannot read {path}: {error}"));
+        let bytes = file::read(&self.file, MAX_BYTES).map_err(|error| cannot_read(&error))?;
+        let text = String::from_utf8(bytes).map_err(|error| cannot_read(&error))?;
         let certificate = lossc::certificate::read(&text);
         let certificate = certificate.map_err(|error| Failure::message(format!("{path}: {error}")))?;
         print(&format!("{certificate}\n"))

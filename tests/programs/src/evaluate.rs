@@ -170,6 +170,12 @@ impl<A: Arithmetic> Place<'_, A> {
             }
             Op::Groups => vec![self.arithmetic.number(self.sample.groups as f64)],
             Op::Pixels => vec![self.arithmetic.number(self.sample.seen_count() as f64)],
+            Op::Is(value) => {
+                let value = self.arithmetic.number(value as f64);
+                let is = |found: &A::Value| [found.clone(), value.clone()];
+                let equal = |pair: [_; 2]| self.arithmetic.element(Op::Equal, &pair, &[Type::PIXEL; 2]);
+                self.operands[0].iter().map(is).map(equal).collect()
+            }
             Op::Broadcast => (0..count).map(|pixel| self.of_pixel(pixel).clone()).collect(),
             Op::BroadcastGroups => vec![self.operands[0][0].clone(); count],
             Op::Count | Op::Sum => (0..count).map(|group| self.sum_group(group)).collect(),

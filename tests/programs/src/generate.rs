@@ -100,7 +100,7 @@ impl Shape {
 /// A few constants and one shape an op.
 pub fn plain_shapes() -> impl Iterator<Item = Shape> {
     let constants = ["0.0", "1.0", "-1.0", "0.5", "2.0", "0.4342945"].map(String::from);
-    let ops = table().filter(|definition| definition.signature != Signature::Constant);
+    let ops = table().filter(|it| !matches!(it.signature, Signature::Constant | Signature::Integer));
     // Of other operands these are no function at all.
     let ops = ops.filter(|definition| {
         !matches!(definition.domain, Domain::NonPositive | Domain::Unit | Domain::OneToTwo)
@@ -316,6 +316,7 @@ impl Growth<'_> {
             | Signature::Select
             | Signature::Logic => wanted,
             Signature::Floats | Signature::Compare => Type::new(wanted.level, FLOAT),
+            Signature::Integer => Type::new(wanted.level, Element::I64),
             Signature::Cast => self.storage(wanted.level),
             Signature::ToPixel => Type::new(self.level_below(child), wanted.element),
             Signature::ToGroup => Type::new(Level::Scalar, wanted.element),

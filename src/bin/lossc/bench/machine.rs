@@ -7,7 +7,7 @@ use lossc::bench::Bandwidth;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::run::pool;
+use crate::run::{pool, processors};
 
 /// The processor and its memory.
 #[derive(Serialize)]
@@ -25,10 +25,10 @@ pub struct Machine {
 impl Machine {
     /// Measures the memory with each number of threads.
     pub fn measure(target: &Target, threads: &[u16]) -> Result<Self, Failure> {
-        let bandwidth = |&threads: &u16| Ok(Bandwidth::measure(&*pool(threads)?));
+        let bandwidth = |&threads: &u16| Ok(Bandwidth::measure(&*pool(threads.into())?));
         Ok(Self {
             processor: processor().unwrap_or_else(|| target.to_string()),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: processors(),
             vector_lanes: target.vector_lanes(),
             memory: threads.iter().map(bandwidth).collect::<Result<_, Failure>>()?,
         })
