@@ -10,14 +10,13 @@
 //!   libc_interface.so
 //! ```
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::steps::{self, Step, workspace};
+use crate::steps::{self, Step, run, target, workspace};
 use crate::toolchain::Toolchain;
 
 /// What the machine that this is for can be sent.
@@ -189,17 +188,6 @@ fn copy(file: &Path, folder: &Path) -> Result<(), String> {
     let name = file.file_name().unwrap_or_default();
     let copied = fs::copy(file, folder.join(name));
     copied.map(|_| ()).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-/// Runs a command, and says which one failed.
-fn run(command: &mut Command) -> Result<(), String> {
-    let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}")) }
-}
-
-/// Where cargo builds.
-fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! This crate builds with Rust and a C linker alone, so that it can fetch LLVM
 //! for the crates that cannot.
 
+mod dependencies;
 mod gpu_bundle;
 mod packages;
 mod steps;
@@ -44,8 +45,10 @@ enum Task {
         #[arg(long)]
         keep_going: bool,
     },
-    /// Runs what a change must pass: format, lints, documents, tests, examples, the bundle
+    /// Runs what a change must pass: format, dependencies, lints, documents, tests, examples, the bundle
     Ci,
+    /// Checks licences, advisories, duplicates and sources of what lossc is built from
+    Dependencies,
     /// Packs gpu-bundle/: what a machine with an NVIDIA driver needs to check and time lossc
     GpuBundle,
 }
@@ -67,6 +70,7 @@ fn run(task: &Task) -> Result<(), String> {
         Task::Test => vec![tests()],
         Task::Soak { minutes, seed, keep_going } => vec![soak(*minutes, *seed, *keep_going)],
         Task::Ci => checks(),
+        Task::Dependencies => return dependencies::check(),
         Task::GpuBundle => return gpu_bundle::pack(&toolchain),
     };
     steps::run_all(&steps, &toolchain)
@@ -102,6 +106,7 @@ fn soak(minutes: u64, seed: Option<u64>, keep_going: bool) -> Step {
 fn checks() -> Vec<Step> {
     vec![
         Step::cargo("format", ["fmt", "--all", "--check"]),
+        Step::cargo("dependencies", ["xtask", "dependencies"]),
         Step::cargo("lints", ["clippy", "--workspace", "--all-targets"]).arguments(["--", "-D", "warnings"]),
         Step::cargo("documents", ["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
         tests().variable("CI", "true").variable("INSTA_UPDATE", "no"),
