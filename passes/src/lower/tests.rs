@@ -51,6 +51,14 @@ impl Floats {
             Signature::Random if level == Level::Pixel => vec![],
             Signature::Size if level == Level::Scalar => vec![],
             Signature::Floats | Signature::Compare => vec![value, other, value],
+            Signature::Integer if level == Level::Pixel => {
+                vec![self.builder.pixel_argument("label", Element::I64)]
+            }
+            Signature::Integer if level == Level::Group => {
+                let pixels = self.levels[Level::Pixel as usize];
+                let everywhere = self.builder.equal(pixels, pixels);
+                vec![self.builder.count(everywhere)]
+            }
             Signature::Logic => vec![mask, self.builder.equal(value, other)],
             Signature::Select => vec![mask, value, other],
             Signature::Cast => vec![mask],
