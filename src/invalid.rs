@@ -69,7 +69,7 @@ pub(crate) fn first_label(labels: &TensorView<'_>, ignored: Option<i64>) -> Opti
 pub(crate) fn first_weight(pixels: &[TensorView<'_>], ignored: Option<i64>) -> Option<Offender> {
     let weights = pixels.last()?;
     let all = weights.as_slice::<f32>().ok()?;
-    let is_invalid = |weight: f32| !(weight >= 0.0 && weight < f32::INFINITY);
+    let is_invalid = |weight: f32| !(0.0..f32::INFINITY).contains(&weight);
     let seen = |at| ignored.is_none_or(|ignored| !has_label(pixels, at, ignored));
     offender(weights, (0..all.len()).find(|&at| is_invalid(all[at]) && seen(at)), |at| all[at].to_string())
 }

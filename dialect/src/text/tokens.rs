@@ -106,8 +106,8 @@ fn string(rest: &str) -> (Kind, usize) {
 }
 
 fn number(rest: &str) -> usize {
-    if rest.starts_with("0x") {
-        return 2 + run(&rest[2..], |digit| digit.is_ascii_hexdigit());
+    if let Some(hex) = rest.strip_prefix("0x") {
+        return 2 + run(hex, |digit| digit.is_ascii_hexdigit());
     }
     let digits = |text: &str| run(text, |digit| digit.is_ascii_digit());
     let mut length = digits(rest);

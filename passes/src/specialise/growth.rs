@@ -45,7 +45,9 @@ fn of(program: &Program, value: ValueId, growths: &[Growth]) -> Growth {
     let operand = |index: usize| &growths[node.operands[index].index()];
     match node.op {
         Op::Argument(_) if node.ty == lossc_dialect::Type::SCALAR => Growth::Number,
-        Op::Argument(_) | Op::Uniform => Growth::one(CONSTANT),
+        Op::Argument(_) | Op::Uniform | Op::Less | Op::LessEqual | Op::Equal | Op::Is(_) => {
+            Growth::one(CONSTANT)
+        }
         Op::Constant(_) => Growth::Number,
         Op::Groups => Growth::one(Power { pixels: 0, groups: 1 }),
         Op::Pixels => Growth::one(SUM),
@@ -60,7 +62,6 @@ fn of(program: &Program, value: ValueId, growths: &[Growth]) -> Growth {
         Op::Neg | Op::Abs | Op::PositivePart | Op::Cast | Op::Broadcast | Op::BroadcastGroups => {
             operand(0).clone()
         }
-        Op::Less | Op::LessEqual | Op::Equal | Op::Is(_) => Growth::one(CONSTANT),
         _ => Growth::of_function(node.operands.iter().map(|operand| &growths[operand.index()])),
     }
 }
