@@ -37,6 +37,7 @@ mod invalid;
 mod loss;
 pub mod losses;
 pub mod manifest;
+pub mod npy;
 pub mod pipeline;
 mod request;
 

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::tensor::ElementType;
 
+/// Slots beyond which a loss would have to compute more numbers than any text has.
+const MOST_SCALAR_SLOTS: usize = 1 << 20;
+
+/// Bytes of a chunk in a temporary, or of a warp's step: some for each pixel.
+const MOST_BYTES: usize = 1 << 20;
+
 /// The scalar argument that scales the gradient; 1 unless the caller sets it.
 pub const UPSTREAM: &str = "upstream";
 
@@ -189,6 +195,16 @@ pub enum ManifestError {
         /// The number of slots.
         slots: usize,
     },
+    /// A size that memory would be reserved by, though no loss needs as much.
+    #[error("{count} {what}: there are {most} at most")]
+    Size {
+        /// `cells`, `scalar slots` or what bytes are for.
+        what: &'static str,
+        /// What the manifest says.
+        count: usize,
+        /// The most that there can be.
+        most: usize,
+    },
     /// No kernel for any direction.
     #[error("there is no kernel to run")]
     NoDirection,
@@ -239,7 +255,23 @@ impl Manifest {
         if self.size_slots().end > slots {
             return Err(ManifestError::ScalarSlots { arguments, slots });
         }
-        Ok(())
+        self.validate_sizes()
+    }
+
+    /// A manifest comes from a file: what it says is checked before memory is sized by it.
+    fn validate_sizes(&self) -> Result<(), ManifestError> {
+        let reductions = self.kernels.iter().map(|kernel| kernel.reductions.len()).sum();
+        let temporary = self.temporaries.iter().copied().max().unwrap_or_default();
+        let sizes = [
+            ("cells", self.cells, reductions),
+            ("scalar slots", self.scalar_slots, MOST_SCALAR_SLOTS),
+            ("bytes a chunk of a temporary", temporary, MOST_BYTES),
+            ("bytes a step", self.step_bytes.unwrap_or_default(), MOST_BYTES),
+        ];
+        match sizes.into_iter().find(|&(_, count, most)| count > most) {
+            Some((what, count, most)) => Err(ManifestError::Size { what, count, most }),
+            None => Ok(()),
+        }
     }
 
     fn validate_names(&self) -> Result<(), ManifestError> {

@@ -14,6 +14,7 @@ mod dialect;
 mod emulation;
 mod engine;
 mod entry_points;
+mod fuzz_corpus;
 mod gpu;
 mod inputs;
 mod judge;

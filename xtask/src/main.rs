@@ -4,13 +4,14 @@
 //! for the crates that cannot.
 
 mod dependencies;
+mod fuzz;
 mod gpu_bundle;
 mod packages;
 mod steps;
 mod toolchain;
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 
@@ -49,6 +50,14 @@ enum Task {
     Ci,
     /// Checks licences, advisories, duplicates and sources of what lossc is built from
     Dependencies,
+    /// Fuzzes what lossc reads
+    Fuzz {
+        /// Some of text, npy, bundle, cache, certificate and options; all by default
+        targets: Vec<String>,
+        /// How long each
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Packs gpu-bundle/: what a machine with an NVIDIA driver needs to check and time lossc
     GpuBundle,
 }
@@ -71,6 +80,9 @@ fn run(task: &Task) -> Result<(), String> {
         Task::Soak { minutes, seed, keep_going } => vec![soak(*minutes, *seed, *keep_going)],
         Task::Ci => checks(),
         Task::Dependencies => return dependencies::check(),
+        Task::Fuzz { targets, seconds } => {
+            return fuzz::fuzz(targets, Duration::from_secs((*seconds).into()), &toolchain);
+        }
         Task::GpuBundle => return gpu_bundle::pack(&toolchain),
     };
     steps::run_all(&steps, &toolchain)

@@ -31,12 +31,9 @@ impl Step {
     }
 
     fn run(&self, toolchain: &Toolchain) -> Result<(), String> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-        let status = Command::new(cargo)
+        let status = cargo(toolchain)
             .args(&self.arguments)
-            .envs(toolchain.variables())
             .envs(self.variables.iter().map(|(name, value)| (*name, value)))
-            .current_dir(workspace())
             .status()
             .map_err(|error| format!("cargo could not be started: {error}"))?;
         if status.success() {
@@ -45,6 +42,14 @@ impl Step {
             Err(format!("`cargo {}` failed: {status}", self.arguments.join(" ")))
         }
     }
+}
+
+/// Cargo in the workspace, with the toolchain's variables.
+pub fn cargo(toolchain: &Toolchain) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.envs(toolchain.variables()).current_dir(workspace());
+    command
 }
 
 /// Runs the steps in order, up to and including the first that fails.

@@ -1,5 +1,6 @@
 //! Errors as the user sees them: one line, and the place in the loss's text.
 
+use lossc::npy::NpyError;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 /// Why the command failed.
@@ -27,6 +28,12 @@ impl Failure {
 impl From<lossc::Error> for Failure {
     fn from(error: lossc::Error) -> Self {
         Self { message: error.to_string(), place: place(&error) }
+    }
+}
+
+impl From<NpyError> for Failure {
+    fn from(error: NpyError) -> Self {
+        Self::message(error.to_string())
     }
 }
 

@@ -6,7 +6,6 @@ mod compile;
 mod explain;
 mod failure;
 mod list;
-mod npy;
 mod output;
 mod report;
 mod run;

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use lossc::npy::{self, NpyFile, Pixels};
 use lossc::{Balance, Compiled, Compiler, GroupResult, GroupValues, Options, Seed, TensorView};
 use lossc_runtime::layout::Layout;
 use lossc_runtime::rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::npy::{self, NpyFile, Pixels};
 use crate::output::PendingFile;
 use crate::report::Channel;
 use crate::source::{Source, target};

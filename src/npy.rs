@@ -8,13 +8,24 @@ use std::io::Write;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use lossc::{ElementType, Tensor, TensorView};
-use lossc_runtime::file;
 use lossc_runtime::tensor::TensorError;
+use lossc_runtime::{ElementType, Tensor, TensorView, file};
 use memmap2::Mmap;
+use thiserror::Error;
 
-use crate::failure::Failure;
 use header::Header;
+
+/// Why a file is not read as a tensor.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what} in {}: {why}", path.display())]
+pub struct NpyError {
+    /// The tensor's role.
+    pub what: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it, and what to do.
+    pub why: String,
+}
 
 /// A tensor in a file, read where it lies.
 pub struct NpyFile {
@@ -39,8 +50,11 @@ pub enum Pixels<'a> {
 impl NpyFile {
     /// Opens the tensor in `path`; `what` is its role in errors. Whether its shape and type
     /// fit the others is for the runtime to say.
-    pub fn open(path: &Path, what: &'static str) -> Result<Self, Failure> {
-        let named = |why: String| failure(path, what, &why);
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds something else than pixels that lossc computes with.
+    pub fn open(path: &Path, what: &'static str) -> Result<Self, NpyError> {
+        let named = |why: String| failure(path, what, why);
         let cannot = |error: std::io::Error| format!("cannot be read: {error}");
         let (file, length) = file::open(path).map_err(cannot).map_err(named)?;
         let header = read_header(&file, length).map_err(named)?;
@@ -54,7 +68,10 @@ impl NpyFile {
     }
 
     /// Its pixels.
-    pub fn pixels(&self) -> Result<Pixels<'_>, Failure> {
+    ///
+    /// # Errors
+    /// If a pixel of type bool is neither 0 nor 1.
+    pub fn pixels(&self) -> Result<Pixels<'_>, NpyError> {
         let bytes = &self.map[self.start.min(self.map.len())..];
         let pixels = match TensorView::from_bytes(self.element, &self.shape, bytes) {
             Err(TensorError::Misaligned(_)) => {
@@ -62,7 +79,7 @@ impl NpyFile {
             }
             view => view.map(Pixels::There),
         };
-        pixels.map_err(|error| failure(&self.path, self.what, &error.to_string()))
+        pixels.map_err(|error| failure(&self.path, self.what, error.to_string()))
     }
 
     /// The type of each element.
@@ -86,8 +103,8 @@ impl Pixels<'_> {
     }
 }
 
-fn failure(path: &Path, what: &str, why: &str) -> Failure {
-    Failure::message(format!("{what} in {}: {why}", path.display()))
+fn failure(path: &Path, what: &'static str, why: String) -> NpyError {
+    NpyError { what, path: path.into(), why }
 }
 
 fn read_header(file: &File, length: u64) -> Result<Header, String> {
@@ -113,6 +130,9 @@ fn check_length(header: &Header, element: ElementType, length: u64) -> Result<()
 }
 
 /// Writes `tensor` as .npy.
+///
+/// # Errors
+/// If the writer does not take it.
 pub fn write(tensor: &Tensor, writer: &mut dyn Write) -> std::io::Result<()> {
     writer.write_all(&header::bytes(types::descr(tensor.element_type()), tensor.shape()))?;
     writer.write_all(tensor.bytes())

@@ -1,6 +1,6 @@
 //! Element types by NumPy's names.
 
-use lossc::ElementType;
+use lossc_runtime::ElementType;
 
 /// NumPy's names of what lossc reads.
 const READ: [(&str, ElementType); 6] = [

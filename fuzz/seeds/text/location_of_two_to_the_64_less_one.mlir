@@ -1,0 +1,7 @@
+func.func @f(%x: tensor<?x?xf32>, %t: tensor<?x?xf32>) -> tensor<f32> {
+  %v = "loss.softplus"(%t) : (tensor<?x?xf32>) -> tensor<?x?xf32> loc("a":18446744073709551615:18446744073709551615)
+  %w = "loss.nothing"(%x) : (tensor<?x?xf32>) -> tensor<?x?xf32> loc("a":18446744073709551615:18446744073709551615)
+  %g = "loss.sum"(%v) : (tensor<?x?xf32>) -> tensor<?xf32>
+  %l = "loss.sum_groups"(%g) : (tensor<?xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}

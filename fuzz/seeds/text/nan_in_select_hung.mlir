@@ -1,0 +1,8 @@
+func.func @f(%x: tensor<?x?xf32>, %t: tensor<?x?xf32>) -> tensor<f32> {
+  %n = "loss.constant"() {value = 0x7FC00000 : f32} : () -> tensor<?x?xf32>
+  %m = "loss.equal"(%n, %n) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xi1>
+  %v = "loss.select"(%m, %x, %n) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %g = "loss.sum"(%v) : (tensor<?x?xf32>) -> tensor<?xf32>
+  %l = "loss.sum_groups"(%g) : (tensor<?xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}

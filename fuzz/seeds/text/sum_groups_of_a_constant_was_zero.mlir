@@ -1,0 +1,9 @@
+func.func @f(%x: tensor<?x?xf32>, %t: tensor<?x?xf32>) -> tensor<f32> {
+  %o = "loss.constant"() {value = 1.0 : f32} : () -> tensor<?xf32>
+  %n = "loss.sum_groups"(%o) : (tensor<?xf32>) -> tensor<f32>
+  %b = "loss.broadcast"(%n) : (tensor<f32>) -> tensor<?x?xf32>
+  %v = "loss.mul"(%x, %b) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %g = "loss.sum"(%v) : (tensor<?x?xf32>) -> tensor<?xf32>
+  %l = "loss.sum_groups"(%g) : (tensor<?xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}

@@ -1,0 +1,6 @@
+func.func @f(%x: tensor<?x?xf32>, %t: tensor<?x?xf32>, %w: tensor<?x?xf32>) -> tensor<f32> {
+  %v = "loss.softplus"(%x) : (tensor<?x?xf32>) -> tensor<?x?xf32>
+  %g = "loss.sum"(%v) : (tensor<?x?xf32>) -> tensor<?xf32>
+  %l = "loss.sum_groups"(%g) : (tensor<?xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}

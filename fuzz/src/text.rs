@@ -1,0 +1,106 @@
+//! Any bytes as the text of a loss, through all passes.
+
+use lossc::pipeline::{self, Optimised};
+use lossc::{Error, Loss, Program, Target};
+use lossc_dialect::interpret::Meaning;
+use lossc_dialect::text;
+use lossc_passes::certificate::{Certificate, CertificateError};
+use lossc_passes::specialise;
+use miette::Report;
+
+use crate::run;
+
+/// Values of a program up to which it goes through the passes.
+const SMALL: usize = 80;
+
+/// Values up to which code is made of it, and run.
+const TINY: usize = 24;
+
+/// What can be done with a loss once its gradient is known.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// Its proof is checked.
+    Proof,
+    /// A GPU's code is made of it.
+    Gpu,
+    /// It runs on this machine, beside the interpreter.
+    Here,
+}
+
+const WAYS: [Way; 3] = [Way::Proof, Way::Gpu, Way::Here];
+
+/// Reads `bytes` as a loss; where it is one, and small, compiles and runs it.
+pub fn check(bytes: &[u8]) -> bool {
+    check_ways(bytes, &WAYS)
+}
+
+/// As [`check`], one way in turn, by the text's length: a fuzzer comes back with another.
+pub fn check_one_way(bytes: &[u8]) -> bool {
+    check_ways(bytes, &[WAYS[bytes.len() % WAYS.len()]])
+}
+
+fn check_ways(bytes: &[u8], ways: &[Way]) -> bool {
+    let source = String::from_utf8_lossy(bytes);
+    match Loss::parse("fuzz.mlir", &source) {
+        Ok(loss) => compile(&loss, ways),
+        Err(error) => {
+            has_its_place(error, &source);
+            false
+        }
+    }
+}
+
+/// An error of a text can be shown at its place, which is in the text.
+fn has_its_place(error: Error, source: &str) {
+    if let Error::Parse(error) = &error {
+        let lines = source.split('\n').count();
+        assert!((1..=lines).contains(&error.line), "{error}: there are {lines} lines");
+    }
+    let _shown = format!("{:?}", Report::new(error));
+}
+
+fn compile(loss: &Loss, ways: &[Way]) -> bool {
+    let file = loss.file().expect("it was read");
+    file.programs.iter().all(|program| {
+        is_read_back(program);
+        program.len() > SMALL || passes(program, ways)
+    })
+}
+
+/// What is printed is read as what it was.
+fn is_read_back(program: &Program) {
+    let printed = text::print(program);
+    let file = text::parse("printed.mlir", &printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    let again = text::print(file.program(None).expect("a program was printed"));
+    assert_eq!(again, printed);
+}
+
+/// Whether the passes have an answer; what they refuse is no fault, what they get wrong is.
+fn passes(program: &Program, ways: &[Way]) -> bool {
+    let options: pipeline::Options = specialise::Options { checks: true, ..Default::default() }.into();
+    let host = Target::host().expect("lossc knows this processor");
+    let stages = match pipeline::optimise(program, &options, &host, ways.contains(&Way::Proof)) {
+        Ok(stages) => stages,
+        Err(error @ Error::Pass { .. }) => panic!("{error}\n{}", text::print(program)),
+        Err(_) => return false,
+    };
+    run::interpret(&stages.source, Meaning::Real);
+    run::interpret(&stages.program, Meaning::Exact);
+    let taken = |way: &Way| match way {
+        Way::Proof => is_proven(&stages),
+        _ if program.len() > TINY => true,
+        Way::Gpu => run::on_a_gpu(program),
+        Way::Here => run::here(program, &stages.program),
+    };
+    ways.iter().all(taken)
+}
+
+/// The proofs of both phases hold. On samples, rounding alone may part a loss from its
+/// equal.
+fn is_proven(stages: &Optimised) -> bool {
+    let certificate = Certificate::new(&stages.source, &stages.stable, &stages.gradient, &stages.optimised);
+    match certificate {
+        Ok(_) | Err(CertificateError::Samples { .. }) => true,
+        Err(error) => panic!("{error}\n{}", text::print(&stages.source)),
+    }
+}
