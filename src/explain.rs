@@ -123,6 +123,7 @@ fn applied(phase: &'static str, rules: &[Rule], names: &[&'static str]) -> Vec<A
         right: rule.right,
         class: match rule.class {
             Class::Exact => "exact".into(),
+            Class::ExactButZero => "exact but for the sign of a zero".into(),
             Class::Ulps(count) => format!("within {count} ulp"),
             Class::Real => "real".into(),
         },

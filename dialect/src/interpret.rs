@@ -15,7 +15,8 @@ use crate::types::{Element, Level, Type};
 pub enum Meaning {
     /// Real numbers, as well as f64 can.
     Real,
-    /// The exact f32 operations and the exact order of sums.
+    /// The exact operations, of pixels in f32 (see [`Op::wide`]), and the exact order of
+    /// sums.
     Exact,
 }
 
@@ -72,7 +73,11 @@ impl Interpreter<'_> {
                 }
             }
         }
-        roots.iter().map(|root| values[root.index()].clone()).collect()
+        let result = |root: &ValueId| {
+            let values = &values[root.index()];
+            values.iter().map(|&value| self.round(value, self.program.ty(*root).element)).collect()
+        };
+        roots.iter().map(result).collect()
     }
 
     fn count_uses(&self, roots: &[ValueId], needed: &[bool]) -> Vec<usize> {
@@ -103,19 +108,17 @@ impl Interpreter<'_> {
                 let is = |&found: &f64| f64::from(u8::from(found as i128 == i128::from(value)));
                 operands[0].iter().map(is).collect()
             }
+            // A count is held as it is.
+            Op::Cast if node.ty.level < Level::Pixel && node.ty.element == Element::F32 => {
+                operands[0].to_vec()
+            }
             Op::Cast => operands[0].iter().map(|&value| self.round(value, node.ty.element)).collect(),
-            Op::Broadcast => self.broadcast(operands[0], self.program.ty(node.operands[0]).level),
+            Op::Broadcast => self.broadcast(operands[0], self.program.ty(node.operands[0])),
             Op::BroadcastGroups => vec![operands[0][0]; count],
             Op::Count => self.by_group(operands[0], |_, row| row.iter().sum()),
-            Op::Sum => {
-                let totals = self.by_group(operands[0], |index, row| self.sum_row(index, row));
-                totals.into_iter().map(|total| self.round(total, Element::F32)).collect()
-            }
-            Op::SumGroups => vec![self.round(total(operands[0]), Element::F32)],
-            Op::MeanGroups => {
-                let mean = total(operands[0]) / operands[0].len().max(1) as f64;
-                vec![self.round(mean, Element::F32)]
-            }
+            Op::Sum => self.by_group(operands[0], |index, row| self.sum_row(index, row)),
+            Op::SumGroups => vec![total(operands[0])],
+            Op::MeanGroups => vec![total(operands[0]) / operands[0].len().max(1) as f64],
             op => self.element(op, node, operands, count),
         }
     }
@@ -130,8 +133,10 @@ impl Interpreter<'_> {
         }
     }
 
-    fn broadcast(&self, values: &[f64], from: Level) -> Vec<f64> {
-        let of_row = |&group: &usize| if from == Level::Group { values[group] } else { values[0] };
+    fn broadcast(&self, values: &[f64], from: Type) -> Vec<f64> {
+        let of_row = |&group: &usize| {
+            self.round(if from.level == Level::Group { values[group] } else { values[0] }, from.element)
+        };
         let rows = self.inputs.row_group.iter().map(of_row);
         rows.flat_map(|value| std::iter::repeat_n(value, self.inputs.row_length)).collect()
     }
@@ -163,12 +168,16 @@ impl Interpreter<'_> {
         let types: Vec<_> = node.operands.iter().map(|&operand| self.program.ty(operand)).collect();
         let mut at = vec![0.0; operands.len()];
         let mut words = vec![Word(0); operands.len()];
-        let compute = |index: usize| match self.meaning {
-            Meaning::Real => {
+        let in_f64 = match self.meaning {
+            Meaning::Real => Some(*real),
+            Meaning::Exact => op.wide(node.ty.level),
+        };
+        let compute = |index: usize| match in_f64 {
+            Some(in_f64) => {
                 at.iter_mut().zip(operands).for_each(|(slot, operand)| *slot = operand[index]);
-                real(&at)
+                in_f64(&at)
             }
-            Meaning::Exact => {
+            None => {
                 for (operand, (slot, ty)) in operands.iter().zip(words.iter_mut().zip(&types)) {
                     *slot = to_word(operand[index], *ty);
                 }

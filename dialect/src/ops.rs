@@ -46,6 +46,7 @@ pub use signature::{Signature, SignatureError};
 
 use crate::machine::{ApproximateMachine, Machine, Operations, Word};
 use crate::program::{Builder, ValueId};
+use crate::types::Level;
 
 /// An operation of the loss IR, with its attribute where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,6 +131,26 @@ impl Op {
     pub fn definition(self) -> Option<&'static OpDefinition> {
         let kind = std::mem::discriminant(&self);
         table().find(|definition| std::mem::discriminant(&definition.op) == kind)
+    }
+
+    /// What an element-wise op computes in f64 at `level`; none where it computes in f32.
+    ///
+    /// This is the one place that says how precise a value is. A pixel's is f32. What a
+    /// group or the call has once starts from totals in f64, and stays f64 through
+    /// arithmetic, comparisons and choices. It is rounded to f32 where an elementary
+    /// function takes it, where a pixel reads it (`broadcast`), and where it is a result.
+    pub fn wide(self, level: Level) -> Option<fn(&[f64]) -> f64> {
+        let Meaning::Element { real, .. } = self.definition()?.meaning else { return None };
+        match self {
+            _ if level == Level::Pixel => None,
+            // Not every processor has it, and it gains nothing here.
+            Self::Fma => Some(|x| x[0] * x[1] + x[2]),
+            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Neg | Self::Abs => Some(real),
+            Self::Min | Self::Max | Self::PositivePart | Self::Select => Some(real),
+            Self::Weight | Self::RatioOrZero | Self::ReciprocalOneToTwo => Some(real),
+            Self::Less | Self::LessEqual | Self::Equal | Self::And | Self::Or | Self::Not => Some(real),
+            _ => None,
+        }
     }
 
     /// The op's name without the dialect: `sigmoid`.

@@ -11,10 +11,10 @@ mod saturation;
 
 pub use convert::{from_expression, to_expression};
 pub use extract::{Cost, Extraction, Price, extract};
-pub use facts::{Facts, FactsAnalysis, Range};
+pub use facts::{Facts, FactsAnalysis, Range, SMALL};
 pub use language::{LossNode, NodeOp};
 pub use proof::{Direction, Proof, ProofError, Step};
-pub use rule::{Class, Condition, Rule, exact, real, ulps};
+pub use rule::{Class, Condition, Rule, but_zero, exact, real, ulps};
 pub use saturation::Limits;
 
 use egg::EGraph;

@@ -139,8 +139,8 @@ fn compute(
     lanes: usize,
 ) -> Result<Value, LowerError> {
     match (node.op, operands) {
-        (Op::Constant(bits), _) => Ok(leaf::constant(emitter, f32::from_bits(bits), lanes)),
-        (Op::Cast, &[operand]) => Ok(movement::cast(emitter, operand, node.ty.element)),
+        (Op::Constant(bits), _) => Ok(leaf::constant(emitter, f32::from_bits(bits), node.ty.level, lanes)),
+        (Op::Cast, &[operand]) => Ok(movement::cast(emitter, operand, node)),
         (Op::Is(value), &[operand]) => Ok(movement::is(emitter, operand, value)),
         (Op::Broadcast, &[operand]) => Ok(movement::broadcast(emitter, operand, lanes)),
         (Op::BroadcastGroups, &[operand]) => Ok(operand),
@@ -149,17 +149,26 @@ fn compute(
 }
 
 /// The value of an element-wise op: its exact meaning, or at pixels the one that the
-/// function is written for.
+/// function is written for. A value of a group or the call is f64, also where it is
+/// computed in f32: see [`Op::wide`].
 fn element(
     emitter: &mut Emitter,
     node: &Node,
     operands: &[Value],
     lanes: usize,
 ) -> Result<Value, LowerError> {
-    let numerics = if node.ty.level == Level::Pixel { emitter.numerics() } else { Numerics::Reproducible };
-    let words: Vec<_> = operands.iter().map(|operand| Word(operand.id)).collect();
+    let is_pixel = node.ty.level == Level::Pixel;
+    let is_wide = node.op.wide(node.ty.level).is_some();
+    let numerics = if is_pixel { emitter.numerics() } else { Numerics::Reproducible };
+    let mut word =
+        |&operand: &Value| Word(if is_wide { operand } else { movement::narrow(emitter, operand) }.id);
+    let words: Vec<_> = operands.iter().map(&mut word).collect();
     let definition = node.op.definition().ok_or_else(|| LowerError::new(node))?;
-    let word = definition.run(numerics, &mut MlirMachine::new(emitter, lanes), &words);
-    let word = word.ok_or_else(|| LowerError::new(node))?;
-    Ok(emitter.value(word.0))
+    let mut machine = MlirMachine::new(emitter, lanes);
+    if is_wide {
+        machine = machine.in_f64();
+    }
+    let word = definition.run(numerics, &mut machine, &words).ok_or_else(|| LowerError::new(node))?;
+    let value = emitter.value(word.0);
+    Ok(if is_pixel { value } else { movement::widen(emitter, value) })
 }

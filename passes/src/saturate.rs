@@ -5,11 +5,12 @@
 
 pub mod prices;
 pub mod rules;
+mod zeros;
 
 use lossc_dialect::Program;
 use lossc_dialect::program::BuildError;
 
-use crate::egraph::{Limits, Rewriting, Rule, rewrite};
+use crate::egraph::{Class, Limits, Rewriting, Rule, rewrite};
 use prices::PriceList;
 
 /// The cheapest form of `program` by the target's price list and the rules for its numerics.
@@ -25,5 +26,8 @@ pub fn saturate_by(
     explain: bool,
 ) -> Result<Rewriting, BuildError> {
     let price = move |op, level| prices.price(op, level);
-    rewrite(program, rules, Limits::default(), &price, explain)
+    let sees_signs = zeros::sees_signs(program);
+    let is_sound = |rule: &&Rule| rule.class != Class::ExactButZero || !sees_signs;
+    let rules: Vec<_> = rules.iter().filter(is_sound).copied().collect();
+    rewrite(program, &rules, Limits::default(), &price, explain)
 }

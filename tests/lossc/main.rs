@@ -14,6 +14,7 @@ mod dialect;
 mod emulation;
 mod engine;
 mod entry_points;
+mod extremes;
 mod fuzz_corpus;
 mod gpu;
 mod inputs;

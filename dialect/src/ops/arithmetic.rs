@@ -1,7 +1,19 @@
 //! Arithmetic: one IEEE operation each, and two guarded products and quotients.
 
+use std::cmp::Ordering;
+
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary::{self, approximate};
+
+/// NaN if either is; +0 is greater than -0.
+fn maximum(a: f64, b: f64) -> f64 {
+    match a.partial_cmp(&b) {
+        None => f64::NAN,
+        Some(Ordering::Equal) if a.is_sign_negative() => b,
+        Some(Ordering::Less) => b,
+        Some(_) => a,
+    }
+}
 
 pub(super) static OPS: [OpDefinition; 13] = [
     floats!(
@@ -89,7 +101,7 @@ pub(super) static OPS: [OpDefinition; 13] = [
         ["lhs", "rhs"],
         Reals,
         "the lesser; NaN if either is; at a tie the adjoint goes left",
-        |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].min(x[1]) },
+        |x| -maximum(-x[0], -x[1]),
         |m, x| elementary::minimum(m, x[0], x[1]),
         |b, x, _| {
             let (zero, one) = (b.constant_like(0.0, x[0]), b.constant_like(1.0, x[0]));
@@ -103,7 +115,7 @@ pub(super) static OPS: [OpDefinition; 13] = [
         ["lhs", "rhs"],
         Reals,
         "the greater; NaN if either is; at a tie the adjoint goes left",
-        |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].max(x[1]) },
+        |x| maximum(x[0], x[1]),
         |m, x| elementary::maximum(m, x[0], x[1]),
         |b, x, _| {
             let (zero, one) = (b.constant_like(0.0, x[0]), b.constant_like(1.0, x[0]));
@@ -131,13 +143,13 @@ pub(super) static OPS: [OpDefinition; 13] = [
         ["weight", "value"],
         Reals,
         "weight * value, where a weight of 0 gives 0 also of an infinite value; NaN stays NaN",
-        |x| if x[0] == 0.0 && x[1].is_infinite() { 0.0 } else { x[0] * x[1] },
+        |x| x[0] * if x[0] == 0.0 && x[1].is_infinite() { 0.0 } else { x[1] },
         |m, x| {
             // An infinity under a zero weight is made finite; NaN compares false and stays.
-            let (zero, largest) = (m.float(0.0), m.float(f32::MAX));
+            let (zero, infinity) = (m.float(0.0), m.float(f32::INFINITY));
             let weightless = m.equal(x[0], zero);
             let size = m.abs(x[1]);
-            let infinite = m.less(largest, size);
+            let infinite = m.equal(infinity, size);
             let guarded = m.and(weightless, infinite);
             let value = m.select(guarded, zero, x[1]);
             m.mul(x[0], value)

@@ -8,6 +8,7 @@ pub(crate) mod tests;
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_dialect::{Element, Level, Program};
 
+use super::SMALL;
 use super::rule::{Class, Condition, Rule};
 use pattern::{Sides, Variable};
 
@@ -39,15 +40,23 @@ const EDGES: [f64; 21] = [
     f64::NAN,
 ];
 
+/// Values whose sums and products overflow.
+const EXTREMES: [f64; 6] = [1e35, 1e38, -1e38, -3e38, f32::MAX as f64, f32::MIN_POSITIVE as f64];
+
 /// The edges that meet each other often enough only if they are drawn often.
 const HARDEST: [f64; 4] = [0.0, 1.0, f64::INFINITY, f64::NEG_INFINITY];
 
 /// Checks `rule`; says where its sides differ by more than its class allows, or
 /// where the right side is less defined.
 pub(crate) fn check(rule: &Rule) -> Result<(), String> {
+    check_at(rule, &[EDGES.as_slice(), &EXTREMES].concat())
+}
+
+/// As [`check`], at these edges.
+fn check_at(rule: &Rule, edges: &[f64]) -> Result<(), String> {
     let sides = Sides::of(rule)?;
     for round in 0..4 {
-        let values = Values::new(&sides.variables, rule.conditions, round);
+        let values = Values::new(&sides.variables, rule.conditions, edges, round);
         let left_exact = values.run(&sides.left, Meaning::Exact);
         let left_real = values.run(&sides.left, Meaning::Real);
         let right = values.run(&sides.right, Meaning::Exact);
@@ -73,8 +82,11 @@ struct Expected {
 impl Expected {
     fn admits(self, found: f64, class: Class, is_mask: bool, scale: f64) -> bool {
         let same = found == self.exact || found.is_nan() && self.exact.is_nan();
-        if class == Class::Exact || same {
-            return same;
+        match class {
+            Class::Exact => return same && (found != 0.0 || has_sign_of(found, self.exact)),
+            Class::ExactButZero => return same,
+            _ if same => return true,
+            _ => {}
         }
         if found.is_nan() && !self.exact.is_nan() {
             return false;
@@ -92,6 +104,10 @@ impl Expected {
     }
 }
 
+fn has_sign_of(value: f64, other: f64) -> bool {
+    value.is_sign_negative() == other.is_sign_negative()
+}
+
 /// Values for a rule's variables.
 struct Values {
     pixels: Vec<Vec<f64>>,
@@ -99,13 +115,13 @@ struct Values {
 }
 
 impl Values {
-    fn new(variables: &[Variable], conditions: &[Condition], round: u64) -> Self {
+    fn new(variables: &[Variable], conditions: &[Condition], edges: &[f64], round: u64) -> Self {
         let mut random = Random(0x9e37_79b9_7f4a_7c15 + round);
         let mut values = Self { pixels: vec![], scalars: vec![] };
         for variable in variables {
             let allowed = |value: &f64| conditions.iter().all(|it| meets(*it, variable, *value));
             match variable.level {
-                Level::Scalar => values.scalars.push(random.value(&allowed)),
+                Level::Scalar => values.scalars.push(random.value(edges, &allowed)),
                 _ if variable.element == Element::Mask => {
                     values.pixels.push(
                         (0..ROWS * ROW_LENGTH)
@@ -113,7 +129,9 @@ impl Values {
                             .collect(),
                     );
                 }
-                _ => values.pixels.push((0..ROWS * ROW_LENGTH).map(|_| random.value(&allowed)).collect()),
+                _ => values
+                    .pixels
+                    .push((0..ROWS * ROW_LENGTH).map(|_| random.value(edges, &allowed)).collect()),
             }
         }
         values
@@ -163,6 +181,8 @@ fn meets(condition: Condition, variable: &Variable, value: f64) -> bool {
         Condition::NonPositive(name) if name == variable.name => value <= 0.0 || value.is_nan(),
         Condition::Unit(name) if name == variable.name => (0.0..=1.0).contains(&value) || value.is_nan(),
         Condition::OneToTwo(name) if name == variable.name => (1.0..=2.0).contains(&value) || value.is_nan(),
+        Condition::Small(name) if name == variable.name => value.abs() <= f64::from(SMALL),
+        Condition::Summable(name) if name == variable.name => value >= 0.0 || value >= -f64::from(SMALL),
         _ => true,
     }
 }
@@ -179,11 +199,11 @@ impl Random {
     }
 
     /// An edge or an ordinary value, an f32, that is allowed.
-    fn value(&mut self, allowed: &dyn Fn(&f64) -> bool) -> f64 {
+    fn value(&mut self, edges: &[f64], allowed: &dyn Fn(&f64) -> bool) -> f64 {
         loop {
             let value = match self.next() % 4 {
                 0 => HARDEST[(self.next() % HARDEST.len() as u64) as usize],
-                1 => EDGES[(self.next() % EDGES.len() as u64) as usize],
+                1 => edges[(self.next() % edges.len() as u64) as usize],
                 _ => (self.next() as f64 / u64::MAX as f64 - 0.5) * 16.0,
             };
             let value = f64::from(value as f32);

@@ -19,6 +19,9 @@ pub struct Range {
     pub whole: bool,
 }
 
+/// 2^117: a chunk has 2^11 pixels, and all floats are below 2^128.
+pub const SMALL: f32 = f32::from_bits((127 + 117) << 23);
+
 impl Range {
     const ANY: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY, nan: true, whole: false };
 
@@ -29,6 +32,16 @@ impl Range {
     /// Neither infinite nor NaN.
     pub fn is_finite(self) -> bool {
         self.low.is_finite() && self.high.is_finite() && !self.nan
+    }
+
+    /// No larger in size than [`SMALL`], and no NaN.
+    pub fn is_small(self) -> bool {
+        self.low >= -SMALL && self.high <= SMALL && !self.nan
+    }
+
+    /// May be a zero that a program could tell from one of the other sign.
+    pub fn may_be_signed_zero(self) -> bool {
+        self.low < 0.0 && self.high >= 0.0
     }
 
     fn is_unbounded(self) -> bool {

@@ -10,8 +10,10 @@ use super::{Facts, FactsAnalysis, LossGraph, LossNode};
 /// How close a rule's two sides are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The same f32, but for the sign of a zero and the payload of a NaN.
+    /// The same f32, but for the payload of a NaN.
     Exact,
+    /// The same, but for the sign of a zero too: for programs that cannot tell.
+    ExactButZero,
     /// Within this many units in the last place for each op on the right.
     Ulps(u32),
     /// The same real number, wherever the conditions hold.
@@ -31,6 +33,11 @@ pub enum Condition {
     Unit(&'static str),
     /// Every value lies between one and two, or is NaN.
     OneToTwo(&'static str),
+    /// No value is larger than [`SMALL`](super::facts::SMALL): what a chunk adds up to is
+    /// finite.
+    Small(&'static str),
+    /// A sum of it is NaN only if a term is: no term is negative, or all are small.
+    Summable(&'static str),
     /// It is not the constant 0.
     NotZero(&'static str),
     /// It has one value a group.
@@ -48,6 +55,8 @@ impl Condition {
             | Self::NonPositive(name)
             | Self::Unit(name)
             | Self::OneToTwo(name)
+            | Self::Small(name)
+            | Self::Summable(name)
             | Self::NotZero(name)
             | Self::PerGroup(name)
             | Self::PerCall(name) => name,
@@ -62,6 +71,8 @@ impl Condition {
             Self::NonPositive(_) => facts.range.is_nonpositive(),
             Self::Unit(_) => facts.range.is_unit(),
             Self::OneToTwo(_) => facts.range.is_one_to_two(),
+            Self::Small(_) => facts.range.is_small(),
+            Self::Summable(_) => facts.range.is_small() || facts.range.is_nonnegative(),
             Self::NotZero(_) => facts.constant != Some(0.0),
             // What fits any level fits these: so a condition that once held goes on to.
             Self::PerGroup(_) => facts.level.is_none_or(|level| level == Level::Group),
@@ -79,6 +90,10 @@ impl fmt::Display for Condition {
             Self::NonPositive(_) => write!(formatter, "{name} is not positive"),
             Self::Unit(_) => write!(formatter, "{name} lies between 0 and 1"),
             Self::OneToTwo(_) => write!(formatter, "{name} lies between 1 and 2"),
+            Self::Small(_) => write!(formatter, "a chunk's sum of {name} is finite"),
+            Self::Summable(_) => {
+                write!(formatter, "a chunk's sum of {name} is finite or {name} not negative")
+            }
             Self::NotZero(_) => write!(formatter, "{name} is not the constant 0"),
             Self::PerGroup(_) => write!(formatter, "{name} has one value a group"),
             Self::PerCall(_) => write!(formatter, "{name} has one value in all"),
@@ -104,6 +119,11 @@ pub struct Rule {
 /// A rule whose sides are the same f32.
 pub const fn exact(name: &'static str, left: &'static str, right: &'static str) -> Rule {
     Rule { name, left, right, class: Class::Exact, conditions: &[] }
+}
+
+/// A rule whose sides are the same f32, but for the sign of a zero.
+pub const fn but_zero(name: &'static str, left: &'static str, right: &'static str) -> Rule {
+    Rule { name, left, right, class: Class::ExactButZero, conditions: &[] }
 }
 
 /// A rule whose sides round differently, by at most `count` units an op.

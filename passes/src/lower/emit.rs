@@ -160,7 +160,12 @@ impl Emitter {
 
     /// The float with these bits in every lane of `ty`.
     pub(super) fn float(&mut self, ty: ValueType, value: f32) -> Value {
-        self.constant(ty, &float_literal(value))
+        let literal = match ty.scalar {
+            // What is no number is spelt by its bits, as many as the type has.
+            Scalar::F64 if !value.is_finite() => format!("0x{:016X}", f64::from(value).to_bits()),
+            _ => float_literal(value),
+        };
+        self.constant(ty, &literal)
     }
 
     /// 0 in every lane of `ty`.

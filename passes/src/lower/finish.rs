@@ -14,7 +14,7 @@ pub(super) trait Workers {
     /// The first group of whoever asks, the end of all groups, and the step to the next.
     fn own_groups(&self, emitter: &mut Emitter, groups: Value) -> [Value; 3];
 
-    /// Adds f32 of the groups, in ascending order in f64. Who does things once gets the
+    /// Adds f64 of the groups, in ascending order. Who does things once gets the
     /// total.
     fn add_groups(
         &self,
@@ -52,7 +52,7 @@ impl Workers for Alone {
         let bounds = self.own_groups(emitter, groups);
         let total = emitter.repeat(bounds, &[zero], |emitter, group, total| {
             let value = value(emitter, group)?;
-            Ok(vec![reduction::add_wide(emitter, total[0], value)])
+            Ok(vec![emitter.apply("arith.addf", &[total[0], value])])
         })?;
         Ok(total[0])
     }
@@ -172,11 +172,12 @@ fn place(program: &Program, result: usize) -> usize {
     before.iter().filter(|before| program.ty(before.value).level == Level::Group).count()
 }
 
-/// A count as it is, a float's bits with zeros above.
+/// A count as it is; a float is rounded to f32, with zeros above its bits.
 fn store_result(emitter: &mut Emitter, call: &Call, slot: Value, value: Value) {
     let bits = if value.ty == I64 {
         value
     } else {
+        let value = emitter.convert("arith.truncf", value, Scalar::F32);
         let bits = emitter.convert("arith.bitcast", value, Scalar::Int(32));
         emitter.convert("arith.extui", bits, I64.scalar)
     };

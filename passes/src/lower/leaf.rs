@@ -1,13 +1,14 @@
 //! Constants and the program's arguments.
 
-use lossc_dialect::Element;
+use lossc_dialect::{Element, Level};
 
 use super::call::Call;
 use super::emit::{Emitter, F32, F64, Scalar, Value};
 
 /// `loss.constant`
-pub(super) fn constant(emitter: &mut Emitter, value: f32, lanes: usize) -> Value {
-    emitter.float(F32.times(lanes), value)
+pub(super) fn constant(emitter: &mut Emitter, value: f32, level: Level, lanes: usize) -> Value {
+    let ty = if level == Level::Pixel { F32 } else { F64 };
+    emitter.float(ty.times(lanes), value)
 }
 
 /// What a scalar slot holds: a number in its low bytes, a size or a reduction over groups
@@ -16,10 +17,10 @@ pub(super) fn scalar(emitter: &mut Emitter, call: &Call, slot: usize, is_number:
     let slot = emitter.index(slot);
     let at = emitter.element(call.scalars, slot, F64.scalar);
     if is_number {
-        return emitter.load("scalar", at, F32);
+        let number = emitter.load("scalar", at, F32);
+        return emitter.convert("arith.extf", number, Scalar::F64);
     }
-    let value = emitter.load("scalar", at, F64);
-    emitter.convert("arith.truncf", value, Scalar::F32)
+    emitter.load("scalar", at, F64)
 }
 
 /// A vector of stored pixels as what is computed with.

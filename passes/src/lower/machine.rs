@@ -10,12 +10,23 @@ use super::emit::{Emitter, F32, Scalar, Value, ValueType};
 pub(super) struct MlirMachine<'a> {
     emitter: &'a mut Emitter,
     lanes: usize,
+    /// Its floats, F32 or F64, and the integers of their bits.
+    float: Scalar,
+    bits: Scalar,
 }
 
 impl<'a> MlirMachine<'a> {
     /// A machine whose values have so many lanes.
     pub(super) fn new(emitter: &'a mut Emitter, lanes: usize) -> Self {
-        Self { emitter, lanes }
+        Self { emitter, lanes, float: Scalar::F32, bits: Scalar::Int(32) }
+    }
+
+    /// The same with f64 for f32, of which only the ops that [`Op::wide`] knows have a
+    /// meaning.
+    ///
+    /// [`Op::wide`]: lossc_dialect::ops::Op::wide
+    pub(super) fn in_f64(self) -> Self {
+        Self { float: Scalar::F64, bits: Scalar::Int(64), ..self }
     }
 
     fn value(&self, word: Word) -> Value {
@@ -65,15 +76,13 @@ impl<'a> MlirMachine<'a> {
     }
 }
 
-const BITS: Scalar = Scalar::Int(32);
-
 impl Machine for MlirMachine<'_> {
     fn float(&mut self, value: f32) -> Word {
-        let ty = ValueType { scalar: Scalar::F32, lanes: self.lanes };
+        let ty = ValueType { scalar: self.float, lanes: self.lanes };
         Word(self.emitter.float(ty, value).id)
     }
     fn integer(&mut self, value: i32) -> Word {
-        self.constant(BITS, i64::from(value))
+        self.constant(self.bits, i64::from(value))
     }
     fn add(&mut self, a: Word, b: Word) -> Word {
         self.apply("arith.addf", &[a, b])
@@ -88,13 +97,17 @@ impl Machine for MlirMachine<'_> {
         self.apply("arith.divf", &[a, b])
     }
     fn reciprocal_one_to_two(&mut self, a: Word) -> Word {
-        if self.emitter.is_for_gpu() {
+        if self.emitter.is_for_gpu() && self.float == Scalar::F32 {
             return rounded_reciprocal(self, a);
         }
         let one = self.float(1.0);
         self.div(one, a)
     }
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word {
+        if self.float == Scalar::F64 {
+            let product = self.mul(a, b);
+            return self.add(product, c);
+        }
         self.apply("math.fma", &[a, b, c])
     }
     fn neg(&mut self, a: Word) -> Word {
@@ -127,10 +140,10 @@ impl Machine for MlirMachine<'_> {
         Word(self.emitter.select(mask, a, b).id)
     }
     fn bits_of_float(&mut self, a: Word) -> Word {
-        self.convert("arith.bitcast", a, BITS)
+        self.convert("arith.bitcast", a, self.bits)
     }
     fn float_of_bits(&mut self, a: Word) -> Word {
-        self.convert("arith.bitcast", a, Scalar::F32)
+        self.convert("arith.bitcast", a, self.float)
     }
     fn integer_add(&mut self, a: Word, b: Word) -> Word {
         self.apply("arith.addi", &[a, b])
@@ -142,15 +155,15 @@ impl Machine for MlirMachine<'_> {
         self.apply("arith.andi", &[a, b])
     }
     fn shift_left(&mut self, a: Word, amount: u32) -> Word {
-        let amount = self.constant(BITS, i64::from(amount));
+        let amount = self.constant(self.bits, i64::from(amount));
         self.apply("arith.shli", &[a, amount])
     }
     fn shift_right(&mut self, a: Word, amount: u32) -> Word {
-        let amount = self.constant(BITS, i64::from(amount));
+        let amount = self.constant(self.bits, i64::from(amount));
         self.apply("arith.shrsi", &[a, amount])
     }
     fn integer_to_float(&mut self, a: Word) -> Word {
-        self.convert("arith.sitofp", a, Scalar::F32)
+        self.convert("arith.sitofp", a, self.float)
     }
 }
 

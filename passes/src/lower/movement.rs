@@ -1,12 +1,16 @@
 //! Ops that convert or spread values.
 
-use lossc_dialect::Element;
+use lossc_dialect::{Element, Level, Node};
 
 use super::emit::{Emitter, Scalar, Value};
 
 /// `loss.cast`: from a storage type or a count to f32, or from f32 to a float
-/// that stores it. All round to nearest even.
-pub(super) fn cast(emitter: &mut Emitter, operand: Value, to: Element) -> Value {
+/// that stores it. All round to nearest even. Where values are f64, f32 is that.
+pub(super) fn cast(emitter: &mut Emitter, operand: Value, node: &Node) -> Value {
+    let to = node.ty.element;
+    let wide = |scalar| if scalar == Scalar::F32 { Scalar::F64 } else { scalar };
+    let target = if node.ty.level == Level::Pixel { Scalar::of(to) } else { wide(Scalar::of(to)) };
+    let operand = if target == Scalar::F64 { operand } else { narrow(emitter, operand) };
     let operation = match (operand.ty.scalar, to) {
         // A byte and a truth value have no sign; wider integers have one.
         (Scalar::Int(1 | 8), _) => "arith.uitofp",
@@ -14,7 +18,7 @@ pub(super) fn cast(emitter: &mut Emitter, operand: Value, to: Element) -> Value 
         (_, Element::F16 | Element::Bf16) => "arith.truncf",
         _ => "arith.extf",
     };
-    emitter.convert(operation, operand, Scalar::of(to))
+    emitter.convert(operation, operand, target)
 }
 
 /// `loss.is`: whether each integer is `value`; none is one that its type does not have.
@@ -31,5 +35,22 @@ pub(super) fn is(emitter: &mut Emitter, operand: Value, value: i64) -> Value {
 
 /// `loss.broadcast`: a group's or the call's value in every lane.
 pub(super) fn broadcast(emitter: &mut Emitter, operand: Value, lanes: usize) -> Value {
+    let operand = narrow(emitter, operand);
     emitter.splat(operand, lanes)
+}
+
+/// An f64 rounded to f32; what is none stays as it is.
+pub(super) fn narrow(emitter: &mut Emitter, value: Value) -> Value {
+    match value.ty.scalar {
+        Scalar::F64 => emitter.convert("arith.truncf", value, Scalar::F32),
+        _ => value,
+    }
+}
+
+/// An f32 as f64; what is none stays as it is.
+pub(super) fn widen(emitter: &mut Emitter, value: Value) -> Value {
+    match value.ty.scalar {
+        Scalar::F32 => emitter.convert("arith.extf", value, Scalar::F64),
+        _ => value,
+    }
 }

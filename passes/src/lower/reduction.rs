@@ -13,8 +13,7 @@ pub(super) fn cell_at(emitter: &mut Emitter, call: &Call, cell: Value, group: Va
     emitter.element(call.cells, index, I64.scalar)
 }
 
-/// `loss.sum` or `loss.count` of an earlier kernel: a sum's total is f64 and
-/// rounded here.
+/// `loss.sum` or `loss.count` of an earlier kernel: f64 or i64.
 pub(super) fn read_cell(
     emitter: &mut Emitter,
     call: &Call,
@@ -27,8 +26,7 @@ pub(super) fn read_cell(
     if is_count {
         return emitter.load("count", at, I64);
     }
-    let total = emitter.load("total", at, F64);
-    emitter.convert("arith.truncf", total, Scalar::F32)
+    emitter.load("total", at, F64)
 }
 
 /// What `loss.sum` and `loss.count` leave out: pixels that are none of the row.
@@ -108,12 +106,6 @@ fn add_neighbours(emitter: &mut Emitter, vectors: &[Value]) -> Vec<Value> {
         emitter.apply("arith.addf", &[even, odd])
     };
     vectors.chunks_exact(2).map(add).collect()
-}
-
-/// Adds an f32 to an f64.
-pub(super) fn add_wide(emitter: &mut Emitter, total: Value, value: Value) -> Value {
-    let value = emitter.convert("arith.extf", value, Scalar::F64);
-    emitter.apply("arith.addf", &[total, value])
 }
 
 /// `loss.sum_groups` or `loss.mean_groups` from the groups' total, in f64.

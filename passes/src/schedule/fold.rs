@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lossc_dialect::machine::{Evaluate, Word};
 use lossc_dialect::ops::{Meaning, Op};
-use lossc_dialect::{Node, Program, ValueId};
+use lossc_dialect::{Level, Node, Program, ValueId};
 
 /// By value, what it is at every pixel at which the masks of `assumed` are as said;
 /// none if that is not known.
@@ -24,6 +24,8 @@ fn value_of(node: &Node, known: &[Option<Word>]) -> Option<Word> {
     let of = |operand: usize| known[node.operands[operand].index()];
     match node.op {
         Op::Constant(bits) => Some(Word(bits)),
+        // Computed in f64.
+        _ if node.ty.level != Level::Pixel => None,
         Op::And if of(0) == Some(FALSE) || of(1) == Some(FALSE) => Some(FALSE),
         Op::Or if of(0) == Some(TRUE) || of(1) == Some(TRUE) => Some(TRUE),
         Op::Select => of(if of(0)? == TRUE { 1 } else { 2 }),

@@ -132,7 +132,11 @@ pub(super) fn check_rewriting(
     samples: &[Sample],
     tally: &Tally,
 ) -> Result<(), String> {
-    let is_exact = |name: &&str| rules.iter().any(|rule| rule.name == *name && rule.class == Class::Exact);
+    let is_exact = |name: &&str| {
+        rules
+            .iter()
+            .any(|rule| rule.name == *name && matches!(rule.class, Class::Exact | Class::ExactButZero))
+    };
     let exact = rewriting.rules.iter().all(is_exact);
     let pair = Pair { source, result: &rewriting.program, exact, tally };
     let by = || format!("by {:?}:\n{}", rewriting.rules, text::print(&rewriting.program));

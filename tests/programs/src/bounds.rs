@@ -3,7 +3,7 @@
 
 use lossc_dialect::interpret::Meaning;
 use lossc_dialect::machine::{Evaluate, Word};
-use lossc_dialect::{Element, Op, Type, numbers, ops};
+use lossc_dialect::{Element, Level, Op, Type, numbers, ops};
 
 use crate::evaluate::Arithmetic;
 
@@ -77,6 +77,10 @@ impl Bounds {
         if self.meaning == Meaning::Real {
             return real(operands);
         }
+        let level = types.iter().map(|ty| ty.level).max().unwrap_or(Level::Pixel);
+        if let Some(wide) = op.wide(level) {
+            return wide(operands);
+        }
         let words: Vec<_> = operands.iter().zip(types).map(|(&value, ty)| to_word(value, *ty)).collect();
         let word = exact(&mut Evaluate, &words).0;
         let is_mask = is_mask(op) || op == Op::Select && types[1].element == Element::Mask;
@@ -128,7 +132,7 @@ impl Arithmetic for Bounds {
         let error: f64 = terms.iter().map(|term| term.error).sum();
         let size: f64 = terms.iter().map(|term| term.value.abs()).sum();
         let rounding = if size == 0.0 { 0.0 } else { self.rounding(size) };
-        Bounded { value: self.stored(value), error: error + rounding }
+        Bounded { value, error: error + rounding }
     }
 }
 

@@ -176,7 +176,10 @@ impl<A: Arithmetic> Place<'_, A> {
                 let equal = |pair: [_; 2]| self.arithmetic.element(Op::Equal, &pair, &[Type::PIXEL; 2]);
                 self.operands[0].iter().map(is).map(equal).collect()
             }
-            Op::Broadcast => (0..count).map(|pixel| self.of_pixel(pixel).clone()).collect(),
+            // A pixel has what a storage type makes of it, as after a cast.
+            Op::Broadcast => (0..count)
+                .map(|pixel| self.arithmetic.element(Op::Cast, &[self.of_pixel(pixel).clone()], self.types))
+                .collect(),
             Op::BroadcastGroups => vec![self.operands[0][0].clone(); count],
             Op::Count | Op::Sum => (0..count).map(|group| self.sum_group(group)).collect(),
             Op::SumGroups => vec![self.arithmetic.sum(None, self.operands[0])],

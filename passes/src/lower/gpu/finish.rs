@@ -4,9 +4,8 @@ use super::BLOCK;
 use super::combine::accumulators;
 use super::thread::{barrier, thread_of_block};
 use crate::lower::LowerError;
-use crate::lower::emit::{Emitter, F32, F64, Value};
+use crate::lower::emit::{Emitter, F64, Value};
 use crate::lower::finish::Workers;
-use crate::lower::reduction::add_wide;
 
 /// All threads of a block, of which the first does what is done once.
 pub(super) struct Block;
@@ -73,7 +72,7 @@ fn add_up(emitter: &mut Emitter, values: Value, count: Value, total: Value) -> V
     let count = emitter.apply("arith.minsi", &[count, most]);
     let bounds = [emitter.index(0), count, emitter.index(1)];
     emitter.sum_up(bounds, total, |emitter, number, total| {
-        let value = emitter.load_element("value", values, number, F32);
-        add_wide(emitter, total, value)
+        let value = emitter.load_element("value", values, number, F64);
+        emitter.apply("arith.addf", &[total, value])
     })
 }

@@ -1,43 +1,46 @@
 //! What is constant over a group leaves the group's sum, so that a weight which
 //! needs the group's counts no longer forces a second pass.
 
-use crate::egraph::Condition::{Finite, NonNegative, NotZero, PerCall, PerGroup};
-use crate::egraph::{Rule, exact, real};
+use crate::egraph::Condition::{Finite, NonNegative, NotZero, PerCall, PerGroup, Small, Summable};
+use crate::egraph::{Rule, but_zero, exact, real};
 
 /// The rules.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
     // Each class of pixels in a sum of its own.
     real("sum-select-split",      "(sum (select ?m ?a ?b))",
-         "(add (sum (select ?m ?a 0.0)) (sum (select (not ?m) ?b 0.0)))").when(&[NotZero("?a"), NotZero("?b")]),
+         "(add (sum (select ?m ?a 0.0)) (sum (select (not ?m) ?b 0.0)))").when(&[NotZero("?a"), NotZero("?b"), Summable("?a"), Summable("?b")]),
     // The same among the pixels that are not ignored.
     real("sum-valid-split",       "(sum (select ?v (select ?m ?a ?b) 0.0))",
          "(add (sum (select (and ?v ?m) ?a 0.0)) (sum (select (and ?v (not ?m)) ?b 0.0)))")
-        .when(&[NotZero("?a"), NotZero("?b")]),
-    // The guard: a weight that is finite also for an empty class. With terms of
-    // one sign the sum is infinite only if a term is.
+        .when(&[NotZero("?a"), NotZero("?b"), Summable("?a"), Summable("?b")]),
+    // The guard: a weight that is finite also for an empty class. With terms of one sign
+    // the sum is infinite only if a term is, or where a chunk adds up to more than the
+    // largest f32: there a weight of 0 still gives 0, and a smaller one than 1 infinity,
+    // though the weighted terms may have had a finite sum.
     real("sum-weight",            "(sum (select ?m (weight (broadcast ?w) ?f) 0.0))",
          "(weight ?w (sum (select ?m ?f 0.0)))").when(&[Finite("?w"), NonNegative("?f"), PerGroup("?w")]),
     real("sum-weight-everywhere", "(sum (weight (broadcast ?w) ?f))",
          "(weight ?w (sum ?f))").when(&[Finite("?w"), NonNegative("?f"), PerGroup("?w")]),
+    // Terms of either sign: a chunk that overflows would be 0 times infinity, or NaN itself.
     real("sum-scale",             "(sum (select ?m (mul (broadcast ?w) ?f) 0.0))",
-         "(mul ?w (sum (select ?m ?f 0.0)))").when(&[Finite("?w"), PerGroup("?w")]),
+         "(mul ?w (sum (select ?m ?f 0.0)))").when(&[Finite("?w"), Small("?f"), PerGroup("?w")]),
     real("sum-scale-everywhere",  "(sum (mul (broadcast ?w) ?f))",
-         "(mul ?w (sum ?f))").when(&[Finite("?w"), PerGroup("?w")]),
-    exact("sum-neg",              "(sum (neg ?f))",                                     "(neg (sum ?f))"),
-    exact("sum-groups-neg",       "(sum_groups (neg ?f))",                              "(neg (sum_groups ?f))"),
-    // A group's arithmetic is done once a group.
+         "(mul ?w (sum ?f))").when(&[Finite("?w"), Small("?f"), PerGroup("?w")]),
+    but_zero("sum-neg",              "(sum (neg ?f))",                                     "(neg (sum ?f))"),
+    but_zero("sum-groups-neg",       "(sum_groups (neg ?f))",                              "(neg (sum_groups ?f))"),
+    // A group's arithmetic is done once a group, in f64.
     exact("broadcast-groups",     "(broadcast (broadcast_groups ?s))",                  "(broadcast ?s)"),
     exact("broadcast-neg",        "(neg (broadcast ?a))",                               "(broadcast (neg ?a))"),
     exact("neg-mul-broadcast",    "(neg (mul (broadcast ?w) ?f))",                    "(mul (broadcast (neg ?w)) ?f)"),
-    exact("broadcast-mul",        "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a ?b))")
+    real("broadcast-mul",        "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a ?b))")
         .when(&[PerGroup("?a"), PerGroup("?b")]),
-    exact("broadcast-weight",     "(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a ?b))")
+    real("broadcast-weight",     "(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a ?b))")
         .when(&[PerGroup("?a"), PerGroup("?b")]),
-    exact("broadcast-mul-call",   "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a (broadcast_groups ?b)))")
+    real("broadcast-mul-call",   "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a (broadcast_groups ?b)))")
         .when(&[PerGroup("?a"), PerCall("?b")]),
-    exact("broadcast-call-mul",   "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul (broadcast_groups ?a) ?b))")
+    real("broadcast-call-mul",   "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul (broadcast_groups ?a) ?b))")
         .when(&[PerCall("?a"), PerGroup("?b")]),
-    exact("broadcast-weight-call","(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a (broadcast_groups ?b)))")
+    real("broadcast-weight-call","(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a (broadcast_groups ?b)))")
         .when(&[PerGroup("?a"), PerCall("?b")]),
 ];

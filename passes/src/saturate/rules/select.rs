@@ -1,6 +1,6 @@
 //! Selects and masks.
 
-use crate::egraph::{Rule, exact};
+use crate::egraph::{Rule, but_zero, exact};
 
 /// The rules.
 #[rustfmt::skip]
@@ -19,21 +19,21 @@ pub const RULES: &[Rule] = &[
     exact("and-absorb-outer",     "(and ?m (and ?k ?m))",                               "(and ?k ?m)"),
     exact("select-and",           "(select ?m (select ?k ?a 0.0) 0.0)",                 "(select (and ?m ?k) ?a 0.0)"),
     exact("select-else-select",   "(select ?m 0.0 (select ?k ?a 0.0))",                 "(select (and (not ?m) ?k) ?a 0.0)"),
-    exact("neg-select-zero",      "(select ?m (neg ?a) 0.0)",                           "(neg (select ?m ?a 0.0))"),
+    but_zero("neg-select-zero",      "(select ?m (neg ?a) 0.0)",                           "(neg (select ?m ?a 0.0))"),
     exact("neg-select",           "(select ?m (neg ?a) (neg ?b))",                      "(neg (select ?m ?a ?b))"),
     // Gradient terms of two disjoint masks are one chain of selects.
-    exact("add-disjoint",         "(add (select ?m ?a 0.0) (select (and (not ?m) ?k) ?b 0.0))",
+    but_zero("add-disjoint",         "(add (select ?m ?a 0.0) (select (and (not ?m) ?k) ?b 0.0))",
                                   "(select ?m ?a (select ?k ?b 0.0))"),
-    exact("add-disjoint-swapped", "(add (select (and (not ?m) ?k) ?b 0.0) (select ?m ?a 0.0))",
+    but_zero("add-disjoint-swapped", "(add (select (and (not ?m) ?k) ?b 0.0) (select ?m ?a 0.0))",
                                   "(select ?m ?a (select ?k ?b 0.0))"),
-    exact("add-complement",       "(add (select ?m ?a 0.0) (select (not ?m) ?b 0.0))",  "(select ?m ?a ?b)"),
-    exact("add-otherwise",        "(add (select ?m ?a 0.0) (select ?m 0.0 ?b))",        "(select ?m ?a ?b)"),
-    exact("sub-otherwise",        "(sub (select ?m ?a 0.0) (select ?m 0.0 ?b))",        "(select ?m ?a (neg ?b))"),
-    exact("sub-otherwise-swapped","(sub (select ?m 0.0 ?b) (select ?m ?a 0.0))",         "(select ?m (neg ?a) ?b)"),
-    exact("add-otherwise-swapped","(add (select ?m 0.0 ?b) (select ?m ?a 0.0))",         "(select ?m ?a ?b)"),
-    exact("sub-disjoint",         "(sub (select ?m ?a 0.0) (select (and (not ?m) ?k) ?b 0.0))",
+    but_zero("add-complement",       "(add (select ?m ?a 0.0) (select (not ?m) ?b 0.0))",  "(select ?m ?a ?b)"),
+    but_zero("add-otherwise",        "(add (select ?m ?a 0.0) (select ?m 0.0 ?b))",        "(select ?m ?a ?b)"),
+    but_zero("sub-otherwise",        "(sub (select ?m ?a 0.0) (select ?m 0.0 ?b))",        "(select ?m ?a (neg ?b))"),
+    but_zero("sub-otherwise-swapped","(sub (select ?m 0.0 ?b) (select ?m ?a 0.0))",         "(select ?m (neg ?a) ?b)"),
+    but_zero("add-otherwise-swapped","(add (select ?m 0.0 ?b) (select ?m ?a 0.0))",         "(select ?m ?a ?b)"),
+    but_zero("sub-disjoint",         "(sub (select ?m ?a 0.0) (select (and (not ?m) ?k) ?b 0.0))",
                                   "(select ?m ?a (select ?k (neg ?b) 0.0))"),
-    exact("sub-disjoint-swapped", "(sub (select (and (not ?m) ?k) ?b 0.0) (select ?m ?a 0.0))",
+    but_zero("sub-disjoint-swapped", "(sub (select (and (not ?m) ?k) ?b 0.0) (select ?m ?a 0.0))",
                                   "(select ?m (neg ?a) (select ?k ?b 0.0))"),
     // The guard of a sum of guarded terms is known to the terms.
     exact("select-or-add",        "(select (or ?m ?k) (add (select ?m ?a 0.0) (select ?k ?b 0.0)) 0.0)",
