@@ -12,6 +12,7 @@
 use lossc_dialect::ops::{Derivative, Op};
 use lossc_dialect::program::{BuildError, GRADIENT, UPSTREAM};
 use lossc_dialect::{Builder, Element, Level, Node, Program, ProgramResult, ValueId};
+use lossc_faults::{Fault, is_seeded};
 use thiserror::Error;
 
 use crate::uniform::fold;
@@ -153,7 +154,7 @@ impl Reverse<'_> {
 
     /// The adjoint of a select is a select: it goes where the value came from.
     fn flow_select(&mut self, node: &Node, mask: ValueId, adjoint: Adjoint) {
-        let not_mask = self.builder.not(mask);
+        let not_mask = if is_seeded(Fault::BranchesAreMixedUp) { mask } else { self.builder.not(mask) };
         for (&operand, taken) in node.operands[1..].iter().zip([mask, not_mask]) {
             let adjoint = self.guarded(adjoint, taken);
             self.contribute(operand, adjoint);
@@ -189,8 +190,17 @@ impl Reverse<'_> {
 
     /// As a sum over the groups, divided by their number.
     fn flow_mean(&mut self, operand: ValueId, adjoint: Adjoint) {
-        let groups = self.builder.groups();
-        let share = self.builder.ratio_or_zero(adjoint.value, groups);
+        let groups = match is_seeded(Fault::NumbersAreReducedLate) {
+            true => {
+                let one = self.builder.constant(1.0, Level::Group);
+                self.builder.sum_groups(one)
+            }
+            false => self.builder.groups(),
+        };
+        let share = match is_seeded(Fault::MeanIsNotDivided) {
+            true => adjoint.value,
+            false => self.builder.ratio_or_zero(adjoint.value, groups),
+        };
         self.spread(operand, Adjoint { value: share, ..adjoint }, Level::Group);
     }
 
@@ -232,6 +242,7 @@ impl Reverse<'_> {
         }
         let total = match self.adjoints[operand.index()] {
             None => adjoint,
+            _ if is_seeded(Fault::UsesAreForgotten) => adjoint,
             Some(known) => self.total(known, adjoint),
         };
         self.adjoints[operand.index()] = Some(total);

@@ -6,6 +6,7 @@
 
 use lossc_dialect::program::BuildError;
 use lossc_dialect::{Level, Op, Program};
+use lossc_faults::{Fault, is_seeded};
 
 use crate::egraph::{Limits, Rewriting, Rule, exact, real, rewrite};
 
@@ -43,5 +44,6 @@ fn price(op: Op, _: Level) -> u64 {
 
 /// The stable form of `program`.
 pub fn stabilise(program: &Program, explain: bool) -> Result<Rewriting, BuildError> {
-    rewrite(program, RULES, Limits::default(), &price, explain)
+    let rules = if is_seeded(Fault::StabilisingGivesUp) { &[] } else { RULES };
+    rewrite(program, rules, Limits::default(), &price, explain)
 }

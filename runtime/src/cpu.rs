@@ -6,6 +6,7 @@ mod launch;
 use std::sync::Arc;
 use std::{iter, ptr};
 
+use lossc_faults::{Fault, is_seeded};
 use rayon::ThreadPool;
 
 use crate::error::RuntimeError;
@@ -73,7 +74,8 @@ impl Executor for CpuExecutor {
         check_gradients(manifest, gradients, pixels[0].shape())?;
         self.scratch.clone_from(residuals);
         if let Some(slot) = upstream_slot(manifest, upstream)? {
-            self.scratch.set_scalar(slot, upstream);
+            let is_forgotten = is_seeded(Fault::UpstreamIsForgotten);
+            self.scratch.set_scalar(slot, if is_forgotten { 1.0 } else { upstream });
         }
         let order = kernels_of(manifest, Direction::Backward)?;
         let tensors = pixel_pointers(manifest, pixels, gradients);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use lossc_faults::{Fault, is_seeded};
 use lossc_passes::codegen::Target;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -40,7 +41,11 @@ impl Key {
                 .map(|(name, value)| (name.as_str(), without_number(value)))
                 .collect(),
             // All fields, those that are still to come too.
-            options: format!("{options:?}"),
+            options: if is_seeded(Fault::OptionsAreNotInTheKey) {
+                String::new()
+            } else {
+                format!("{options:?}")
+            },
             target: target.fingerprint(),
         };
         let text = serde_json::to_vec(&request).expect("strings can be written as JSON");

@@ -20,3 +20,5 @@ mod shrink;
 mod simulated;
 mod soak;
 mod verdict;
+
+pub use soak::FOUND;

@@ -15,6 +15,7 @@ mod emulation;
 mod engine;
 mod entry_points;
 mod extremes;
+mod faults;
 mod fuzz_corpus;
 mod gpu;
 mod inputs;

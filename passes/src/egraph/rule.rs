@@ -4,6 +4,7 @@ use std::fmt;
 
 use egg::{ConditionalApplier, Id, Pattern, Rewrite, Subst, Var};
 use lossc_dialect::Level;
+use lossc_faults::{Fault, is_seeded};
 
 use super::{Facts, FactsAnalysis, LossGraph, LossNode};
 
@@ -66,7 +67,7 @@ impl Condition {
     /// Whether it holds of a value of which `facts` are known.
     pub(super) fn holds(self, facts: &Facts) -> bool {
         match self {
-            Self::Finite(_) => facts.range.is_finite(),
+            Self::Finite(_) => facts.range.is_finite() || is_seeded(Fault::FiniteIsNotAsked),
             Self::NonNegative(_) => facts.range.is_nonnegative(),
             Self::NonPositive(_) => facts.range.is_nonpositive(),
             Self::Unit(_) => facts.range.is_unit(),

@@ -1,6 +1,7 @@
 //! Where a chunk of a row lies: the layout of `lossc_dialect::numbers`.
 
 use lossc_dialect::numbers::CHUNK;
+use lossc_faults::{Fault, is_seeded};
 
 use super::call::Call;
 use super::emit::{Emitter, I32, I64, Scalar, Value};
@@ -33,12 +34,16 @@ impl Chunk {
         let first = emitter.mul(chunk, size);
         let before = emitter.apply("arith.subi", &[phase, first]);
         let after = emitter.add(before, call.row_length);
+        let (end, one) = (emitter.apply("arith.minsi", &[after, size]), emitter.index(1));
         Self {
             row,
             chunk,
             origin: emitter.add(padded, first),
             begin: emitter.apply("arith.maxsi", &[before, zero]),
-            end: emitter.apply("arith.minsi", &[after, size]),
+            end: match is_seeded(Fault::LastPixelIsLeftOut) {
+                true => emitter.apply("arith.subi", &[end, one]),
+                false => end,
+            },
         }
     }
 

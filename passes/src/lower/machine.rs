@@ -2,6 +2,7 @@
 
 use lossc_dialect::elementary::approximate::rounded_reciprocal;
 use lossc_dialect::machine::{ApproximateMachine, Machine, Word};
+use lossc_faults::{Fault, is_seeded};
 
 use super::emit::{Emitter, F32, Scalar, Value, ValueType};
 
@@ -104,7 +105,7 @@ impl Machine for MlirMachine<'_> {
         self.div(one, a)
     }
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word {
-        if self.float == Scalar::F64 {
+        if self.float == Scalar::F64 || is_seeded(Fault::ProductsAreRounded) {
             let product = self.mul(a, b);
             return self.add(product, c);
         }

@@ -5,6 +5,8 @@
 //! of the block with counter (e>>2, stream) under the key (seed), which is
 //! `tl.rand4x(seed, e >> 2)[e & 3]` of Triton bit for bit.
 
+use lossc_faults::{Fault, is_seeded};
+
 use super::emit::{Emitter, I32, I64, Scalar, Value, ValueType};
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -157,7 +159,8 @@ fn halves(emitter: &mut Emitter, value: Value) -> [Value; 2] {
 
 fn round_keys(emitter: &mut Emitter, seed: [Value; 2], round: u64) -> [Value; 2] {
     [0, 1].map(|half| {
-        let bump = emitter.integer(I64, (WEYL[half] * round).cast_signed());
+        let bumps = if half == 1 && is_seeded(Fault::KeysStayAsTheyAre) { 0 } else { round };
+        let bump = emitter.integer(I64, (WEYL[half] * bumps).cast_signed());
         emitter.add(seed[half], bump)
     })
 }

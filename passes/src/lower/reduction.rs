@@ -2,6 +2,7 @@
 
 use lossc_dialect::Op;
 use lossc_dialect::numbers::LANES;
+use lossc_faults::{Fault, is_seeded};
 
 use super::call::Call;
 use super::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
@@ -72,7 +73,9 @@ pub(super) fn count_bits(emitter: &mut Emitter, memory: Value, bytes: usize) -> 
 pub(super) fn chunk_tree(emitter: &mut Emitter, vectors: &[Value]) -> Value {
     assert_eq!(vectors.iter().map(|vector| vector.ty.lanes).sum::<usize>(), LANES);
     let mut sums = add_neighbours(emitter, vectors);
-    sums = add_neighbours(emitter, &sums);
+    if !is_seeded(Fault::LanesAreAddedOtherwise) {
+        sums = add_neighbours(emitter, &sums);
+    }
     while sums.len() > 1 {
         let (lower, upper) = sums.split_at(sums.len() / 2);
         let add = |(&lower, &upper)| emitter.apply("arith.addf", &[lower, upper]);
@@ -110,7 +113,14 @@ fn add_neighbours(emitter: &mut Emitter, vectors: &[Value]) -> Vec<Value> {
 
 /// `loss.sum_groups` or `loss.mean_groups` from the groups' total, in f64.
 pub(super) fn of_groups(emitter: &mut Emitter, op: Op, total: Value, groups: Value) -> Value {
+    let total = if is_seeded(Fault::TotalsAreRounded) { rounded(emitter, total) } else { total };
     if op == Op::MeanGroups { mean(emitter, total, groups) } else { total }
+}
+
+/// What [`Fault::TotalsAreRounded`] makes of a total.
+fn rounded(emitter: &mut Emitter, total: Value) -> Value {
+    let total = emitter.convert("arith.truncf", total, Scalar::F32);
+    emitter.convert("arith.extf", total, Scalar::F64)
 }
 
 /// The mean over no group is 0.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use lossc_dialect::program::Builder;
 use lossc_dialect::{Level, Op, Program, ValueId};
+use lossc_faults::{Fault, is_seeded};
 
 use super::is_reduction;
 use crate::egraph::{Facts, FactsAnalysis, NodeOp, Range};
@@ -75,6 +76,9 @@ impl<'a> Bounds<'a> {
         }
         let (a, b) = (self.interval(a)?, self.interval(b)?);
         Some(match (node.op, holds) {
+            (Op::Less, true) if is_seeded(Fault::SieveTakesTheWrongBound) => {
+                self.builder.less(a.lower, b.upper)
+            }
             (Op::Less, true) => self.builder.less(a.upper, b.lower),
             (Op::Less, false) => self.builder.less_equal(b.upper, a.lower),
             (_, true) => self.builder.less_equal(a.upper, b.lower),

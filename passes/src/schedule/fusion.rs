@@ -11,7 +11,9 @@ pub(super) fn split(schedule: &mut Schedule, kernels: &[Kernel]) -> Vec<Kernel> 
     for kernel in kernels {
         let before = ops.len();
         for value in schedule.pixel_values(kernel) {
-            if !is_leaf(schedule, value) && !is_computed(schedule, &ops, value) {
+            // A leaf that is a result is still to be written.
+            let is_work = !is_leaf(schedule, value) || kernel.outputs.contains(&value);
+            if is_work && !is_computed(schedule, &ops, value) {
                 ops.push(op_kernel(schedule, kernel, value));
             }
         }
@@ -47,7 +49,7 @@ fn op_kernel(schedule: &mut Schedule, pass: &Kernel, value: ValueId) -> Kernel {
     let operands = schedule.program.node(value).operands.clone();
     let is_output = pass.outputs.contains(&value);
     let is_used = !is_output || schedule.program.values().any(|(_, node)| node.operands.contains(&value));
-    let stores = if is_used { vec![schedule.store(value)] } else { vec![] };
+    let stores = if is_used && !is_leaf(schedule, value) { vec![schedule.store(value)] } else { vec![] };
     let outputs = if is_output { vec![value] } else { vec![] };
     Kernel { loads: loads(schedule, operands), outputs, stores, ..Kernel::default() }
 }

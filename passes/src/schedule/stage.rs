@@ -1,6 +1,7 @@
 //! How many passes over the data come before a value.
 
 use lossc_dialect::{Level, Program, ValueId};
+use lossc_faults::{Fault, is_seeded};
 
 use super::{is_cell, is_reduction};
 
@@ -26,7 +27,9 @@ impl<'a> Stages<'a> {
                 stages[value.index()] = match node.op {
                     op if is_cell(op) => before + 1,
                     // It is done after some pass, though it may need none.
-                    op if is_reduction(op) => before.max(1),
+                    op if is_reduction(op) => {
+                        before.max(usize::from(!is_seeded(Fault::NumbersAreReducedLate)))
+                    }
                     _ => before,
                 };
             }
@@ -42,7 +45,7 @@ impl<'a> Stages<'a> {
     /// The pass after which the reduction `value` is known; none if it is given.
     pub fn pass_of_reduction(&self, value: ValueId) -> Option<usize> {
         let given = self.given[value.index()];
-        (!given).then(|| self.stage(value) - 1)
+        (!given).then(|| self.stage(value).saturating_sub(1))
     }
 
     /// The number of passes until `value` is known.

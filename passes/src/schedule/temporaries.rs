@@ -1,6 +1,7 @@
 //! Memory for the values that kernels keep for one another.
 
 use lossc_dialect::Element;
+use lossc_faults::{Fault, is_seeded};
 
 use super::Schedule;
 
@@ -67,6 +68,7 @@ impl Schedule {
         let order = lists.into_iter().flatten().enumerate();
         let mut places = order.filter(|(_, kernel)| touches(kernel)).map(|(place, _)| place);
         let first = places.next().unwrap_or(0);
-        Lifetime { first, last: places.last().unwrap_or(first) }
+        let last = places.last().filter(|_| !is_seeded(Fault::KeptValuesAreOverwritten));
+        Lifetime { first, last: last.unwrap_or(first) }
     }
 }

@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 use lossc_dialect::{Builder, Element, Level, Program, ValueId};
+use lossc_faults::{Fault, is_seeded};
 
 use super::SpecialiseError;
 
@@ -17,7 +18,8 @@ pub(super) fn labels(
 
 /// Whether each of `labels` is `label`. What an f32 may not hold is compared as an integer.
 pub(super) fn is_label(builder: &mut Builder, labels: ValueId, label: i64) -> ValueId {
-    if matches!(builder.ty(labels).element, Element::I32 | Element::I64) {
+    let is_wide = matches!(builder.ty(labels).element, Element::I32 | Element::I64);
+    if is_wide && !is_seeded(Fault::IgnoredLabelsAreRounded) {
         return builder.is(labels, label);
     }
     let labels = builder.cast(labels, Element::F32);

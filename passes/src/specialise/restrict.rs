@@ -2,6 +2,7 @@
 
 use lossc_dialect::program::BuildError;
 use lossc_dialect::{Builder, Element, Op, Program, ValueId};
+use lossc_faults::{Fault, is_seeded};
 
 use super::labels::{check_index, is_label, labels};
 use super::{INVALID_LABELS, SpecialiseError};
@@ -28,6 +29,9 @@ pub(super) fn ignore(program: &Program, index: i64) -> Result<Program, Specialis
         _ => operand,
     };
     let pixels = |builder: &mut Builder| {
+        if is_seeded(Fault::MeanCountsIgnoredPixels) {
+            return builder.pixels();
+        }
         let count = builder.count(valid);
         let count = builder.cast(count, Element::F32);
         builder.sum_groups(count)

@@ -1,6 +1,8 @@
 //! Adding the partials of chunks up to the totals of groups, in the order that
 //! [`crate::layout`] fixes.
 
+use lossc_faults::{Fault, is_seeded};
+
 use crate::layout::{COMBINE_LANES, Layout};
 use crate::manifest::ReductionKind;
 
@@ -16,7 +18,8 @@ pub(super) fn combine(kind: ReductionKind, layout: &Layout, partials: &[u32], ce
 fn combine_sums(layout: &Layout, partials: &[u32], cells: &mut [u64]) {
     cells.fill(0.0_f64.to_bits());
     for (row, group) in rows(layout, partials) {
-        let total = f64::from_bits(cells[group]) + row_sum(row);
+        let before = if is_seeded(Fault::RowsReplaceOneAnother) { 0.0 } else { f64::from_bits(cells[group]) };
+        let total = before + row_sum(row);
         cells[group] = total.to_bits();
     }
 }

@@ -2,11 +2,13 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lossc::{
-    Bundle, Cache, Compiled, Compiler, Error, Forward, Optimisation, Options, Program, Seed, Target, Tensor,
-    TensorView, pipeline,
+    Bundle, Cache, Compiled, Compiler, Error, Forward, Optimisation, Options, Program, Reduction, Seed,
+    Target, Tensor, TensorView, pipeline,
 };
 use lossc_runtime::rayon::ThreadPoolBuilder;
 use tempfile::TempDir;
@@ -176,13 +178,32 @@ impl<'a> Bench<'a> {
         unsafe { Compiled::from_bundle(&bundle, None) }.map_err(|error| error.to_string())
     }
 
-    /// Compiled, called and found again.
+    /// Compiled, called and found again, in a cache that has also seen the same loss with
+    /// another reduction, and whose entry another one's lies over.
     fn cached(&self, call: &Call<'_>) -> Result<Compiled, String> {
-        let directory = TempDir::new().map_err(|error| error.to_string())?;
-        let compiler = || self.compiler(Executor::Cache).cache(Cache::at(directory.path()));
-        call.joint(&self.compile(&compiler())?)?;
-        self.compile(&compiler())
+        let [own, other] = [(); 2].map(|()| TempDir::new().expect("a directory"));
+        let compiler = |at: &TempDir| self.compiler(Executor::Cache).cache(Cache::at(at.path()));
+        let reduction = if self.case.choices.mean { Reduction::Sum } else { Reduction::Mean };
+        for directory in [&own, &other] {
+            // Not every loss has every reduction.
+            let others = self.compile(&compiler(directory).reduction(reduction));
+            let _ = others.and_then(|compiled| call.joint(&compiled));
+        }
+        let before = files(own.path());
+        call.joint(&self.compile(&compiler(&own))?)?;
+        let entry = files(own.path()).into_iter().find(|path| !before.contains(path));
+        if let (Some(entry), Some(other)) = (entry, files(other.path()).first()) {
+            fs::copy(other, entry).map_err(|error| error.to_string())?;
+        }
+        self.compile(&compiler(&own))
     }
+}
+
+/// All files below `directory`.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    entries.flat_map(below).collect()
 }
 
 /// The tensors and options of a call.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lossc::Optimisation;
+use lossc_passes::differentiate::{DifferentiateError, differentiate};
+use lossc_passes::specialise::specialise;
 
 use super::case::Case;
 use super::executors::Bench;
@@ -20,11 +22,13 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Findings of one kind are by the same, and differ in numbers alone.
+    /// Findings of one kind differ in numbers alone.
     pub fn kind(&self) -> String {
         let words =
             self.what.split_whitespace().filter(|word| !word.contains(|it: char| it.is_ascii_digit()));
-        format!("{}: {}", self.by, words.take(8).collect::<Vec<_>>().join(" "))
+        // Executors of one program differ in the same way.
+        let by = if self.by == "judge" { "judge" } else { "executors" };
+        format!("{by}: {}", words.take(8).collect::<Vec<_>>().join(" "))
     }
 
     /// Whether a smaller case that has this one still has `other`. That a loss has no
@@ -45,6 +49,8 @@ impl fmt::Display for Finding {
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     pub cases: u64,
+    /// Losses that an option does not apply to, or without a gradient.
+    pub refused: u64,
     pub by_executor: BTreeMap<String, u64>,
     pub tally: Tally,
 }
@@ -53,7 +59,7 @@ impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let calls: u64 = self.by_executor.values().sum();
         let Tally { values, slopes, unknown } = self.tally;
-        write!(formatter, "{} cases, {calls} comparisons (", self.cases)?;
+        write!(formatter, "{} cases ({} refused), {calls} comparisons (", self.cases, self.refused)?;
         for (index, (name, count)) in self.by_executor.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             write!(formatter, "{comma}{name} {count}")?;
@@ -65,6 +71,10 @@ impl fmt::Display for Counts {
 /// Checks `case`; what it found.
 pub fn check(case: &Case, counts: &mut Counts) -> Result<(), Finding> {
     counts.cases += 1;
+    if is_refused(case) {
+        counts.refused += 1;
+        return Ok(());
+    }
     let mut bench = Bench::new(case);
     for optimisation in [Optimisation::Sieve, Optimisation::Fusion] {
         let mut tally = counts.tally;
@@ -79,6 +89,14 @@ pub fn check(case: &Case, counts: &mut Counts) -> Result<(), Finding> {
         *counts.by_executor.entry(executor.name()).or_default() += 1;
     }
     Ok(())
+}
+
+/// Whether the compiler says rightly that this is none: its own error, not what comes of it.
+fn is_refused(case: &Case) -> bool {
+    let Ok(program) = specialise(&case.subject.program, &case.choices.options(&case.input)) else {
+        return true;
+    };
+    matches!(differentiate(&program), Err(DifferentiateError::NoPath(_)))
 }
 
 /// Runs `check`; a panic is a finding too.

@@ -9,6 +9,9 @@ use super::corpus::Corpus;
 use super::finding::{Counts, Finding, check};
 use super::{reproducer, shrink};
 
+/// What stands before a finding of the slice.
+pub const FOUND: &str = "found in case";
+
 /// Generated cases of the fixed slice.
 const GENERATED: usize = 40;
 
@@ -17,12 +20,12 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// The cases of the ordinary tests.
-fn slice() -> impl Iterator<Item = Case> {
+fn slice() -> Vec<Case> {
     let mut corpus = Corpus::new(1);
     let written = corpus.written();
     let mut cases: Vec<_> = written.into_iter().map(|subject| corpus.call(subject, 3)).collect();
     cases.extend((0..GENERATED).map(|_| corpus.next()));
-    cases.into_iter()
+    cases
 }
 
 fn folder() -> std::path::PathBuf {
@@ -38,14 +41,16 @@ fn report(case: &Case, finding: &Finding, name: &str) -> String {
     format!("finding: {finding}\n{text}")
 }
 
+/// `LOSSC_SLICE_FROM` only turns the order. With a fault put in, the first finding is
+/// enough: it is not made small.
 #[test]
-#[ignore = "until what it found is mended"]
 fn the_fixed_slice_has_no_finding() {
-    let mut counts = Counts::default();
-    for (index, case) in slice().enumerate() {
-        if let Err(finding) = check(&case, &mut counts) {
-            panic!("{}", report(&case, &finding, &format!("slice-{index}")));
-        }
+    let (mut counts, cases) = (Counts::default(), slice());
+    let from = number("LOSSC_SLICE_FROM").unwrap_or(0) as usize;
+    for index in (0..cases.len()).map(|index| (from + index) % cases.len()) {
+        let Err(finding) = check(&cases[index], &mut counts) else { continue };
+        assert!(std::env::var_os(lossc_faults::VARIABLE).is_none(), "{FOUND} {index}: {finding}");
+        panic!("{}", report(&cases[index], &finding, &format!("slice-{index}")));
     }
     println!("{counts}");
 }

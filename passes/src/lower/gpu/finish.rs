@@ -1,5 +1,7 @@
 //! What follows from totals, by the threads of a block: a thread a group.
 
+use lossc_faults::{Fault, is_seeded};
+
 use super::BLOCK;
 use super::combine::accumulators;
 use super::thread::{barrier, thread_of_block};
@@ -34,7 +36,9 @@ impl Workers for Block {
                 emitter.store_element(value, values, thread);
                 Ok(())
             })?;
-            barrier(emitter);
+            if !is_seeded(Fault::ThreadsDoNotWait) {
+                barrier(emitter);
+            }
             let (is_first, left) = (is_first(emitter), emitter.apply("arith.subi", &[groups, first]));
             let total = emitter.choose(
                 is_first,
