@@ -61,18 +61,34 @@ pub fn check(bytes: &[u8]) -> bool {
     let loss = settings.fold(loss, |loss, (name, value)| loss.set(name, value));
     let compiler = compiler(&options, target);
     if !compiler.target().runs_on_host_processor() {
-        return is_taken(&compiler.bundle(&loss), &text);
+        return is_taken(&compiler.bundle(&loss), &options, &text);
     }
     let compiled = compiler.compile(&loss);
-    is_taken(&compiled, &text) && compiled.is_ok_and(|compiled| calls(&compiled, &options))
+    is_taken(&compiled, &options, &text) && compiled.is_ok_and(|compiled| calls(&compiled, &options))
 }
 
-/// Whether there is a result. An error of lossc itself is a fault.
-fn is_taken<T>(result: &Result<T, Error>, text: &str) -> bool {
+/// Whether there is a result. An error of lossc itself is a fault, and so is a result of
+/// what makes no sense.
+fn is_taken<T>(result: &Result<T, Error>, options: &Options<'_>, text: &str) -> bool {
     if let Err(error @ (Error::Codegen(_) | Error::Pass { .. } | Error::Details(_))) = result {
         panic!("{error} of\n{text}");
     }
+    assert!(result.is_err() || !is_nonsense(options), "this makes no sense, but is taken:\n{text}");
     result.is_ok()
+}
+
+/// Whether a number is set that is none, or a label is ignored that no tensor of labels holds.
+fn is_nonsense(options: &Options<'_>) -> bool {
+    let choice = options.get("choice");
+    let is_none = |(name, value): (&str, &str)| Some(name) != choice && is_no_number(value);
+    let is_integer = !label_type(options).is_float();
+    let is_ignored = |label| is_integer && !is_held(label_type(options), label);
+    options.all("set").filter_map(|set| set.split_once('=')).any(is_none)
+        || options.ignore_index().is_some_and(is_ignored)
+}
+
+fn is_no_number(text: &str) -> bool {
+    text.parse().is_ok_and(|number: f32| !number.is_finite())
 }
 
 fn compiler(options: &Options<'_>, target: Target) -> Compiler {
@@ -106,6 +122,9 @@ fn calls(compiled: &Compiled, options: &Options<'_>) -> bool {
         let ignored = call(compiled, options, label).is_ok();
         assert!(!ignored, "label {label} is taken where {:?} is ignored", options.ignore_index());
     }
+    let mut numbers = options.all("scalar").filter_map(|scalar| scalar.split_once('='));
+    let wrong = numbers.any(|(name, value)| name != "upstream" && is_no_number(value));
+    assert!(step.is_err() || !wrong, "a number of the call is none, but is taken");
     step.is_ok()
 }
 
@@ -119,6 +138,7 @@ fn is_held(element: ElementType, label: i64) -> bool {
         ElementType::U8 => u8::try_from(label).is_ok(),
         ElementType::I32 => i32::try_from(label).is_ok(),
         ElementType::I64 => true,
+        ElementType::Bool => [0, 1].contains(&label),
         _ => false,
     }
 }
