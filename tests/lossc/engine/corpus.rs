@@ -101,10 +101,7 @@ impl Corpus {
         let mut chosen = vec![];
         while chosen.len() < executors.min(self.executors.len()) {
             let executor = *self.executors.choose(&mut self.random).expect("some executors");
-            // What the simulator leaves of 16-bit NaN is not compared.
-            let fits = executor != Executor::Simulator
-                || input.logit_type == lossc::ElementType::F32 && input.len() < 3000 && input.len() > 0;
-            if fits && !chosen.contains(&executor) {
+            if executor.takes(&input) && !chosen.contains(&executor) {
                 chosen.push(executor);
             }
         }

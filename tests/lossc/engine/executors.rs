@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lossc::{
-    Bundle, Cache, Compiled, Compiler, Error, Forward, Optimisation, Options, Program, Reduction, Seed,
-    Target, Tensor, TensorView, pipeline,
+    Bundle, Cache, Compiled, Compiler, ElementType, Error, Forward, Optimisation, Options, Program,
+    Reduction, Seed, Target, Tensor, TensorView, pipeline,
 };
 use lossc_runtime::rayon::ThreadPoolBuilder;
 use tempfile::TempDir;
 
 use super::case::Case;
+use super::input::Input;
 use super::outcome::{self, Outcome};
 use super::simulated;
 use crate::data::host;
@@ -69,6 +70,13 @@ impl Executor {
         all.extend(levels.map(Self::Optimised));
         all.extend([Self::Bundle, Self::Cache, Self::Simulator]);
         all
+    }
+
+    /// Whether it can be asked: what the simulator leaves of 16-bit NaN is not compared,
+    /// and it is slow.
+    pub fn takes(self, input: &Input) -> bool {
+        let is_small = (1..3000).contains(&input.len());
+        self != Self::Simulator || input.logit_type == ElementType::F32 && is_small
     }
 
     fn optimisation(self) -> Optimisation {

@@ -55,6 +55,20 @@ pub struct Counts {
     pub tally: Tally,
 }
 
+impl Counts {
+    /// Adds those of another worker.
+    pub fn add(&mut self, other: &Self) {
+        self.cases += other.cases;
+        self.refused += other.refused;
+        for (name, count) in &other.by_executor {
+            *self.by_executor.entry(name.clone()).or_default() += count;
+        }
+        self.tally.values += other.tally.values;
+        self.tally.slopes += other.tally.slopes;
+        self.tally.unknown += other.tally.unknown;
+    }
+}
+
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let calls: u64 = self.by_executor.values().sum();

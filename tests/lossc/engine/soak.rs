@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::case::Case;
 use super::corpus::Corpus;
+use super::executors::Executor;
 use super::finding::{Counts, Finding, check};
 use super::{reproducer, shrink};
 
@@ -13,17 +16,26 @@ use super::{reproducer, shrink};
 pub const FOUND: &str = "found in case";
 
 /// Generated cases of the fixed slice.
-const GENERATED: usize = 40;
+const GENERATED: usize = 24;
+
+/// Executors of a written case of the fixed slice.
+const PER_CASE: usize = 4;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// The cases of the ordinary tests.
+/// The cases of the ordinary tests: the written losses, by all executors in turn, and
+/// some generated ones.
 fn slice() -> Vec<Case> {
     let mut corpus = Corpus::new(1);
-    let written = corpus.written();
-    let mut cases: Vec<_> = written.into_iter().map(|subject| corpus.call(subject, 3)).collect();
+    let mut executors = Executor::all().into_iter().cycle();
+    let mut cases = vec![];
+    for subject in corpus.written() {
+        let case = corpus.call(subject, 0);
+        let chosen = executors.by_ref().filter(|executor| executor.takes(&case.input));
+        cases.push(Case { executors: chosen.take(PER_CASE).collect(), ..case });
+    }
     cases.extend((0..GENERATED).map(|_| corpus.next()));
     cases
 }
@@ -41,18 +53,40 @@ fn report(case: &Case, finding: &Finding, name: &str) -> String {
     format!("finding: {finding}\n{text}")
 }
 
+/// The first finding in `cases`, by two workers, and its index among all.
+fn first_finding(cases: &[(usize, Case)], counts: &Mutex<Counts>) -> Option<(usize, Finding)> {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(None));
+    let is_found = || found.lock().expect("no panic").is_some();
+    let work = || {
+        while let Some((index, case)) =
+            cases.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !is_found())
+        {
+            let mut own = Counts::default();
+            let finding = check(case, &mut own).err();
+            counts.lock().expect("no panic").add(&own);
+            if let Some(finding) = finding {
+                found.lock().expect("no panic").get_or_insert((*index, finding));
+            }
+        }
+    };
+    std::thread::scope(|scope| [(); 2].map(|()| _ = scope.spawn(work)));
+    found.into_inner().expect("no panic")
+}
+
 /// `LOSSC_SLICE_FROM` only turns the order. With a fault put in, the first finding is
 /// enough: it is not made small.
 #[test]
 fn the_fixed_slice_has_no_finding() {
-    let (mut counts, cases) = (Counts::default(), slice());
-    let from = number("LOSSC_SLICE_FROM").unwrap_or(0) as usize;
-    for index in (0..cases.len()).map(|index| (from + index) % cases.len()) {
-        let Err(finding) = check(&cases[index], &mut counts) else { continue };
-        assert!(std::env::var_os(lossc_faults::VARIABLE).is_none(), "{FOUND} {index}: {finding}");
-        panic!("{}", report(&cases[index], &finding, &format!("slice-{index}")));
-    }
-    println!("{counts}");
+    let mut cases: Vec<_> = slice().into_iter().enumerate().collect();
+    let from = number("LOSSC_SLICE_FROM").unwrap_or(0) as usize % cases.len();
+    cases.rotate_left(from);
+    let counts = Mutex::default();
+    let found = first_finding(&cases, &counts);
+    println!("{}", counts.into_inner().expect("no panic"));
+    let Some((index, finding)) = found else { return };
+    assert!(std::env::var_os(lossc_faults::VARIABLE).is_none(), "{FOUND} {index}: {finding}");
+    let case = &slice()[index];
+    panic!("{}", report(case, &finding, &format!("slice-{index}")));
 }
 
 /// Goes on until its minutes are up: `cargo xtask soak`.

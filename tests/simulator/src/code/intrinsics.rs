@@ -35,9 +35,9 @@ const APPROXIMATIONS: [(&str, Approximation); 3] = [
 ];
 
 /// Intrinsics that touch no memory and mean the same on every processor.
-const PURE: [&str; 20] = [
-    "abs", "assume", "bswap", "copysign", "ctlz", "ctpop", "cttz", "fabs", "fma", "fshl", "fshr", "maximum",
-    "minimum", "sadd", "smax", "smin", "uadd", "umax", "umin", "vector",
+const PURE: [&str; 21] = [
+    "abs", "assume", "bswap", "copysign", "ctlz", "ctpop", "cttz", "fabs", "fma", "fshl", "fshr", "is",
+    "maximum", "minimum", "sadd", "smax", "smin", "uadd", "umax", "umin", "vector",
 ];
 
 /// The intrinsic called `name`.
