@@ -1,7 +1,7 @@
 //! Fuzzing: each target of `fuzz` for a while, and what came of it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{fmt, fs};
@@ -97,6 +97,8 @@ impl Target {
         command.arg(format!("-dict={}", dictionary.display()));
         command.arg(format!("-artifact_prefix={}/", own("artifacts").display()));
         command.arg(own("corpus")).arg(own("seeds"));
+        // Files that a check makes: a hundred times faster where no disk is behind them.
+        command.envs(Some(("TMPDIR", "/dev/shm")).filter(|(_, memory)| Path::new(memory).is_dir()));
         println!("\n{}: for {} s", self.name, each.as_secs());
         watch(&mut command)
     }
