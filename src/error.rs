@@ -57,6 +57,14 @@ pub enum Error {
         /// The values it can take.
         known: String,
     },
+    /// The loss is larger than what is compiled.
+    #[error("{loss}: {error}")]
+    Size {
+        /// The loss.
+        loss: String,
+        /// How large it is.
+        error: BuildError,
+    },
     /// A pass built an ill-formed program: an error of lossc.
     #[error("{pass}: {error}")]
     Pass {

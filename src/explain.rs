@@ -5,6 +5,7 @@ use std::fmt;
 use lossc_dialect::ops::Numerics;
 use lossc_passes::codegen::Target;
 use lossc_passes::egraph::{Class, Rule};
+use lossc_passes::stabilise::{Unstable, unstable};
 use lossc_passes::{saturate, schedule, stabilise};
 use serde::Serialize;
 
@@ -58,6 +59,33 @@ pub struct Phase {
     pub limit: Option<String>,
 }
 
+/// An operation that may become infinite or NaN though the loss's formula does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnstableOp {
+    /// The operation's name: `log`.
+    pub op: &'static str,
+    /// The line and the column in the loss's text; none where it has none.
+    pub place: Option<(usize, usize)>,
+    /// What may happen to it.
+    pub hazard: String,
+    /// Whether rounding may bring that about; else the formula itself does.
+    pub by_rounding: bool,
+    #[serde(skip)]
+    line: String,
+}
+
+impl From<Unstable> for UnstableOp {
+    fn from(unstable: Unstable) -> Self {
+        Self {
+            op: unstable.mnemonic,
+            place: unstable.place.map(|place| (place.line, place.column)),
+            hazard: unstable.hazard.to_string(),
+            by_rounding: unstable.by_rounding,
+            line: unstable.to_string(),
+        }
+    }
+}
+
 /// What the compiler did to a loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
@@ -78,6 +106,8 @@ pub struct Explanation {
     pub phases: Vec<Phase>,
     /// The rules, in the order of the proof.
     pub rules: Vec<AppliedRule>,
+    /// What stays unstable.
+    pub unstable: Vec<UnstableOp>,
     /// The kernels.
     pub schedule: String,
 }
@@ -110,6 +140,7 @@ pub fn explain(loss: &Loss, target: &Target, numerics: Numerics) -> Result<Expla
         values: change(stages.gradient.len(), stages.program.len()),
         phases: vec![phase("stabilise", stable), phase("saturate", optimised)],
         rules,
+        unstable: unstable(&stable.program).into_iter().map(UnstableOp::from).collect(),
         schedule: schedule::schedule(&stages.program, options.schedule(target)).to_string(),
     })
 }
@@ -151,11 +182,19 @@ impl fmt::Display for Explanation {
             let rules: Vec<_> = self.rules.iter().filter(|rule| rule.phase == phase.name).collect();
             write_phase(phase, &rules, formatter)?;
         }
+        self.write_unstable(formatter)?;
         write!(formatter, "\n{}", self.schedule)
     }
 }
 
 impl Explanation {
+    fn write_unstable(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.unstable.is_empty() {
+            writeln!(formatter, "\nUnstable:")?;
+        }
+        self.unstable.iter().try_for_each(|it| writeln!(formatter, "  {}", it.line))
+    }
+
     fn reason(&self) -> String {
         let Change { before, after } = self.passes.forward;
         let passes = |count: u64| if count == 1 { "1 pass".to_owned() } else { format!("{count} passes") };
@@ -176,7 +215,8 @@ fn write_phase(phase: &Phase, rules: &[&AppliedRule], formatter: &mut fmt::Forma
     let end = limit
         .as_ref()
         .map_or("came to an end".to_owned(), |limit| format!("stopped at the limit of {limit}"));
-    writeln!(formatter, "\n{name}: {nodes} e-nodes in {iterations} rounds, {end}; the rules of the proof:")?;
+    let rounds = if *iterations == 1 { "round" } else { "rounds" };
+    writeln!(formatter, "\n{name}: {nodes} nodes in {iterations} {rounds}, {end}; the rules of the proof:")?;
     if limit.is_some() {
         writeln!(
             formatter,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Instant;
 
 use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::BuildError;
@@ -14,7 +15,7 @@ use lossc_passes::saturate::prices::PriceList;
 use lossc_passes::saturate::{rules, saturate_by};
 use lossc_passes::schedule::{self, EntryPoints, Schedule, Storage, schedule};
 use lossc_passes::specialise::{self, Reduction, is_sum, specialise};
-use lossc_passes::stabilise::stabilise;
+use lossc_passes::stabilise::{stabilise, unstable};
 use tracing::{debug, warn};
 
 use crate::dump::Dump;
@@ -131,35 +132,43 @@ pub fn optimise(
     target: &Target,
     explain: bool,
 ) -> Result<Optimised, Error> {
+    program.check_size().map_err(|error| Error::Size { loss: program.name().into(), error })?;
     let prices = prices(target, options.numerics)?;
-    let source = specialise(program, &options.specialise)?;
+    let source = timed("specialise", || specialise(program, &options.specialise))?;
     if options.specialise.reduction == Reduction::Mean && !is_sum(program) {
         warn!(loss = program.name(), "a loss that is a mean or a ratio already is divided by the pixels");
     }
-    let stable = stabilise(&source, explain).map_err(in_pass("stabilise"))?;
-    warn_of_limit(program, "stabilise", &stable);
-    let gradient = differentiate(&stable.program)?;
+    let stable = timed("stabilise", || stabilise(&source, explain)).map_err(in_pass("stabilise"))?;
+    warn_of_unstable(program, &stable.program);
+    let gradient = timed("differentiate", || differentiate(&stable.program))?;
     let rules = match options.optimisation {
         Optimisation::Algebra | Optimisation::Sieve => rules::of(options.numerics),
         Optimisation::None | Optimisation::Fusion => vec![],
     };
-    let optimised = saturate_by(&rules, &gradient, prices, explain).map_err(in_pass("saturate"))?;
-    warn_of_limit(program, "saturate", &optimised);
+    let optimised = timed("saturate", || saturate_by(&rules, &gradient, prices, explain));
+    let optimised = optimised.map_err(in_pass("saturate"))?;
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
-    debug!(nodes = optimised.nodes, iterations = optimised.iterations, "saturated");
+    // A limit costs speed, never correctness.
+    let limit = optimised.limit.as_deref();
+    debug!(nodes = optimised.nodes, iterations = optimised.iterations, limit, "saturated");
     Ok(Optimised { source, stable, gradient, optimised, program })
 }
 
-/// A limit costs speed, never correctness.
-fn warn_of_limit(program: &Program, pass: &str, rewriting: &Rewriting) {
-    if let Some(limit) = &rewriting.limit {
-        warn!(
-            loss = program.name(),
-            pass, limit, "rewriting stopped at a limit; the cheapest program so far is used"
-        );
+/// Says what rounding may make infinite or NaN, in one line.
+fn warn_of_unstable(program: &Program, stable: &Program) {
+    let unstable: Vec<_> = unstable(stable).into_iter().filter(|it| it.by_rounding).collect();
+    if unstable.is_empty() {
+        return;
     }
+    let rest =
+        if unstable.len() > NAMED { format!("; and {} more", unstable.len() - NAMED) } else { String::new() };
+    let named: Vec<_> = unstable.iter().take(NAMED).map(ToString::to_string).collect();
+    warn!("{} may become infinite or NaN: {}{rest}", program.name(), named.join("; "));
 }
+
+/// Unstable operations that a warning names; `lossc explain` names them all.
+const NAMED: usize = 4;
 
 fn prices(target: &Target, numerics: Numerics) -> Result<PriceList, Error> {
     match (target, numerics) {
@@ -189,8 +198,15 @@ impl Options {
 
     /// The kernels of what [`optimise`] made.
     pub(crate) fn scheduled(&self, stages: &Optimised, target: &Target) -> Schedule {
-        schedule(&stages.program, self.schedule(target))
+        timed("schedule", || schedule(&stages.program, self.schedule(target)))
     }
+}
+
+fn timed<T>(pass: &str, run: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = run();
+    debug!(pass, microseconds = start.elapsed().as_micros(), "pass");
+    result
 }
 
 fn in_pass(pass: &'static str) -> impl Fn(BuildError) -> Error {
@@ -221,7 +237,7 @@ pub fn compile(program: &Program, options: &Options, target: &Target) -> Result<
 pub fn generate(stages: &Optimised, options: &Options, target: &Target) -> Result<Code, Error> {
     let mut dump = Dump::from_environment(stages.program.name(), options.entry_points);
     let schedule = options.scheduled(stages, target);
-    let module = lower(&schedule, target, options.numerics)?;
+    let module = timed("lower", || lower(&schedule, target, options.numerics))?;
     if let Some(dump) = &mut dump {
         stages.dump(dump)?;
         dump.write("schedule", "txt", &schedule.to_string())?;

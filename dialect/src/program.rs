@@ -5,6 +5,8 @@ mod builder;
 
 pub use builder::{BuildError, Builder};
 
+use std::fmt;
+
 use crate::ops::Op;
 use crate::types::{Level, Type};
 
@@ -66,13 +68,43 @@ pub const GRADIENT: &str = "gradient";
 /// The name of the scalar argument that differentiation adds.
 pub const UPSTREAM: &str = "upstream";
 
+/// The most operations that a loss may be written with, constants among them and
+/// equal ones counted once. A loss of so many compiles in seconds; what the compiler
+/// makes of it, such as its gradient, may have more.
+pub const MAX_OPS: usize = 2_000;
+
+/// Where in its text an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.line, self.column)
+    }
+}
+
 /// A loss: pure, acyclic, typed. Made by a [`Builder`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Program {
     name: String,
     arguments: Vec<Argument>,
     nodes: Vec<Node>,
     results: Vec<ProgramResult>,
+    /// By node, where it was written.
+    places: Vec<Option<Place>>,
+}
+
+/// Where it was written is no part of what a program is.
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.arguments, &self.nodes, &self.results)
+            == (&other.name, &other.arguments, &other.nodes, &other.results)
+    }
 }
 
 impl Program {
@@ -126,14 +158,37 @@ impl Program {
         &self.nodes[value.index()]
     }
 
+    /// The number of operations: of nodes that are no arguments.
+    pub fn ops(&self) -> usize {
+        self.nodes.len() - self.arguments.len()
+    }
+
+    /// Checks that it is no larger than what is compiled.
+    ///
+    /// # Errors
+    /// If it has more than [`MAX_OPS`] operations.
+    pub fn check_size(&self) -> Result<(), BuildError> {
+        match self.ops() {
+            ops if ops > MAX_OPS => Err(BuildError::TooManyOps { ops, limit: MAX_OPS }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the operation of `value` was written, or what it was made from; none of
+    /// what stands in no text.
+    pub fn place(&self, value: ValueId) -> Option<Place> {
+        self.places[value.index()]
+    }
+
     /// The type of a value.
     pub fn ty(&self, value: ValueId) -> Type {
         self.node(value).ty
     }
 
     /// Builds the program anew in `builder`, which holds values for the arguments.
-    /// `copy` gives each operation's value from the values of its operands; the
-    /// results keep their names, and their new values are returned with them.
+    /// `copy` gives each operation's value from the values of its operands; what it adds
+    /// has the operation's place. The results keep their names, and their new values are
+    /// returned with them.
     pub fn rebuild(
         &self,
         builder: &mut Builder,
@@ -145,11 +200,13 @@ impl Program {
         let mut copies = vec![ValueId(0); self.len()];
         for (value, node) in self.values().filter(|(value, _)| needed[value.index()]) {
             let operands: Vec<_> = node.operands.iter().map(|operand| copies[operand.index()]).collect();
+            builder.set_place(self.place(value));
             copies[value.index()] = match node.op {
                 Op::Argument(index) => arguments[index as usize],
                 _ => copy(builder, value, &operands),
             };
         }
+        builder.set_place(None);
         results.iter_mut().for_each(|result| result.value = copies[result.value.index()]);
         results
     }

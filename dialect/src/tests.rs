@@ -4,9 +4,10 @@ use std::path::Path;
 
 use crate::machine::{Evaluate, Word};
 use crate::ops::{Meaning, table};
+use crate::program::BuildError;
 use crate::text::{irdl, parse, print};
 use crate::types::Element;
-use crate::{Builder, Level, Op, Type, library};
+use crate::{Builder, Level, Op, Place, Type, ValueId, library};
 
 #[test]
 fn the_irdl_file_is_the_table() {
@@ -151,4 +152,42 @@ fn a_type_parses_from_its_text() {
     for ty in Type::all() {
         assert_eq!(Type::parse(&ty.to_string()), Some(ty));
     }
+}
+
+#[test]
+fn an_operation_keeps_the_place_where_it_was_first_written() {
+    let mut builder = Builder::new("placed");
+    let logits = builder.pixel_argument("logit", Element::F32);
+    builder.set_place(Some(Place { line: 3, column: 5 }));
+    let first = builder.exp(logits);
+    builder.set_place(Some(Place { line: 4, column: 5 }));
+    let again = builder.exp(logits);
+    let sum = builder.sum(again);
+    builder.set_place(None);
+    let loss = builder.sum_groups(sum);
+    let program = builder.finish_named([("loss", loss)]).expect("a loss");
+    assert_eq!(program.place(first), Some(Place { line: 3, column: 5 }));
+    assert_eq!(program.place(sum), Some(Place { line: 4, column: 5 }));
+    assert_eq!(program.place(loss), None);
+
+    let mut copy = Builder::new("placed");
+    let arguments = copy.declare_arguments(&program);
+    let results = copy.import(&program, &arguments);
+    let copy = copy.finish(results).expect("a loss");
+    assert_eq!(copy.place(first), program.place(first), "a copy keeps places");
+    // Places are no part of what a program is.
+    let read = parse("placed.mlir", &print(&program)).expect("a loss").programs.remove(0);
+    assert_eq!((read.place(first).map(|place| place.line), &read), (Some(2), &program));
+}
+
+#[test]
+fn an_operation_too_many_is_an_error_at_its_place() {
+    let mut builder = Builder::new("limited").limited_to(2);
+    let logits = builder.pixel_argument("logit", Element::F32);
+    let mut sum = builder.add(logits, logits);
+    sum = builder.add(sum, sum);
+    let ty = builder.ty(sum);
+    assert_eq!(builder.try_op(Op::Add, &[logits, logits], ty), Ok(ValueId(1)), "that is there already");
+    let error = builder.try_op(Op::Add, &[sum, sum], ty).expect_err("one too many");
+    assert_eq!(error, BuildError::TooManyOps { ops: 3, limit: 2 });
 }

@@ -14,7 +14,7 @@ mod print;
 mod tokens;
 
 pub use mistake::ParseError;
-pub use parse::{parse, parse_reserving, utf8};
+pub use parse::{parse, parse_reserving, parse_up_to, utf8};
 pub use print::print;
 
 use crate::ops::Op;

@@ -26,6 +26,8 @@ use inkwell::{
     targets::{FileType, TargetMachine},
 };
 
+use crate::stack::deep;
+
 pub use error::{CodegenError, Diagnostic};
 pub use target::{Architecture, Cpu, Nvidia, Target, TargetError};
 
@@ -64,6 +66,16 @@ pub type Observer<'a> = &'a mut dyn FnMut(&str, &str);
 /// When the text is not valid MLIR, a pass fails, or the code would need a
 /// function that lossc does not provide.
 pub fn compile(
+    module_text: &str,
+    target: &Target,
+    output: Output,
+    observer: Option<Observer<'_>>,
+) -> Result<Artifact, CodegenError> {
+    // MLIR and LLVM recurse.
+    deep(|| compile_here(module_text, target, output, observer))
+}
+
+fn compile_here(
     module_text: &str,
     target: &Target,
     output: Output,

@@ -2,14 +2,18 @@
 //! have in common.
 
 mod convert;
+mod directed;
 mod extract;
 mod facts;
 mod language;
 mod proof;
 mod rule;
 mod saturation;
+mod sides;
+mod terms;
 
 pub use convert::{from_expression, to_expression};
+pub use directed::direct;
 pub use extract::{Cost, Extraction, Price, extract};
 pub use facts::{Facts, FactsAnalysis, Range, SMALL};
 pub use language::{LossNode, NodeOp};
@@ -21,6 +25,7 @@ use egg::EGraph;
 use lossc_dialect::Program;
 use lossc_dialect::program::BuildError;
 
+use crate::stack::deep;
 use saturation::{End, saturate};
 
 /// The e-graph of a program.
@@ -43,13 +48,24 @@ pub struct Rewriting {
     pub nodes: usize,
     /// Rounds.
     pub iterations: usize,
-    /// The price of the source and of the result.
+    /// The price of the source and of the result; nothing where a phase has no prices.
     pub cost: (Cost, Cost),
 }
 
 /// Rewrites `program` by `rules` and takes the cheapest equal program by `price`.
 /// The proof is made only if `explain` is set: it costs time.
 pub fn rewrite(
+    program: &Program,
+    rules: &[Rule],
+    limits: Limits,
+    price: &Price,
+    explain: bool,
+) -> Result<Rewriting, BuildError> {
+    // egg explains by recursion.
+    deep(|| search(program, rules, limits, price, explain))
+}
+
+fn search(
     program: &Program,
     rules: &[Rule],
     limits: Limits,

@@ -21,5 +21,7 @@ pub mod egraph;
 
 pub mod certificate;
 
+mod stack;
+
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,7 @@ use thiserror::Error;
 
 use crate::codegen::Target;
 use crate::schedule::Schedule;
+use crate::stack::deep;
 use emit::{Emitter, Value};
 use machine::MlirMachine;
 
@@ -98,6 +99,11 @@ pub fn lower(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result
     if !is_seeded(Fault::NumbersAreReducedLate) {
         written::check(schedule)?;
     }
+    // The values of groups come by recursion.
+    deep(|| module(schedule, target, numerics))
+}
+
+fn module(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<String, LowerError> {
     match target {
         Target::Cpu(_) if numerics == Numerics::Fast => Err(LowerError::Fast(target.to_string())),
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),

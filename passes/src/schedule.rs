@@ -26,9 +26,12 @@ pub use sieve::Sieve;
 pub use stage::{Stages, passes};
 pub use temporaries::Temporary;
 
+use std::collections::HashSet;
+
 use lossc_dialect::{Level, Op, Program, ValueId};
 
 use crate::saturate::prices::PriceList;
+use crate::stack::deep;
 use crate::uniform::fold;
 
 /// A reduction over pixels: one number a group, kept from the pass that computes
@@ -162,10 +165,11 @@ impl EntryPoints {
 
 /// Schedules `program`.
 pub fn schedule(program: &Program, options: Options) -> Schedule {
-    let program = &fold(program);
+    let program = &deep(|| fold(program));
     // An op that is a kernel of its own has nothing to sift for.
     let prices = options.sieve.filter(|_| options.fusion == Fusion::Pass);
-    match prices.and_then(|prices| sieve::sieve(program, prices)) {
+    // A sieve's bounds come by recursion.
+    match prices.and_then(|prices| deep(|| sieve::sieve(program, prices))) {
         Some((program, sieve)) => schedule_kernels(&program, Some(sieve), options),
         None => schedule_kernels(program, None, options),
     }
@@ -273,7 +277,7 @@ impl Schedule {
     /// reductions, outputs and stores need of them, up to the values of groups.
     pub fn pixel_values(&self, kernel: &Kernel) -> Vec<ValueId> {
         let program = &self.program;
-        let loaded: Vec<_> = kernel.loads.iter().map(|&stored| self.stored[stored].value).collect();
+        let loaded: HashSet<_> = kernel.loads.iter().map(|&stored| self.stored[stored].value).collect();
         let mut needed = vec![false; program.len()];
         self.targets(kernel).for_each(|value| needed[value.index()] = true);
         for (value, node) in program.values().collect::<Vec<_>>().into_iter().rev() {

@@ -3,6 +3,7 @@
 mod bounds;
 mod complex;
 mod complex_step;
+mod constants;
 mod judge;
 mod limits;
 mod proofs;

@@ -20,6 +20,7 @@ mod fuzz_corpus;
 mod gpu;
 mod inputs;
 mod judge;
+mod large;
 mod options;
 mod output;
 mod ptx;

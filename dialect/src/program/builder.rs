@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use super::{Argument, Node, Program, ProgramResult, ValueId};
+use super::{Argument, Node, Place, Program, ProgramResult, ValueId};
 use crate::ops::{Op, SignatureError};
 use crate::types::{Level, Type};
 use crate::verify;
@@ -19,6 +19,17 @@ pub enum BuildError {
         mnemonic: &'static str,
         /// What does not fit.
         error: SignatureError,
+    },
+    /// More operations than a loss may have.
+    #[error(
+        "a loss may have {limit} operations, and this one has {ops} or more: split it into several losses, or \
+         compute once what repeats"
+    )]
+    TooManyOps {
+        /// How many it has at least.
+        ops: usize,
+        /// How many it may have.
+        limit: usize,
     },
     /// The program as a whole is not a loss.
     #[error(transparent)]
@@ -35,13 +46,45 @@ pub struct Builder {
     arguments: Vec<Argument>,
     nodes: Vec<Node>,
     known: HashMap<Node, ValueId>,
+    /// By node, where it was written.
+    places: Vec<Option<Place>>,
+    /// The place of what is added next.
+    place: Option<Place>,
+    /// The most operations that there may be.
+    limit: Option<usize>,
     error: Option<BuildError>,
 }
 
 impl Builder {
     /// A builder of a program without arguments.
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), arguments: vec![], nodes: vec![], known: HashMap::new(), error: None }
+        Self {
+            name: name.into(),
+            arguments: vec![],
+            nodes: vec![],
+            known: HashMap::new(),
+            places: vec![],
+            place: None,
+            limit: None,
+            error: None,
+        }
+    }
+
+    /// The builder with a limit on operations: one more is an error. A loss as it is
+    /// written has at most [`MAX_OPS`](super::MAX_OPS).
+    pub fn limited_to(self, ops: usize) -> Self {
+        Self { limit: Some(ops), ..self }
+    }
+
+    /// Where the operations that follow are written. One that is there already keeps
+    /// its place.
+    pub fn set_place(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
+
+    /// The number of operations so far: of nodes that are no arguments.
+    pub fn ops(&self) -> usize {
+        self.nodes.len() - self.arguments.len()
     }
 
     /// Adds an argument and gives its value.
@@ -97,7 +140,11 @@ impl Builder {
         let types: Vec<_> = operands.iter().map(|&operand| self.ty(operand)).collect();
         let ty = verify::result_type(op, &types, asked)
             .map_err(|error| BuildError::Signature { mnemonic: op.mnemonic(), error })?;
-        Ok(self.intern(Node { op, operands: operands.to_vec(), ty }))
+        let node = Node { op, operands: operands.to_vec(), ty };
+        match self.limit.filter(|&limit| self.ops() >= limit && !self.known.contains_key(&node)) {
+            Some(limit) => Err(BuildError::TooManyOps { ops: limit + 1, limit }),
+            None => Ok(self.intern(node)),
+        }
     }
 
     fn intern(&mut self, node: Node) -> ValueId {
@@ -106,6 +153,7 @@ impl Builder {
         }
         let value = ValueId(self.nodes.len() as u32);
         self.nodes.push(node.clone());
+        self.places.push(self.place);
         self.known.insert(node, value);
         value
     }
@@ -166,8 +214,8 @@ impl Builder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let Self { name, arguments, nodes, .. } = self;
-        let program = Program { name, arguments, nodes, results };
+        let Self { name, arguments, nodes, places, .. } = self;
+        let program = Program { name, arguments, nodes, results, places };
         verify::verify(&program)?;
         Ok(program)
     }

@@ -11,14 +11,19 @@ use super::{Choice, LossFile, choice_value};
 use crate::program::Program;
 use crate::verify::check_name;
 
-/// Reads `module`. None of its arguments and results but the loss itself may have one of the
+/// Reads `module`, of programs of up to `ops` operations. None of its arguments and results but the loss itself may have one of the
 /// names in `reserved`.
-pub(super) fn read(module: &Module<'_>, file: &str, reserved: &[&str]) -> Result<LossFile, Mistake> {
+pub(super) fn read(
+    module: &Module<'_>,
+    file: &str,
+    reserved: &[&str],
+    ops: usize,
+) -> Result<LossFile, Mistake> {
     let operation = module.as_operation();
     let text = |name| string(operation, name);
     let mut programs = Vec::new();
     for function in operations(module.body()) {
-        let program = Reader::read(function)?;
+        let program = Reader::read(function, ops)?;
         not_reserved(&program, reserved)?;
         programs.push(program);
     }

@@ -13,11 +13,11 @@ use melior::ir::{BlockLike as _, BlockRef, Location, Module, RegionLike as _, Va
 use melior::utility::{load_irdl_dialects, register_all_dialects};
 
 use super::attributes::{DEFAULT, NAME, VALUE};
-use super::mistake::{Mistake, ParseError};
+use super::mistake::{Mistake, ParseError, place};
 use super::module::{self, operations, to_string};
 use super::{LossFile, guard, irdl};
 use crate::ops::Op;
-use crate::program::{Argument, Builder, LOSS, Program, ProgramResult, ValueId};
+use crate::program::{Argument, Builder, LOSS, MAX_OPS, Place, Program, ProgramResult, ValueId};
 use crate::types::{Level, Type};
 
 /// The most arguments, and the most results, that a function may have.
@@ -38,7 +38,7 @@ pub fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ParseError> {
 /// Parses a file. `file` is the name that errors carry.
 ///
 /// # Errors
-/// If it is no loss: one error, with the place.
+/// If it is no loss, or one of more than [`MAX_OPS`] operations: one error, with the place.
 pub fn parse(file: &str, source: &str) -> Result<LossFile, ParseError> {
     parse_reserving(file, source, &[])
 }
@@ -46,8 +46,21 @@ pub fn parse(file: &str, source: &str) -> Result<LossFile, ParseError> {
 /// As [`parse`], where arguments and results may not have the names in `reserved`.
 ///
 /// # Errors
-/// If it is no loss: one error, with the place.
+/// As for [`parse`].
 pub fn parse_reserving(file: &str, source: &str, reserved: &[&str]) -> Result<LossFile, ParseError> {
+    read(file, source, reserved, MAX_OPS)
+}
+
+/// As [`parse`], of programs of up to `ops` operations: what the compiler made of a loss
+/// may have more than the loss.
+///
+/// # Errors
+/// As for [`parse`].
+pub fn parse_up_to(file: &str, source: &str, ops: usize) -> Result<LossFile, ParseError> {
+    read(file, source, &[], ops)
+}
+
+fn read(file: &str, source: &str, reserved: &[&str], ops: usize) -> Result<LossFile, ParseError> {
     guard::check(source).map_err(|mistake| mistake.into_error(file, source))?;
     // MLIR's C interface has no handle of the IRDL dialect alone. Registered
     // dialects cost nothing until the parser meets them.
@@ -62,7 +75,7 @@ pub fn parse_reserving(file: &str, source: &str, reserved: &[&str]) -> Result<Lo
     });
     let module = load_dialect(&context).and_then(|()| Module::parse(&context, source));
     let result = match &module {
-        Some(module) if module.as_operation().verify() => module::read(module, file, reserved),
+        Some(module) if module.as_operation().verify() => module::read(module, file, reserved, ops),
         _ => Err(Mistake::of_text("not a module of the loss dialect")),
     };
     context.detach_diagnostic_handler(handler);
@@ -105,8 +118,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The program of `function`.
-    pub(super) fn read(function: OperationRef<'_, '_>) -> Result<Program, Mistake> {
+    /// The program of `function`, of up to `ops` operations.
+    pub(super) fn read(function: OperationRef<'_, '_>, ops: usize) -> Result<Program, Mistake> {
         let location = function.location();
         if function.name().as_string_ref().as_str() != Ok("func.func") {
             return Err(Mistake::new(location, "only functions may stand in a loss file"));
@@ -117,7 +130,7 @@ impl Reader {
         if block.next_in_region().is_some() {
             return Err(Mistake::new(location, "a function is one block: a loss has no branches"));
         }
-        let mut reader = Self { builder: Builder::new(&name), values: HashMap::new() };
+        let mut reader = Self { builder: Builder::new(&name).limited_to(ops), values: HashMap::new() };
         reader.arguments(function, block)?;
         for operation in operations(block) {
             if operation.name().as_string_ref().as_str() == Ok("func.return") {
@@ -180,6 +193,8 @@ impl Reader {
         let operands = operands.ok_or_else(|| wrong(&"an operand comes from nowhere in the function"))?;
         let result = operation.result(0).map_err(|error| wrong(&error))?;
         let asked = read_type(result.into(), location)?;
+        let (line, column) = place(location);
+        self.builder.set_place(Some(Place { line, column }));
         let id = self.builder.try_op(op, &operands, asked).map_err(|error| wrong(&error))?;
         let ty = self.builder.ty(id);
         if ty != asked {

@@ -9,35 +9,53 @@ use std::collections::HashMap;
 use egg::{Id, RecExpr};
 use lossc_dialect::ops::Op;
 use lossc_dialect::program::BuildError;
-use lossc_dialect::{Builder, Element, Level, Program, ProgramResult, Type, ValueId};
+use lossc_dialect::{Builder, Element, Level, Place, Program, ProgramResult, Type, ValueId};
 
 use super::{Facts, FactsAnalysis, LossNode, NodeOp};
 
 /// All results of `program` as one expression.
 pub fn to_expression(program: &Program) -> RecExpr<LossNode> {
+    to_placed_expression(program).0
+}
+
+/// The same, and by node where it was written.
+pub(super) fn to_placed_expression(program: &Program) -> (RecExpr<LossNode>, Vec<Option<Place>>) {
     let roots: Vec<_> = program.results().iter().map(|result| result.value).collect();
     let needed = program.needed(roots.iter().copied());
-    let mut expression = RecExpr::default();
+    let (mut expression, mut places) = (RecExpr::default(), vec![]);
     // Equal constants of different levels are one node here.
     let mut known: HashMap<LossNode, Id> = HashMap::new();
     let mut ids = vec![Id::from(0); program.len()];
     for (value, node) in program.values().filter(|(value, _)| needed[value.index()]) {
         let children = node.operands.iter().map(|operand| ids[operand.index()]).collect();
         let node = LossNode { op: NodeOp::Op(node.op), children };
-        ids[value.index()] = *known.entry(node.clone()).or_insert_with(|| expression.add(node));
+        ids[value.index()] = *known.entry(node.clone()).or_insert_with(|| {
+            places.push(program.place(value));
+            expression.add(node)
+        });
     }
     let children = roots.iter().map(|root| ids[root.index()]).collect();
     expression.add(LossNode { op: NodeOp::Roots, children });
-    expression
+    places.push(None);
+    (expression, places)
 }
 
 /// The program with the arguments and result names of `like` and the values of
 /// `expression`, whose root is a [`NodeOp::Roots`].
 pub fn from_expression(expression: &RecExpr<LossNode>, like: &Program) -> Result<Program, BuildError> {
+    from_placed_expression(expression, &vec![None; expression.len()], like)
+}
+
+/// The same, where each node was written at its place.
+pub(super) fn from_placed_expression(
+    expression: &RecExpr<LossNode>,
+    places: &[Option<Place>],
+    like: &Program,
+) -> Result<Program, BuildError> {
     let mut builder = Builder::new(like.name());
     let arguments = builder.declare_arguments(like);
     let facts = facts(expression, &FactsAnalysis::of(like));
-    let mut back = Back { expression, facts, arguments, builder, built: HashMap::new() };
+    let mut back = Back { expression, places, facts, arguments, builder, built: HashMap::new() };
     let roots = expression.last().map(|root| root.children.clone()).unwrap_or_default();
     let mut results = Vec::new();
     for (result, root) in like.results().iter().zip(roots) {
@@ -58,38 +76,67 @@ fn facts(expression: &RecExpr<LossNode>, analysis: &FactsAnalysis) -> Vec<Facts>
 
 struct Back<'a> {
     expression: &'a RecExpr<LossNode>,
+    places: &'a [Option<Place>],
     facts: Vec<Facts>,
     arguments: Vec<ValueId>,
     builder: Builder,
-    built: HashMap<(Id, Level), ValueId>,
+    built: HashMap<Placed, ValueId>,
 }
 
+/// A node at a level.
+type Placed = (Id, Level);
+
 impl Back<'_> {
-    /// The value of `id`, at `wanted` if it is of no level itself.
+    /// The value of `id`, at `wanted` if it is of no level itself. No recursion: a
+    /// program may be as deep as it is long.
     fn build(&mut self, id: Id, wanted: Level) -> ValueId {
-        let level = self.facts[usize::from(id)].level.unwrap_or(wanted);
-        if let Some(&value) = self.built.get(&(id, level)) {
-            return value;
+        let root = self.at(id, wanted);
+        let mut open = vec![root];
+        while let Some(&node) = open.last() {
+            let operands = self.operands(node);
+            match operands.iter().find(|operand| !self.built.contains_key(operand)) {
+                Some(&operand) => open.push(operand),
+                None => {
+                    let value = self.value(node, &operands);
+                    self.built.insert(node, value);
+                    open.pop();
+                }
+            }
         }
-        let expression = self.expression;
-        let node = &expression[id];
-        let NodeOp::Op(op) = node.op else { unreachable!("roots stand only at the root") };
-        let value = match op {
-            Op::Argument(index) => self.arguments[index as usize],
-            // A constant needs no broadcast: it is built where it is wanted.
-            Op::Broadcast | Op::BroadcastGroups
-                if self.facts[usize::from(node.children[0])].level.is_none() =>
-            {
-                self.build(node.children[0], level)
-            }
-            _ => {
-                let below = operand_level(op, level);
-                let operands: Vec<_> = node.children.iter().map(|&child| self.build(child, below)).collect();
-                self.builder.op(op, &operands, Type::new(level, Element::F32))
-            }
+        self.built[&root]
+    }
+
+    /// The node at its own level, or at `wanted` if it has none.
+    fn at(&self, id: Id, wanted: Level) -> Placed {
+        (id, self.facts[usize::from(id)].level.unwrap_or(wanted))
+    }
+
+    fn operands(&self, (id, level): Placed) -> Vec<Placed> {
+        let node = &self.expression[id];
+        let below = match node.op {
+            _ if self.is_needless(id) => level,
+            NodeOp::Op(op) => operand_level(op, level),
+            NodeOp::Roots => unreachable!("roots stand only at the root"),
         };
-        self.built.insert((id, level), value);
-        value
+        node.children.iter().map(|&child| self.at(child, below)).collect()
+    }
+
+    /// Whether it broadcasts a constant: that is built where it is wanted.
+    fn is_needless(&self, id: Id) -> bool {
+        let node = &self.expression[id];
+        matches!(node.op, NodeOp::Op(Op::Broadcast | Op::BroadcastGroups))
+            && self.facts[usize::from(node.children[0])].level.is_none()
+    }
+
+    fn value(&mut self, (id, level): Placed, operands: &[Placed]) -> ValueId {
+        let operands: Vec<_> = operands.iter().map(|operand| self.built[operand]).collect();
+        self.builder.set_place(self.places[usize::from(id)]);
+        match self.expression[id].op {
+            NodeOp::Op(Op::Argument(index)) => self.arguments[index as usize],
+            NodeOp::Op(_) if self.is_needless(id) => operands[0],
+            NodeOp::Op(op) => self.builder.op(op, &operands, Type::new(level, Element::F32)),
+            NodeOp::Roots => unreachable!("roots stand only at the root"),
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use lossc_faults::{Fault, is_seeded};
 
 use super::{LossGraph, LossNode, NodeOp};
 
-/// Where the floats of an e-class lie.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Where the floats of an e-class lie. An end is never NaN.
+#[derive(Clone, Copy, Debug)]
 pub struct Range {
     /// No value is below.
     pub low: f32,
@@ -82,19 +82,36 @@ impl Range {
         }
     }
 
-    /// Equal values lie in both ranges.
+    /// The range without an end that is NaN, as the sum of opposite infinities: of that
+    /// nothing is known.
+    fn settled(self) -> Self {
+        let or = |end: f32, unknown: f32| if end.is_nan() { unknown } else { end };
+        Self { low: or(self.low, f32::NEG_INFINITY), high: or(self.high, f32::INFINITY), ..self }
+    }
+
+    /// Equal values lie in both ranges. Ends are in total order, so that it does not
+    /// matter which range comes first, nor how often.
     fn intersect(self, other: Self) -> Self {
+        let last = |a: f32, b: f32| if a.total_cmp(&b).is_lt() { b } else { a };
         Self {
-            low: self.low.max(other.low),
-            high: self.high.min(other.high),
+            low: last(self.low, other.low),
+            high: -last(-self.high, -other.high),
             nan: self.nan && other.nan,
             whole: self.whole || other.whole,
         }
     }
 }
 
+/// By the bits of its ends: a zero's sign is known or not, and what is known settles.
+impl PartialEq for Range {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |it: &Self| (it.low.to_bits(), it.high.to_bits(), it.nan, it.whole);
+        parts(self) == parts(other)
+    }
+}
+
 /// What is known of an e-class.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// Its level; none if it is made of constants alone, or equal to such a value,
     /// and fits any.
@@ -105,6 +122,14 @@ pub struct Facts {
     pub constant: Option<f32>,
     /// Where its values lie.
     pub range: Range,
+}
+
+/// By the bits of the constant: a NaN that did not equal itself would be news for ever.
+impl PartialEq for Facts {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |it: &Self| (it.level, it.element, it.constant.map(f32::to_bits), it.range);
+        parts(self) == parts(other)
+    }
 }
 
 /// Computes [`Facts`] as e-nodes are added.
@@ -168,6 +193,10 @@ fn level(op: Op, operands: &[Facts]) -> Option<Level> {
 
 /// Where the values of `op` lie. Rounding is monotonic, so bounds hold in f32.
 fn range(op: Op, operands: &[Facts]) -> Range {
+    unsettled_range(op, operands).settled()
+}
+
+fn unsettled_range(op: Op, operands: &[Facts]) -> Range {
     let ranges: Vec<_> = operands.iter().map(|operand| operand.range).collect();
     match (op, ranges.as_slice()) {
         (Op::Constant(bits), _) => {

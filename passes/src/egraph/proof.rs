@@ -1,16 +1,16 @@
 //! The way from source to result, step by step, in a form that is checked
 //! without an e-graph.
 //!
-//! A proof is a chain of terms. Each step names a rule and the two nodes that are
-//! an instance of its sides; the term after it differs from the term before only
-//! in that the one node stands where the other stood. Terms share what they have
-//! in common, so a node that stands in several places is one node, and a step may
-//! rewrite it in all of them.
+//! A proof is a table of terms, children first, and steps. Each step names a rule and
+//! two nodes of the table that are an instance of its sides, and so equal. What is made
+//! of equal operands by the same op is equal too; by that the source must come out
+//! equal to the result. Terms share what they have in common, so a step says once what
+//! holds in many places, and a proof is no longer than the program and its steps.
 
 mod check;
+mod closure;
 mod equalities;
 mod record;
-mod terms;
 
 use std::fmt;
 
@@ -31,7 +31,9 @@ pub struct Proof {
     pub nodes: Vec<String>,
     /// The node that is the source.
     pub source: usize,
-    /// The steps in order. The result is the last step's term.
+    /// The node that is the result.
+    pub result: usize,
+    /// What is equal, and why.
     pub steps: Vec<Step>,
 }
 
@@ -47,8 +49,6 @@ pub struct Step {
     pub from: usize,
     /// What it becomes.
     pub to: usize,
-    /// The node that is the whole term after the step.
-    pub term: usize,
 }
 
 /// Which way a rule is read. What a rule equates is equal both ways; that a
@@ -98,14 +98,6 @@ pub enum ProofError {
         /// Its rule.
         rule: String,
     },
-    /// The terms before and after differ elsewhere.
-    #[error("step {step} changes more than `{rule}` does")]
-    Elsewhere {
-        /// Which step.
-        step: usize,
-        /// Its rule.
-        rule: String,
-    },
     /// A side condition does not follow.
     #[error("step {step}: nothing shows that {condition}, as `{rule}` requires")]
     Condition {
@@ -116,7 +108,10 @@ pub enum ProofError {
         /// What does not follow.
         condition: String,
     },
-    /// The last term is no program.
+    /// The steps do not lead there.
+    #[error("the steps do not lead from the source to the result")]
+    Apart,
+    /// The result is no program.
     #[error("the proof ends at no program: {0}")]
     Build(#[from] BuildError),
 }
@@ -126,6 +121,8 @@ pub enum ProofError {
 pub enum Place {
     /// Its source.
     Source,
+    /// Its result.
+    Result,
     /// The step with this number, from 1.
     Step(usize),
 }
@@ -134,6 +131,7 @@ impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source => formatter.write_str("the source"),
+            Self::Result => formatter.write_str("the result"),
             Self::Step(step) => write!(formatter, "step {step}"),
         }
     }

@@ -8,8 +8,10 @@
 //! stays on the side of the source is computed (J. M. W. Rhys: "A selection problem
 //! of shared fixed costs and network flows", Management Science 17, 1970).
 
+use std::collections::{HashMap, HashSet};
+
 use lossc_dialect::{Element, Level, Node, Op, ValueId};
-use petgraph::algo::ford_fulkerson;
+use petgraph::algo::dinics;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
@@ -62,7 +64,9 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], price
     let mut graph = DiGraph::<(), u64>::new();
     let [source, sink] = [0; 2].map(|_| graph.add_node(()));
     let nodes: Vec<_> = values.iter().map(|_| [0; 2].map(|_| graph.add_node(()))).collect();
-    let place = |value: ValueId| values.iter().position(|known| *known == value);
+    let places: HashMap<_, _> = values.iter().enumerate().map(|(place, &value)| (value, place)).collect();
+    let place = |value: ValueId| places.get(&value).copied();
+    let earlier: HashSet<_> = earlier.iter().collect();
     for (&value, &[needed, computed]) in values.iter().zip(&nodes) {
         let node = program.node(value);
         let keeping = if earlier.contains(&value) { prices.keeping(node) } else { None };
@@ -75,7 +79,7 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], price
     for root in schedule.targets(kernel).filter_map(place) {
         graph.add_edge(source, nodes[root][0], UNCUTTABLE);
     }
-    let (_, flows) = ford_fulkerson(&graph, source, sink);
+    let (_, flows) = dinics(&graph, source, sink);
     let reached = reached(&graph, source, &flows);
     let is_kept = |(_, [needed, computed]): &(&ValueId, &[NodeIndex; 2])| {
         reached[needed.index()] && !reached[computed.index()]

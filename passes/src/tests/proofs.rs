@@ -10,7 +10,7 @@ use crate::egraph::{Rewriting, Rule};
 use crate::saturate::{self, prices::PriceList, saturate};
 use crate::stabilise::{self, stabilise};
 
-fn check(source: &Program, rewriting: &Rewriting, rules: &[Rule]) -> Result<(), String> {
+pub(super) fn check(source: &Program, rewriting: &Rewriting, rules: &[Rule]) -> Result<(), String> {
     let proof = rewriting.proof.as_ref().ok_or("no proof")?;
     let proven = proof.check(source, rules).map_err(|error| error.to_string())?;
     let (proven, result) = (text::print(&proven), text::print(&rewriting.program));

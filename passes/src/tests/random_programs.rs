@@ -64,7 +64,7 @@ pub(super) fn samples() -> Vec<Sample> {
 }
 
 /// One shape an op, a few constants, and one shape a rule.
-fn shapes() -> Vec<Shape> {
+pub(super) fn shapes() -> Vec<Shape> {
     plain_shapes().chain(stabilise::RULES.iter().copied().chain(saturate::rules::all()).map(left)).collect()
 }
 
@@ -112,12 +112,21 @@ fn run_random_programs(
 /// Runs `check` on `cases` random programs; prints the seed, and the smallest
 /// program found that fails.
 pub(super) fn for_random_programs(cases: u32, check: impl Fn(&Plan, &[Shape]) -> Result<(), String>) {
-    let (seed, shapes) = (seed(), shapes());
+    for_random_programs_of(&shapes(), cases, check);
+}
+
+/// The same for programs of these shapes.
+pub(super) fn for_random_programs_of(
+    shapes: &[Shape],
+    cases: u32,
+    check: impl Fn(&Plan, &[Shape]) -> Result<(), String>,
+) {
+    let seed = seed();
     println!("LOSSC_SEED={seed}");
-    match run_random_programs(cases, 4 * cases, &shapes, check) {
+    match run_random_programs(cases, 4 * cases, shapes, check) {
         Ok(()) => {}
         Err(TestError::Fail(reason, plan)) => {
-            let program = text::print(&plan.program(&shapes, true));
+            let program = text::print(&plan.program(shapes, true));
             panic!("LOSSC_SEED={seed}: {reason}\n{program}");
         }
         Err(error) => panic!("LOSSC_SEED={seed}: {error}"),

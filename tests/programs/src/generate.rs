@@ -75,18 +75,25 @@ pub struct Shape {
     tree: Tree,
     twin: Option<Tree>,
     wishes: Vec<Wish>,
+    /// Constants that stand for every other float variable; none if there are none.
+    edges: &'static [f32],
 }
 
 impl Shape {
     /// The tree that `text` spells, as [`Tree::parse`] reads it.
     pub fn new(text: &str, wishes: impl IntoIterator<Item = Wish>) -> Self {
-        Self { tree: Tree::parse(text), twin: None, wishes: wishes.into_iter().collect() }
+        Self { tree: Tree::parse(text), twin: None, wishes: wishes.into_iter().collect(), edges: &[] }
     }
 
     /// A tree with a twin that means the same and names its variables in the same
     /// order.
     pub fn with_twin(text: &str, twin: &str) -> Self {
         Self { twin: Some(Tree::parse(twin)), ..Self::new(text, []) }
+    }
+
+    /// The shape with these constants for every other float variable.
+    pub fn with_edges(self, edges: &'static [f32]) -> Self {
+        Self { edges, ..self }
     }
 
     fn tree(&self, form: Form) -> &Tree {
@@ -354,6 +361,12 @@ impl Growth<'_> {
         let finite = wishes.iter().any(|it| matches!(it, Wish::Finite(it) if *it == name));
         let nonnegative = wishes.iter().any(|it| matches!(it, Wish::NonNegative(it) if *it == name));
         let pick = self.picks.next();
+        let edges = self.shape.edges;
+        if ty.element == FLOAT && !edges.is_empty() && pick.is_multiple_of(2) {
+            let value = self.growing.builder.constant(edges[pick / 2 % edges.len()], ty.level);
+            self.bound.insert(name.into(), value);
+            return value;
+        }
         let mut value = self.growing.pick(ty, pick);
         if finite && !pick.is_multiple_of(4) && ty.level == Level::Group {
             value = self.share();

@@ -1,51 +1,39 @@
-//! egg's explanation as a chain of steps on shared terms.
+//! egg's explanation as steps on shared terms.
 //!
-//! egg explains a rewriting as a tree: a term, and for each of its children a
-//! proof of its own. Laid flat as trees, a value used twice would be rewritten
-//! twice, and its term written out at each use. Here equal terms are one, and
-//! where two children need the same step they take it together.
+//! egg explains a rewriting as a tree: a term, and for each of its children a proof of
+//! its own. That equal children make equal terms a checker knows by itself, so what is
+//! kept are the rules at their places, each once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use egg::{Explanation, Id, Symbol, TreeTerm};
+use egg::{Explanation, Id, TreeTerm};
 
-use super::terms::Terms;
 use super::{Direction, Proof, Step};
 use crate::egraph::LossNode;
+use crate::egraph::terms::Terms;
 
 type Term = TreeTerm<LossNode>;
 
-/// The chain of `explanation`.
+/// The steps of `explanation`.
 pub(crate) fn record(explanation: &Explanation<LossNode>) -> Proof {
     let mut recorder = Recorder::default();
-    let (source, moves) = recorder.chain(&explanation.explanation_trees);
-    let steps = moves.iter().map(Move::step).collect();
-    Proof { nodes: recorder.terms.write(), source: usize::from(source), steps }
+    let (source, result) = recorder.chain(&explanation.explanation_trees);
+    let nodes = recorder.terms.write();
+    Proof { nodes, source: usize::from(source), result: usize::from(result), steps: recorder.steps }
 }
 
-/// A rule at a place: what it makes of which node.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Label {
-    rule: Symbol,
-    direction: Direction,
-    from: Id,
-    to: Id,
-}
-
-/// A label, and the term around the place after it.
-#[derive(Clone, Copy)]
-struct Move {
-    label: Label,
+/// A part of a chain of terms.
+struct Link<'a> {
     after: Id,
+    made: Made<'a>,
 }
 
-impl Move {
-    fn step(&self) -> Step {
-        let Label { rule, direction, from, to } = self.label;
-        let (from, to, term) = (usize::from(from), usize::from(to), usize::from(self.after));
-        Step { rule: rule.to_string(), direction, from, to, term }
-    }
+/// How the part's last term is made from its first.
+enum Made<'a> {
+    ByRule(Step),
+    /// In its children.
+    Inside(&'a Rc<Term>),
 }
 
 /// What is known of the parts of a proof; parts share parts, and each is read once.
@@ -53,7 +41,11 @@ impl Move {
 struct Recorder {
     terms: Terms,
     ends: HashMap<*const Term, (Id, Id)>,
-    inside: HashMap<*const Term, Rc<[Move]>>,
+    /// The terms whose children have been read.
+    is_read: HashSet<*const Term>,
+    steps: Vec<Step>,
+    /// By the places of a step, that it is there.
+    is_known: HashMap<(usize, usize), Vec<String>>,
 }
 
 impl Recorder {
@@ -70,68 +62,58 @@ impl Recorder {
         ends
     }
 
-    /// Where `proof` starts, and its steps.
-    fn chain(&mut self, proof: &[Rc<Term>]) -> (Id, Vec<Move>) {
+    /// Keeps the steps of `proof`, and gives its first and last term.
+    fn chain(&mut self, proof: &[Rc<Term>]) -> (Id, Id) {
         let start = self.ends(&proof[0]).0;
-        let (mut here, mut moves) = (start, vec![]);
+        let (mut here, mut links) = (start, vec![]);
         for term in proof {
             let (first, last) = self.ends(term);
             let forward = term.forward_rule.map(|rule| (rule, Direction::Forward));
             let backward = term.backward_rule.map(|rule| (rule, Direction::Backward));
             if let Some((rule, direction)) = forward.or(backward) {
-                moves.push(Move { label: Label { rule, direction, from: here, to: first }, after: first });
+                let (from, to) = (usize::from(here), usize::from(first));
+                let step = Step { rule: rule.to_string(), direction, from, to };
+                links.push(Link { after: first, made: Made::ByRule(step) });
             }
-            moves.extend(self.inside(term).iter());
+            links.push(Link { after: last, made: Made::Inside(term) });
             here = last;
         }
-        (start, without_detours(start, moves))
-    }
-
-    /// The steps that lead from the first form of `term` to the last, below its root.
-    fn inside(&mut self, term: &Rc<Term>) -> Rc<[Move]> {
-        if let Some(known) = self.inside.get(&Rc::as_ptr(term)) {
-            return known.clone();
-        }
-        let chains: Vec<_> = term.child_proofs.iter().map(|proof| self.chain(proof)).collect();
-        let mut node = term.node.clone();
-        node.children = chains.iter().map(|(start, _)| *start).collect();
-        let mut chains: Vec<_> = chains.into_iter().map(|(_, moves)| VecDeque::from(moves)).collect();
-        let mut moves = vec![];
-        while let Some(label) = next(&chains) {
-            for (child, chain) in node.children.iter_mut().zip(&mut chains) {
-                if let Some(taken) = chain.front().copied().filter(|head| head.label == label) {
-                    *child = taken.after;
-                    chain.pop_front();
-                }
+        for link in without_detours(start, links) {
+            match link.made {
+                Made::ByRule(step) => self.keep(step),
+                Made::Inside(term) => self.children(term),
             }
-            moves.push(Move { label, after: self.terms.add(node.clone()) });
         }
-        let moves: Rc<[Move]> = moves.into();
-        self.inside.insert(Rc::as_ptr(term), moves.clone());
-        moves
+        (start, here)
+    }
+
+    fn children(&mut self, term: &Rc<Term>) {
+        if self.is_read.insert(Rc::as_ptr(term)) {
+            for proof in &term.child_proofs {
+                self.chain(proof);
+            }
+        }
+    }
+
+    fn keep(&mut self, step: Step) {
+        let known = self.is_known.entry((step.from, step.to)).or_default();
+        if !known.contains(&step.rule) {
+            known.push(step.rule.clone());
+            self.steps.push(step);
+        }
     }
 }
 
-/// The step to take next: one that no chain wants to take later, if there is any.
-fn next(chains: &[VecDeque<Move>]) -> Option<Label> {
-    let heads = || chains.iter().filter_map(|chain| chain.front()).map(|head| head.label);
-    let later = |label: Label| {
-        let waits = |chain: &VecDeque<Move>| chain.iter().position(|it| it.label == label).unwrap_or(0) > 0;
-        chains.iter().any(waits)
-    };
-    heads().find(|&label| !later(label)).or_else(|| heads().next())
-}
-
-/// The moves without those that come back to where they started.
-fn without_detours(start: Id, moves: Vec<Move>) -> Vec<Move> {
-    let mut kept: Vec<Move> = vec![];
-    for step in moves {
-        if step.after == start {
+/// The links without those that come back to where they started.
+fn without_detours(start: Id, links: Vec<Link<'_>>) -> Vec<Link<'_>> {
+    let mut kept: Vec<Link<'_>> = vec![];
+    for link in links {
+        if link.after == start {
             kept.clear();
-        } else if let Some(before) = kept.iter().position(|it| it.after == step.after) {
+        } else if let Some(before) = kept.iter().position(|it| it.after == link.after) {
             kept.truncate(before + 1);
         } else {
-            kept.push(step);
+            kept.push(link);
         }
     }
     kept

@@ -4,20 +4,15 @@
 use std::collections::HashMap;
 
 use egg::{FromOp as _, Id, Language as _, RecExpr};
-use lossc_dialect::Op;
+use lossc_dialect::{Op, Place};
 
-use super::ProofError;
-use crate::egraph::{LossNode, NodeOp};
-
-/// Deeper terms are refused: whatever walks them recurses.
-const DEEPEST: usize = 2000;
+use super::{LossNode, NodeOp, ProofError};
 
 /// The table.
 #[derive(Default)]
 pub(super) struct Terms {
     nodes: Vec<LossNode>,
     known: HashMap<LossNode, Id>,
-    depths: Vec<usize>,
 }
 
 impl Terms {
@@ -27,7 +22,7 @@ impl Terms {
         for (index, text) in lines.iter().enumerate() {
             let wrong = || ProofError::Node { index, text: text.clone() };
             let node = terms.parse(text).filter(|node| is_known(node, arguments)).ok_or_else(wrong)?;
-            if terms.add(node) != Id::from(index) || terms.depths[index] > DEEPEST {
+            if terms.add(node) != Id::from(index) {
                 return Err(wrong());
             }
         }
@@ -58,8 +53,6 @@ impl Terms {
             return known;
         }
         let id = Id::from(self.nodes.len());
-        let below = node.children.iter().map(|&child| self.depths[usize::from(child)]).max();
-        self.depths.push(below.map_or(0, |below| below + 1));
         self.nodes.push(node.clone());
         self.known.insert(node, id);
         id
@@ -77,12 +70,47 @@ impl Terms {
 
     /// The term at `root`, with no other nodes.
     pub(super) fn expression(&self, root: Id) -> RecExpr<LossNode> {
-        self.node(root).build_recexpr(|id| self.node(id).clone())
+        self.placed_expression(root, &vec![None; self.len()]).0
+    }
+
+    /// The same, with those of the `places` of all nodes that its nodes have.
+    pub(super) fn placed_expression(
+        &self,
+        root: Id,
+        places: &[Option<Place>],
+    ) -> (RecExpr<LossNode>, Vec<Option<Place>>) {
+        let needed = self.needed(root);
+        let (mut expression, mut kept) = (RecExpr::default(), vec![]);
+        let mut ids = vec![Id::from(0); self.len()];
+        for (id, node) in self.iter().filter(|(id, _)| needed[usize::from(*id)]) {
+            let node = node.clone().map_children(|child| ids[usize::from(child)]);
+            ids[usize::from(id)] = expression.add(node);
+            kept.push(places[usize::from(id)]);
+        }
+        (expression, kept)
+    }
+
+    /// Which nodes `root` needs, itself included.
+    fn needed(&self, root: Id) -> Vec<bool> {
+        let mut needed = vec![false; usize::from(root) + 1];
+        needed[usize::from(root)] = true;
+        for index in (0..needed.len()).rev() {
+            if needed[index] {
+                self.nodes[index].children.iter().for_each(|&child| needed[usize::from(child)] = true);
+            }
+        }
+        needed.resize(self.len(), false);
+        needed
     }
 
     /// The node at `id`.
     pub(super) fn node(&self, id: Id) -> &LossNode {
         &self.nodes[usize::from(id)]
+    }
+
+    /// The number of nodes.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The index `index`, if the table has it.
