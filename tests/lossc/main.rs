@@ -30,4 +30,5 @@ mod sizes;
 mod snapshots;
 mod targets;
 mod texts;
+mod unstable;
 mod values;
