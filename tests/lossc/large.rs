@@ -101,7 +101,7 @@ fn the_largest_losses_have_certificates_on_an_ordinary_stack() {
 fn a_loss_of_100_000_operations_is_one_clear_error() {
     on_an_ordinary_stack(|| {
         let program = sums(100_000);
-        let source = lossc_dialect::text::print(&program);
+        let source = lossc_dialect::text::print(&sums(2 * MAX_OPS));
         let loss = Loss::from_program(program);
         let target = host();
         for error in [

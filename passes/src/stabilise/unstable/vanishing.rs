@@ -139,7 +139,7 @@ impl<'a> Analysis<'a> {
         let mut looks = vec![false; self.program.len()];
         for (value, node) in self.program.values() {
             looks[value.index()] = match node.op {
-                Op::Less | Op::LessEqual | Op::Equal => node.operands.contains(&critical),
+                Op::Less | Op::LessEqual | Op::Equal | Op::Is(_) => node.operands.contains(&critical),
                 Op::And | Op::Or | Op::Not => node.operands.iter().any(|operand| looks[operand.index()]),
                 _ => false,
             };
