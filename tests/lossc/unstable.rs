@@ -40,7 +40,7 @@ fn an_unstable_logarithm_is_named_with_line_and_column() {
 #[test]
 fn library_losses_have_nothing_unstable() {
     for name in lossc_dialect::library::names() {
-        let explanation = explained(&Loss::library(name).expect("in the library"));
+        let explanation = explained(&Loss::library(&name).expect("in the library"));
         assert_eq!(explanation.unstable, [], "{name}");
     }
 }
