@@ -22,7 +22,6 @@ use crate::egraph::{Rewriting, Rule, direct, exact, real};
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
     real("sigmoid-by-exp",        "(div 1.0 (add 1.0 (exp ?x)))",       "(sigmoid (neg ?x))"),
-    real("sigmoid-by-exp-ratio",  "(div (exp ?x) (add 1.0 (exp ?x)))",  "(sigmoid ?x)"),
     real("one-minus-sigmoid",     "(sub 1.0 (sigmoid ?x))",             "(sigmoid (neg ?x))"),
     real("log-sigmoid",           "(log (sigmoid ?x))",                 "(neg (softplus (neg ?x)))"),
     real("log1p-neg-sigmoid",     "(log1p (neg (sigmoid ?x)))",         "(neg (softplus ?x))"),

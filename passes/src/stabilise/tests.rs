@@ -153,9 +153,10 @@ fn commuted_and_nested_forms_are_stable() {
             builder.neg(log)
         },
         |builder, x| {
-            let (one, e) = (builder.constant(1.0, Level::Pixel), builder.exp(x));
+            let (one, negative) = (builder.constant(1.0, Level::Pixel), builder.neg(x));
+            let e = builder.exp(negative);
             let sum = builder.add(e, one);
-            let probability = builder.div(e, sum);
+            let probability = builder.div(one, sum);
             let rest = builder.sub(one, probability);
             let (log, zero) = (builder.log(rest), builder.constant(0.0, Level::Pixel));
             builder.sub(zero, log)
