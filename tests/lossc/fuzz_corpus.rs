@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lossc::{Compiler, Loss, Numerics, Target};
 use lossc_fuzz::{TARGETS, bundle, cache, header};
+use serde_json::Value;
 
 fn seeds(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target)
@@ -61,6 +62,50 @@ fn certificates() {
 #[test]
 fn options() {
     replay("options");
+}
+
+/// Texts that are too long to be kept: each overflowed the stack of MLIR's parser, or of a pass.
+fn long_texts() -> [String; 3] {
+    let pixel = "tensor<?x?xf32>";
+    let op = |index| format!("%v{} = \"loss.neg\"(%v{index}) : ({pixel}) -> {pixel}\n", index + 1);
+    let chain: String = (0..100_000).map(op).collect();
+    [
+        format!("{}{}", "module {".repeat(4000), "}".repeat(4000)),
+        format!("func.func @f(%x: {}{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!(
+            "func.func @f(%v0: {pixel}, %t: {pixel}) -> tensor<f32> {{\n{chain}\
+             %g = \"loss.sum\"(%v100000) : ({pixel}) -> tensor<?xf32>\n\
+             %l = \"loss.sum_groups\"(%g) : (tensor<?xf32>) -> tensor<f32>\n\
+             return %l : tensor<f32>\n}}"
+        ),
+    ]
+}
+
+#[test]
+fn long_texts_are_refused_wherever_they_stand() {
+    let kept = fs::read(seeds("certificate").join("two_passes.json")).expect("readable");
+    let kept: Value = serde_json::from_slice(&kept).expect("JSON");
+    for text in long_texts() {
+        assert!(!lossc_fuzz::text::check(text.as_bytes()));
+        for (phase, part) in [(0, "source"), (0, "result"), (1, "source"), (1, "result")] {
+            let mut certificate = kept.clone();
+            certificate["phases"][phase][part] = text.clone().into();
+            assert!(!lossc_fuzz::certificate::check(certificate.to_string().as_bytes()), "{phase} {part}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_of_a_hundred_thousand_nodes_is_refused() {
+    let kept = fs::read(seeds("certificate").join("two_passes.json")).expect("readable");
+    let mut certificate: Value = serde_json::from_slice(&kept).expect("JSON");
+    for phase in certificate["phases"].as_array_mut().expect("two") {
+        let nodes = phase["proof"]["nodes"].as_array_mut().expect("some");
+        let last = nodes.len() - 1;
+        nodes.extend((last..last + 100_000).map(|child| format!("neg {child}").into()));
+        phase["proof"]["source"] = (last + 100_000).into();
+    }
+    assert!(!lossc_fuzz::certificate::check(certificate.to_string().as_bytes()));
 }
 
 /// What lossc writes today, where that is what the seeds should be.
