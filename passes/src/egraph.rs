@@ -21,6 +21,10 @@ pub use proof::{Direction, Proof, ProofError, Step};
 pub use rule::{Class, Condition, Rule, but_zero, exact, real, ulps};
 pub use saturation::Limits;
 
+/// Patterns, for the tests of rules.
+#[cfg(test)]
+pub(crate) use egg::{ENodeOrVar, Pattern, Var};
+
 use egg::EGraph;
 use lossc_dialect::Program;
 use lossc_dialect::program::BuildError;

@@ -87,14 +87,22 @@ fn workers_add_their_sums() {
 
 /// The directions that each entry of a cache has code for, sorted.
 fn kept(cache: &Path) -> Vec<String> {
-    let bundles = fs::read_dir(cache).expect("a directory").map(|file| {
-        let manifest = Bundle::read(&file.expect("readable").path()).expect("a bundle").manifest;
+    let entries = fs::read_dir(cache.join("compiled-1")).into_iter().flatten();
+    let bundles = entries.map(|file| {
+        let manifest = bundle_of(&fs::read(file.expect("readable").path()).expect("an entry")).manifest;
         let has_code = |it: &Direction| !manifest.kernels_of(*it).is_empty();
         Direction::ALL.into_iter().filter(has_code).map(Direction::name).collect::<Vec<_>>().join(", ")
     });
     let mut kept: Vec<_> = bundles.collect();
     kept.sort();
     kept
+}
+
+/// The bundle between an entry's key, which follows its length, and its hash.
+fn bundle_of(entry: &[u8]) -> Bundle {
+    let (length, rest) = entry[16..].split_first_chunk().expect("a length");
+    let bundle = &rest[u64::from_le_bytes(*length) as usize..rest.len() - 32];
+    Bundle::from_bytes(bundle).expect("a bundle")
 }
 
 #[test]

@@ -49,7 +49,9 @@ const HARDEST: [f64; 4] = [0.0, 1.0, f64::INFINITY, f64::NEG_INFINITY];
 /// Checks `rule`; says where its sides differ by more than its class allows, or
 /// where the right side is less defined.
 pub(crate) fn check(rule: &Rule) -> Result<(), String> {
-    check_at(rule, &[EDGES.as_slice(), &EXTREMES].concat())
+    check_at(rule, &[EDGES.as_slice(), &EXTREMES].concat())?;
+    // Among all edges two that overflow together seldom meet.
+    check_at(rule, &EXTREMES)
 }
 
 /// As [`check`], at these edges.

@@ -45,6 +45,8 @@ pub enum Condition {
     PerGroup(&'static str),
     /// It has one value in all.
     PerCall(&'static str),
+    /// It has a value per pixel, so that arithmetic on it is f32: that of groups is f64.
+    PerPixel(&'static str),
 }
 
 impl Condition {
@@ -60,7 +62,8 @@ impl Condition {
             | Self::Summable(name)
             | Self::NotZero(name)
             | Self::PerGroup(name)
-            | Self::PerCall(name) => name,
+            | Self::PerCall(name)
+            | Self::PerPixel(name) => name,
         }
     }
 
@@ -78,6 +81,7 @@ impl Condition {
             // What fits any level fits these: so a condition that once held goes on to.
             Self::PerGroup(_) => facts.level.is_none_or(|level| level == Level::Group),
             Self::PerCall(_) => facts.level.is_none_or(|level| level == Level::Scalar),
+            Self::PerPixel(_) => facts.level.is_none_or(|level| level == Level::Pixel),
         }
     }
 }
@@ -98,6 +102,7 @@ impl fmt::Display for Condition {
             Self::NotZero(_) => write!(formatter, "{name} is not the constant 0"),
             Self::PerGroup(_) => write!(formatter, "{name} has one value a group"),
             Self::PerCall(_) => write!(formatter, "{name} has one value in all"),
+            Self::PerPixel(_) => write!(formatter, "{name} has one value a pixel"),
         }
     }
 }

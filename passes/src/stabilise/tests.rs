@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use egg::{ENodeOrVar, Pattern, Var};
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_dialect::{Builder, Element, Level, Op, Program, ValueId};
 
 use super::{RULES, stabilise};
 use crate::differentiate::differentiate;
-use crate::egraph::{LossNode, NodeOp};
+use crate::egraph::{ENodeOrVar, LossNode, NodeOp, Pattern, Var};
 
 /// What an op adds to the measure of a term, and how often each operand counts in it.
 fn weight(op: Op) -> (u64, u64) {

@@ -1,11 +1,13 @@
 //! Sigmoid and softplus from one exponential, `e = exp(-|x|)`.
 
+use crate::egraph::Condition::PerPixel;
 use crate::egraph::{Rule, exact};
 
 /// The rules.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
-    // The definitions by which the op table computes them: the same operations.
+    // The definitions by which the op table computes them: the same operations. Of a group's
+    // values they would be f64.
     // With q = 1 / (1 + e) and p = e q, the other branch is p and the rest it leaves.
     exact("sigmoid-by-exp",       "(sigmoid ?x)",
           "(select (less ?x 0.0)
@@ -15,9 +17,9 @@ pub const RULES: &[Rule] = &[
                             (mul (exp_nonpositive (neg (abs ?x))) (div 1.0 (add 1.0 (exp_nonpositive (neg (abs ?x))))))))
                   (div 1.0 (add 1.0 (exp_nonpositive (neg (abs ?x)))))
                   (mul (exp_nonpositive (neg (abs ?x))) (div 1.0 (add 1.0 (exp_nonpositive (neg (abs ?x)))))))
-             (div 1.0 (add 1.0 (exp_nonpositive (neg (abs ?x))))))"),
+             (div 1.0 (add 1.0 (exp_nonpositive (neg (abs ?x))))))").when(&[PerPixel("?x")]),
     exact("softplus-by-exp",      "(softplus ?x)",
-          "(add (positive_part ?x) (log1p_unit (exp_nonpositive (neg (abs ?x)))))"),
+          "(add (positive_part ?x) (log1p_unit (exp_nonpositive (neg (abs ?x)))))").when(&[PerPixel("?x")]),
     // A NaN need not come through the first term: it comes through the second.
     exact("softplus-relu",        "(add (positive_part ?x) (log1p_unit (exp_nonpositive (neg (abs ?x)))))",
           "(add (select (less 0.0 ?x) ?x 0.0) (log1p_unit (exp_nonpositive (neg (abs ?x)))))"),
