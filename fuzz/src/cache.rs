@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use crate::bundle::LOSS;
 use crate::header;
 
-/// Where an entry says how long its key is; the key follows.
+/// Offset of the key's length in an entry; the key follows.
 const KEY_LENGTH: usize = 16;
 
 /// Bytes of the hash.
 const HASH: usize = 32;
 
-/// What lossc keeps of [`LOSS`].
+/// The cache entry of [`LOSS`].
 struct Kept {
     /// The file's place in the cache's directory.
     place: PathBuf,

@@ -20,7 +20,7 @@ const PIXELS: usize = 8;
 /// Logits, labels and weights where no types are named.
 const TYPES: [ElementType; 3] = [ElementType::F32, ElementType::U8, ElementType::F32];
 
-/// What the input says: names with their texts, in order.
+/// The lines of the input: names with their texts, in order.
 pub struct Options<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Options<'a> {
@@ -67,8 +67,8 @@ pub fn check(bytes: &[u8]) -> bool {
     is_taken(&compiled, &options, &text) && compiled.is_ok_and(|compiled| calls(&compiled, &options))
 }
 
-/// Whether there is a result. An error of lossc itself is a fault, and so is a result of
-/// what makes no sense.
+/// Returns whether there is a result. Panics on an error of lossc itself, and on a result
+/// of options that make no sense.
 fn is_taken<T>(result: &Result<T, Error>, options: &Options<'_>, text: &str) -> bool {
     if let Err(error @ (Error::Codegen(_) | Error::Pass { .. } | Error::Details(_))) = result {
         panic!("{error} of\n{text}");
@@ -77,7 +77,8 @@ fn is_taken<T>(result: &Result<T, Error>, options: &Options<'_>, text: &str) -> 
     result.is_ok()
 }
 
-/// Whether a number is set that is none, or a label is ignored that no tensor of labels holds.
+/// Returns whether a number is set that is none, or a label is ignored that no tensor of
+/// labels holds.
 fn is_nonsense(options: &Options<'_>) -> bool {
     let choice = options.get("choice");
     let is_none = |(name, value): (&str, &str)| Some(name) != choice && is_no_number(value);
@@ -132,7 +133,7 @@ fn label_type(options: &Options<'_>) -> ElementType {
     options.types().and_then(|types| types.get(1).copied()).unwrap_or(TYPES[1])
 }
 
-/// Whether a tensor of integers holds this label; floats have fewer.
+/// Returns whether a tensor of this type holds the label; false for floats.
 fn is_held(element: ElementType, label: i64) -> bool {
     match element {
         ElementType::U8 => u8::try_from(label).is_ok(),

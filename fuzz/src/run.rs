@@ -16,7 +16,7 @@ const SHAPE: [usize; 3] = [2, 1, 7];
 const ROWS: usize = SHAPE[0];
 const PIXELS: usize = SHAPE[0] * SHAPE[1] * SHAPE[2];
 
-/// What tensors of floats hold, each from another place on.
+/// Values of float tensors, each from another offset on.
 const FLOATS: [f32; 11] = [0.5, -2.25, 100.0, 0.0, -0.0, 1.0, -90.5, f32::INFINITY, 1e-40, f32::NAN, -3.4e38];
 
 /// A pixel of tensor `index`: in the second and in those of integers 0 or 1, as in labels.
@@ -87,7 +87,7 @@ pub fn here(program: &Program, optimised: &Program) -> bool {
     step.map(|step| is_the_meaning(&step, optimised)).is_ok()
 }
 
-/// What has been lowered has code.
+/// Panics on an error of lossc itself: a program that has been lowered has code.
 fn is_no_fault(error: &Error, program: &Program) {
     assert!(!matches!(error, Error::Codegen(_) | Error::Pass { .. }), "{error}\n{}", text::print(program));
 }

@@ -16,7 +16,7 @@ const SMALL: usize = 80;
 /// Values up to which code is made of it, and run.
 const TINY: usize = 24;
 
-/// What can be done with a loss once its gradient is known.
+/// A way on from a loss whose gradient is known.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     /// Its proof is checked.
@@ -67,7 +67,7 @@ fn compile(loss: &Loss, ways: &[Way]) -> bool {
     })
 }
 
-/// What is printed is read as what it was.
+/// Checks that a printed program is read as the same program.
 fn is_read_back(program: &Program) {
     let printed = text::print(program);
     let file = text::parse("printed.mlir", &printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
@@ -75,7 +75,7 @@ fn is_read_back(program: &Program) {
     assert_eq!(again, printed);
 }
 
-/// Whether the passes have an answer; what they refuse is no fault, what they get wrong is.
+/// Returns whether the passes take the program. A refusal is no fault; a wrong answer is.
 fn passes(program: &Program, ways: &[Way]) -> bool {
     let options: pipeline::Options = specialise::Options { checks: true, ..Default::default() }.into();
     let host = Target::host().expect("lossc knows this processor");

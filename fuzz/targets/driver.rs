@@ -8,7 +8,7 @@ type Check = unsafe extern "C" fn(bytes: *const u8, length: usize) -> c_int;
 unsafe extern "C" {
     fn LLVMFuzzerRunDriver(count: *mut c_int, arguments: *mut *mut *mut c_char, check: Check) -> c_int;
 
-    /// What `fuzz_target!` makes.
+    /// The function that `fuzz_target!` makes.
     fn LLVMFuzzerTestOneInput(bytes: *const u8, length: usize) -> c_int;
 }
 

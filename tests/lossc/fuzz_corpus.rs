@@ -108,7 +108,7 @@ fn a_proof_of_a_hundred_thousand_nodes_is_refused() {
     assert!(!lossc_fuzz::certificate::check(certificate.to_string().as_bytes()));
 }
 
-/// What lossc writes today, where that is what the seeds should be.
+/// The seeds that lossc writes itself, in today's formats.
 fn written_by_lossc() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let loss = Loss::parse("two_passes.mlir", bundle::LOSS).expect("a loss");
     let target: Target = "cpu:x86-64".parse().expect("known");

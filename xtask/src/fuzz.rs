@@ -32,7 +32,7 @@ const TIMEOUT: u32 = 20;
 /// Mebibytes that the process may hold.
 const MEMORY: u32 = 2048;
 
-/// What libFuzzer says of a run.
+/// The counts that libFuzzer prints of a run.
 #[derive(Default)]
 struct Outcome {
     executions: u64,
@@ -83,7 +83,8 @@ impl Target {
         format!("fuzz-{}", self.name)
     }
 
-    /// What is new goes into `fuzz/corpus`, which is this machine's own.
+    /// Runs the target. Inputs that reach something new go into `fuzz/corpus`, which is this
+    /// machine's own.
     fn run(&self, each: Duration) -> Result<Outcome, String> {
         let own = |kind: &str| folder().join(kind).join(self.name);
         for made in [own("corpus"), own("artifacts")] {
