@@ -139,6 +139,7 @@ impl Op {
     /// group or the call has once starts from totals in f64, and stays f64 through
     /// arithmetic, comparisons and choices. It is rounded to f32 where an elementary
     /// function takes it, where a pixel reads it (`broadcast`), and where it is a result.
+    #[allow(clippy::match_same_arms, reason = "an arm a theme")]
     pub fn wide(self, level: Level) -> Option<fn(&[f64]) -> f64> {
         let Meaning::Element { real, .. } = self.definition()?.meaning else { return None };
         match self {

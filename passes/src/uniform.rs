@@ -53,9 +53,8 @@ fn lowest_levels(program: &Program) -> Vec<Level> {
     for (value, node) in program.values() {
         let of_operands = node.operands.iter().map(|operand| lowest[operand.index()]).max();
         lowest[value.index()] = match node.op {
-            Op::Constant(_) => Level::Scalar,
             Op::Sum | Op::Count => of_operands.unwrap_or(Level::Scalar).min(Level::Group),
-            Op::SumGroups | Op::MeanGroups => Level::Scalar,
+            Op::Constant(_) | Op::SumGroups | Op::MeanGroups => Level::Scalar,
             _ => of_operands.unwrap_or(node.ty.level),
         };
     }

@@ -33,11 +33,11 @@ fn chain(ops: usize, link: impl Fn(&mut Builder, ValueId, ValueId) -> ValueId) -
 }
 
 fn sums(ops: usize) -> Program {
-    chain(ops, |builder, last, logits| builder.add(last, logits))
+    chain(ops, Builder::add)
 }
 
 fn products(ops: usize) -> Program {
-    chain(ops, |builder, last, logits| builder.mul(last, logits))
+    chain(ops, Builder::mul)
 }
 
 fn selects(ops: usize) -> Program {

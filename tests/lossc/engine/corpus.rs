@@ -50,7 +50,10 @@ fn left(rule: Rule) -> Shape {
 /// The losses that a person wrote: the library, with all choices, and the texts of tests.
 pub fn written() -> Vec<Subject> {
     let library = library_losses().into_iter().map(|loss| program(&loss).clone());
-    let library = library.map(|program| Subject::new(&program.name().to_owned(), program));
+    let library = library.map(|program| {
+        let name = program.name().to_owned();
+        Subject::new(&name, program)
+    });
     library.chain(texts::all()).collect()
 }
 

@@ -75,6 +75,7 @@ impl<'a> Analysis<'a> {
         }
     }
 
+    #[allow(clippy::match_same_arms, clippy::unnested_or_patterns, reason = "an arm a reason")]
     fn is_rounded_to_zero(&self, node: &Node) -> bool {
         let of = |operand: &ValueId| self.vanishes(*operand);
         let any = |operands: &[ValueId]| operands.iter().any(of);
