@@ -16,7 +16,7 @@ typedef struct {
   uint64_t *results;
 } frame_t;
 
-enum { UPSTREAM, SHIFT, GROUPS, PIXELS, MEAN };
+enum { UPSTREAM, SHIFT, GROUP_COUNT, PIXEL_COUNT, MEAN };
 
 static uint32_t bits_of_float(float x) { uint32_t b; __builtin_memcpy(&b, &x, 4); return b; }
 static double double_of_bits(uint64_t b) { double x; __builtin_memcpy(&x, &b, 8); return x; }

@@ -153,7 +153,7 @@ static frame_t frame_of(void **parameters, int reductions) {
   uint64_t partials = value[PARTIALS] + 8 * reductions * value[ROWS];
   return (frame_t){
       value[ROW_LENGTH], value[ROWS], value[GROUPS], value[CHUNKS_PER_ROW], value[SEED], value[STREAM], 0,
-      (const int64_t *)value[ROW_GROUP], (float *)value[SCALARS], (uint64_t *)value[CELLS],
+      (const int64_t *)value[ROW_GROUP], (uint64_t *)value[SCALARS], (uint64_t *)value[CELLS],
       (uint32_t *)partials, (uint64_t *)value[RESULTS]};
 }
 
