@@ -6,8 +6,25 @@ use lossc_faults::{Fault, VARIABLE};
 
 use crate::engine::FOUND;
 
-/// Where in the slice a fault shows soonest; an order, no choice.
-const FROM: [(Fault, usize); 0] = [];
+/// Where in the slice a fault shows soonest, as far as that is known: an order, no choice.
+const FROM: [(Fault, usize); 16] = [
+    (Fault::NumbersAreReducedLate, 58),
+    (Fault::KeptValuesAreOverwritten, 98),
+    (Fault::SieveTakesTheWrongBound, 3),
+    (Fault::SumsMayOverflow, 92),
+    (Fault::RangesAreNotAsked, 75),
+    (Fault::StabilisingGivesUp, 50),
+    (Fault::MeanIsNotDivided, 55),
+    (Fault::MeanCountsIgnoredPixels, 4),
+    (Fault::IgnoredLabelsAreRounded, 4),
+    (Fault::LanesAreAddedOtherwise, 96),
+    (Fault::ProductsAreRounded, 95),
+    (Fault::TotalsAreRounded, 18),
+    (Fault::EntriesAreNotChecked, 105),
+    (Fault::OptionsAreNotInTheKey, 105),
+    (Fault::RowsReplaceOneAnother, 103),
+    (Fault::UpstreamIsForgotten, 103),
+];
 
 /// What the slice says in a process with `fault`, if it does not find it.
 fn missed(fault: Fault) -> Option<String> {
@@ -23,7 +40,6 @@ fn missed(fault: Fault) -> Option<String> {
 }
 
 #[test]
-#[ignore = "until the slice is in the order in which it finds them"]
 fn every_seeded_fault_is_found() {
     // The slice itself has two workers.
     let missed: Vec<_> = Fault::ALL.iter().copied().filter_map(missed).collect();

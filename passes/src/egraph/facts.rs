@@ -3,7 +3,6 @@
 
 use egg::{Analysis, DidMerge, Id, merge_option};
 use lossc_dialect::{Element, Level, Op, Program, Type};
-use lossc_faults::{Fault, is_seeded};
 
 use super::{LossGraph, LossNode, NodeOp};
 
@@ -208,7 +207,6 @@ fn unsettled_range(op: Op, operands: &[Facts]) -> Range {
             Range { whole: true, ..Range::between(0.0, i64::MAX as f32) }
         }
         (Op::Cast | Op::Broadcast | Op::BroadcastGroups, [from]) => *from,
-        (Op::Neg, [x]) if is_seeded(Fault::NegationKeepsTheRange) => *x,
         (Op::Neg, [x]) => Range { low: -x.high, high: -x.low, ..*x },
         (Op::Abs, [x]) => Range { low: 0.0, high: x.high.max(-x.low), ..*x },
         (Op::Add, [a, b]) => add(*a, *b),

@@ -70,12 +70,12 @@ impl Condition {
     /// Whether it holds of a value of which `facts` are known.
     pub(super) fn holds(self, facts: &Facts) -> bool {
         match self {
-            Self::Finite(_) => facts.range.is_finite() || is_seeded(Fault::FiniteIsNotAsked),
+            Self::Finite(_) => facts.range.is_finite(),
             Self::NonNegative(_) => facts.range.is_nonnegative(),
             Self::NonPositive(_) => facts.range.is_nonpositive(),
-            Self::Unit(_) => facts.range.is_unit(),
+            Self::Unit(_) => facts.range.is_unit() || is_seeded(Fault::RangesAreNotAsked),
             Self::OneToTwo(_) => facts.range.is_one_to_two(),
-            Self::Small(_) => facts.range.is_small(),
+            Self::Small(_) => facts.range.is_small() || is_seeded(Fault::SumsMayOverflow),
             Self::Summable(_) => facts.range.is_small() || facts.range.is_nonnegative(),
             Self::NotZero(_) => facts.constant != Some(0.0),
             // What fits any level fits these: so a condition that once held goes on to.

@@ -30,10 +30,10 @@ faults! {
     KeptValuesAreOverwritten,
     /// Schedule: the sieve takes the wrong bound of what a random number is compared with.
     SieveTakesTheWrongBound,
-    /// Rules: those that ask for a finite value take any.
-    FiniteIsNotAsked,
-    /// Rules: the range of a negated value is that of the value.
-    NegationKeepsTheRange,
+    /// Rules: those that ask for small terms take any, so that a sum may overflow.
+    SumsMayOverflow,
+    /// Rules: those that ask for a value from 0 to 1 take any.
+    RangesAreNotAsked,
     /// Rules: stabilising leaves every loss as it is written.
     StabilisingGivesUp,
     /// Differentiation: the branch that is not taken has the gradient of the one that is.

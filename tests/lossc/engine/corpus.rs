@@ -11,8 +11,9 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::case::{Case, Subject};
+use super::case::{Case, Choices, Subject};
 use super::executors::Executor;
+use super::input::Input;
 use crate::data::program;
 use crate::targets::library_losses;
 
@@ -84,6 +85,23 @@ impl Corpus {
             self.generated(steps)
         };
         self.call(subject, 4)
+    }
+
+    /// Calls of `subject` at edges. What rules and options make of it shows in what is
+    /// lowered, and is judged; only means are run.
+    pub fn edges(&self, subject: &Subject) -> Vec<Case> {
+        let case = |(choices, input): (Choices, Input)| {
+            let is_run = choices.mean && choices.ignore_index.is_none();
+            let executors = if is_run { vec![Executor::Joint] } else { vec![] };
+            Case { subject: subject.clone(), choices, input, executors }
+        };
+        calls::edges().map(case).into()
+    }
+
+    /// A call of `subject` on ordinary long rows.
+    pub fn ordinary(&mut self, subject: Subject, number: usize) -> Case {
+        let (choices, input) = calls::ordinary(&mut self.random, number);
+        Case { subject, choices, input, executors: vec![] }
     }
 
     /// Each written loss once.

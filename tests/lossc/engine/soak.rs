@@ -19,20 +19,27 @@ pub const FOUND: &str = "found in case";
 const GENERATED: usize = 24;
 
 /// Executors of a written case of the fixed slice.
-const PER_CASE: usize = 4;
+const PER_CASE: usize = 3;
+
+/// Losses of the library, with their choices: the first that are written.
+const LIBRARY: usize = 5;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// The cases of the ordinary tests: the written losses, by all executors in turn, and
-/// some generated ones.
+/// The cases of the ordinary tests: the written losses at edges, on long rows and on what
+/// the seed gives, by all executors in turn, and some generated ones.
 fn slice() -> Vec<Case> {
     let mut corpus = Corpus::new(1);
+    let written = corpus.written();
+    let mut cases: Vec<_> = written.iter().flat_map(|subject| corpus.edges(subject)).collect();
+    cases[0].executors.push(Executor::Simulator);
+    let library = written.iter().take(LIBRARY).cloned().enumerate();
+    let long = library.map(|(number, subject)| corpus.ordinary(subject, number)).collect::<Vec<_>>();
+    let seeded = written.into_iter().map(|subject| corpus.call(subject, 0));
     let mut executors = Executor::all().into_iter().cycle();
-    let mut cases = vec![];
-    for subject in corpus.written() {
-        let case = corpus.call(subject, 0);
+    for case in long.into_iter().chain(seeded.collect::<Vec<_>>()) {
         let chosen = executors.by_ref().filter(|executor| executor.takes(&case.input));
         cases.push(Case { executors: chosen.take(PER_CASE).collect(), ..case });
     }

@@ -103,7 +103,8 @@ impl Judge<'_> {
 
     fn compare(&mut self, what: &str, found: f64, known: Known) -> Result<(), String> {
         let Known { real, f32 } = known;
-        if !real.is_known() || !f32.is_finite() || real.value.is_nan() {
+        let overflows = real.value.is_finite() && real.value.abs() > f64::from(f32::MAX);
+        if !real.is_known() || !f32.is_finite() || real.value.is_nan() || overflows {
             self.tally.unknown += 1;
             return Ok(());
         }

@@ -131,7 +131,12 @@ impl Arithmetic for Bounds {
         };
         let error: f64 = terms.iter().map(|term| term.error).sum();
         let size: f64 = terms.iter().map(|term| term.value.abs()).sum();
-        let rounding = if size == 0.0 { 0.0 } else { self.rounding(size) };
+        let rounding = match size {
+            0.0 => 0.0,
+            // A row is added up in the format; totals are not.
+            _ if row.is_some() && size.is_finite() && size > self.largest => f64::INFINITY,
+            _ => self.rounding(size),
+        };
         Bounded { value, error: error + rounding }
     }
 }

@@ -8,6 +8,9 @@ use rand::seq::IndexedRandom as _;
 use crate::engine::case::Choices;
 use crate::engine::input::{Input, stored};
 
+/// The first of [`SHAPES`] that is about a chunk long.
+const LONG: usize = 12;
+
 /// None, one, few; a row's ends and those of a chunk of 2048; many tiny planes.
 const SHAPES: [&[usize]; 16] = [
     &[1, 1],
@@ -21,10 +24,10 @@ const SHAPES: [&[usize]; 16] = [
     &[0, 4],
     &[2, 0, 3],
     &[3, 1, 67],
+    &[40, 2, 1, 3],
     &[1, 2047],
     &[2, 1, 2048],
     &[1, 2049],
-    &[40, 2, 1, 3],
     &[3, 1, 4099],
 ];
 
@@ -138,12 +141,68 @@ fn set_labels(random: &mut SmallRng, choices: &Choices, input: &mut Input) {
         {
             *label = index;
         }
-        if is_wrong && random.random_ratio(1, 9) {
+        let is_near = is_wide && choices.ignore_index.is_some() && !choices.checks;
+        if (is_wrong || is_near) && random.random_ratio(1, 9) {
             *label = choices.ignore_index.map_or(2, |index| index + 1).rem_euclid(if is_wide {
                 i64::MAX
             } else {
                 256
             });
         }
+    }
+}
+
+/// Ordinary logits in rows about as long as a chunk: where the order of a sum shows.
+pub fn ordinary(random: &mut SmallRng, number: usize) -> (Choices, Input) {
+    let shape = SHAPES[LONG..][number % (SHAPES.len() - LONG)];
+    let logits: Vec<_> = (0..shape.iter().product()).map(|_| KINDS[0](random)).collect();
+    (Choices::default(), Input { shape: shape.to_vec(), ..edge(&logits, Some(9)) })
+}
+
+/// Two images of twelve logits at edges that losses were once wrong at: saturated, of both
+/// zeros, so large that a row's sum is infinite, so large that all images' is; and with
+/// labels beside the ignored one that an f32 does not tell from it.
+pub fn edges() -> [(Choices, Input); 5] {
+    let saturated = [100.0, -100.0, 40.0, -40.0, 17.0, -17.0, 0.5, -0.5, 3.0, -3.0, 90.0, -90.0];
+    let zeros = [0.0, -0.0, 0.0, -0.0, -0.0, -0.0, 0.0, 1.0, -1.0, 0.0, -0.0, 0.5];
+    let far = [3e38, 0.0, 0.0, 0.0, 0.0, 0.0, 3e38, 0.0, 0.0, 0.0, 0.0, 0.0];
+    let plain = Choices::default();
+    let mean = Choices { mean: true, ..plain.clone() };
+    [
+        (plain.clone(), edge(&saturated, Some(2))),
+        (plain.clone(), edge(&zeros, Some(3))),
+        (plain, edge(&[3e38; 12], None)),
+        (mean.clone(), edge(&far, None)),
+        (Choices { ignore_index: Some(WIDE), ..mean }, beside_ignored(edge(&saturated, Some(4)))),
+    ]
+}
+
+/// A label whose neighbour is the same f32.
+const WIDE: i64 = 1 << 24;
+
+fn beside_ignored(mut input: Input) -> Input {
+    input.label_type = ElementType::I64;
+    for (index, label) in input.labels.iter_mut().enumerate().filter(|(index, _)| index % 3 == 0) {
+        *label = WIDE + (index % 2) as i64;
+    }
+    input
+}
+
+/// A call in which one pixel in `positives` is one, or none is.
+fn edge(logits: &[f64], positives: Option<usize>) -> Input {
+    let label = |index: usize| i64::from(positives.is_some_and(|every| index % every == 1));
+    Input {
+        shape: vec![2, 1, 6],
+        logits: logits.iter().map(|&logit| stored(logit, ElementType::F32)).collect(),
+        labels: (0..logits.len()).map(label).collect(),
+        weights: vec![],
+        logit_type: ElementType::F32,
+        label_type: ElementType::U8,
+        is_misaligned: false,
+        balance: Balance::Image,
+        seed: 0,
+        stream: 0,
+        upstream: 1.0,
+        scalars: vec![],
     }
 }

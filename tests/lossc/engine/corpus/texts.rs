@@ -11,8 +11,10 @@ use crate::engine::case::Subject;
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Subject> {
-    let built = BUILT.into_iter().map(|(name, build)| Subject::new(name, built(name, build)));
-    files().into_iter().chain(built)
+    let built_as = |(name, build)| Subject::new(name, built(name, build));
+    let naive =
+        Subject { twin: built("stable_terms", stable_terms), ..built_as(("naive_terms", naive_terms)) };
+    files().into_iter().chain([naive]).chain(BUILT.into_iter().map(built_as))
 }
 
 fn files() -> Vec<Subject> {
@@ -47,6 +49,32 @@ fn built(name: &str, build: Build) -> Program {
 fn total(b: &mut Builder, value: ValueId) -> ValueId {
     let sum = b.sum(value);
     b.sum_groups(sum)
+}
+
+/// The sum of a term of each of many multiples of the logits.
+fn terms(b: &mut Builder, x: ValueId, term: impl Fn(&mut Builder, ValueId) -> ValueId) -> ValueId {
+    let mut sum = b.constant(0.0, Level::Pixel);
+    for weight in 1..=32 {
+        let weight = b.constant(weight as f32 / 8.0, Level::Pixel);
+        let margin = b.mul(weight, x);
+        let term = term(b, margin);
+        sum = b.add(sum, term);
+    }
+    total(b, sum)
+}
+
+fn naive_terms(b: &mut Builder, x: ValueId, _: ValueId) -> ValueId {
+    terms(b, x, |b, margin| {
+        let one = b.constant(1.0, Level::Pixel);
+        let p = b.sigmoid(margin);
+        let rest = b.sub(one, p);
+        let log = b.log(rest);
+        b.neg(log)
+    })
+}
+
+fn stable_terms(b: &mut Builder, x: ValueId, _: ValueId) -> ValueId {
+    terms(b, x, |b, margin| b.softplus(margin))
 }
 
 const BUILT: [(&str, Build); 8] = [
@@ -84,19 +112,10 @@ const BUILT: [(&str, Build); 8] = [
         let value = b.mul(power, f);
         total(b, value)
     }),
-    ("naive_terms", |b, x, _| {
-        let one = b.constant(1.0, Level::Pixel);
-        let mut sum = b.constant(0.0, Level::Pixel);
-        for weight in 1..=32 {
-            let weight = b.constant(weight as f32 / 8.0, Level::Pixel);
-            let margin = b.mul(weight, x);
-            let p = b.sigmoid(margin);
-            let rest = b.sub(one, p);
-            let log = b.log(rest);
-            let term = b.neg(log);
-            sum = b.add(sum, term);
-        }
-        total(b, sum)
+    ("logarithm", |b, x, _| {
+        let square = b.mul(x, x);
+        let value = b.log1p(square);
+        total(b, value)
     }),
     ("standardised", |b, x, positive| {
         let count = b.count(positive);
