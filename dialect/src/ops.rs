@@ -85,7 +85,7 @@ pub enum Op {
     Less,
     LessEqual,
     Equal,
-    /// Whether an integer is this one.
+    /// Comparison of an integer with this one.
     Is(i64),
     And,
     Or,
@@ -122,7 +122,7 @@ impl Op {
         }
     }
 
-    /// Whether an attribute is part of the op, which a rule cannot name then.
+    /// True of an op that has an attribute: no rule can name it.
     pub fn has_attribute(self) -> bool {
         matches!(self, Self::Constant(_) | Self::Is(_))
     }
@@ -133,7 +133,7 @@ impl Op {
         table().find(|definition| std::mem::discriminant(&definition.op) == kind)
     }
 
-    /// What an element-wise op computes in f64 at `level`; none where it computes in f32.
+    /// Returns the f64 arithmetic of an element-wise op at `level`; none where it is f32.
     ///
     /// This is the one place that says how precise a value is. A pixel's is f32. What a
     /// group or the call has once starts from totals in f64, and stays f64 through

@@ -53,9 +53,9 @@ fn run(directory: &Directory, cache: &Path, loss: &str) -> Ran {
     Ran { printed: String::from_utf8_lossy(&output.stdout).into_owned(), log: stderr(&output) }
 }
 
-/// How often a process warned.
+/// The number of warnings of the cache.
 fn warnings(ran: &Ran) -> usize {
-    ran.log.lines().filter(|line| line.contains("WARN")).count()
+    ran.log.lines().filter(|line| line.contains("WARN lossc::cache")).count()
 }
 
 impl Ran {

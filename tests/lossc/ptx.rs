@@ -80,9 +80,9 @@ fn assemble(ptxas: &Path, target: &str, name: &str, text: &str) -> String {
 /// chunk. The first that fits a name counts.
 const MOST_REGISTERS: [(&str, u32); 3] = [("kernel_block_", 128), ("kernel_", 80), ("both_", 128)];
 
-/// Bytes that a kernel which is both directions may spill. It should be none: the f64
-/// arithmetic of groups' values takes the registers, since totals stay f64.
-const KNOWN_SPILL: u32 = 64;
+/// The one kernel that spills, and its bytes. It should be none: since totals stay f64, the
+/// arithmetic of groups' values takes the registers.
+const KNOWN_SPILL: (&str, &str, u32) = ("random_drop.squ-true-reproducible-sm_100", "both_0", 12);
 
 /// What `ptxas -v` says of each kernel.
 fn check_report(name: &str, report: &str) {
@@ -94,7 +94,8 @@ fn check_report(name: &str, report: &str) {
         assert!(registers <= most, "{name}: {report}");
         let spilled = pass.split(" bytes spill stores").next().and_then(|it| it.rsplit(' ').next());
         let spilled: u32 = spilled.and_then(|number| number.parse().ok()).expect("a number of bytes");
-        let allowed = if pass.starts_with("both_") { KNOWN_SPILL } else { 0 };
+        let (known, kernel, bytes) = KNOWN_SPILL;
+        let allowed = if name == known && pass.starts_with(kernel) { bytes } else { 0 };
         assert!(spilled <= allowed, "{name}: {report}");
     }
     assert!(!report.contains("lmem"), "{name}: local memory: {report}");

@@ -26,9 +26,9 @@ pub enum BuildError {
          compute once what repeats"
     )]
     TooManyOps {
-        /// How many it has at least.
+        /// The least number that it has.
         ops: usize,
-        /// How many it may have.
+        /// The most that it may have.
         limit: usize,
     },
     /// The program as a whole is not a loss.
@@ -194,7 +194,7 @@ impl Builder {
         if self.ty(value) == ty { value } else { self.op(Op::Cast, &[value], ty) }
     }
 
-    /// Whether `integer` is `value`.
+    /// The mask of the places where `integer` is `value`.
     pub fn is(&mut self, integer: ValueId, value: i64) -> ValueId {
         self.op(Op::Is(value), &[integer], Type::PIXEL)
     }
