@@ -74,7 +74,7 @@ fn naive_terms(b: &mut Builder, x: ValueId, _: ValueId) -> ValueId {
 }
 
 fn stable_terms(b: &mut Builder, x: ValueId, _: ValueId) -> ValueId {
-    terms(b, x, |b, margin| b.softplus(margin))
+    terms(b, x, Builder::softplus)
 }
 
 const BUILT: [(&str, Build); 8] = [
