@@ -171,6 +171,20 @@ fn every_loss_has_the_bits_of_the_processor_in_every_order() {
     }
 }
 
+/// LLVM loads eight counts of a block at once where a loss makes little of them, and asks for
+/// an alignment of 32 bytes. The simulator gave shared variables 16.
+#[test]
+fn shared_memory_is_aligned_as_its_variables_ask() {
+    let text = include_str!("../ir/reduction/unsafe_weight.mlir");
+    let loss = Loss::parse("unsafe_weight.mlir", text).expect("a loss");
+    let mut both = Both::new(&loss, &specialise::Options::default());
+    let code = both.code();
+    let (logits, labels) = (ndarray::array![[1.0f32]], ndarray::array![[1.0f32]]);
+    let pixels =
+        [logits.view(), labels.view()].map(|it| TensorView::from_array(it).expect("standard layout"));
+    same_bits(&mut both, &code, &pixels, Balance::Image, 0);
+}
+
 /// 16-bit logits, wide labels, and tensors that start where no vector may.
 #[test]
 fn stored_types_and_unaligned_tensors_have_the_bits_of_the_processor() {

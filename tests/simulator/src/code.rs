@@ -18,6 +18,10 @@ use lossc_runtime::native::{NativeObject, ObjectError};
 /// Bytes of shared memory that a block can have, of which none is a register.
 const SHARED_BYTES: usize = 256 << 10;
 
+/// The strictest alignment of shared memory: LLVM raises a variable's where vectors are
+/// loaded from it.
+const UNIT: usize = 256;
+
 /// NVPTX's address space of shared memory.
 const SHARED_SPACE: u32 = 3;
 
@@ -56,11 +60,15 @@ impl From<inkwell::builder::BuilderError> for TranslationError {
 
 /// The shared memory of the block that runs. Machine code refers to it by its
 /// address.
-struct Arena(Box<[UnsafeCell<u128>]>);
+struct Arena(Box<[Unit]>);
+
+/// A piece of it, aligned to its size.
+#[repr(C, align(256))]
+struct Unit(#[allow(dead_code, reason = "machine code has its address")] UnsafeCell<[u8; UNIT]>);
 
 impl Arena {
     fn new() -> Self {
-        Self((0..SHARED_BYTES / size_of::<u128>()).map(|_| UnsafeCell::new(0)).collect())
+        Self((0..SHARED_BYTES / UNIT).map(|_| Unit(UnsafeCell::new([0; UNIT]))).collect())
     }
 
     fn address(&self) -> usize {
@@ -176,7 +184,11 @@ fn place_shared_memory(
     let (sized, open): (Vec<_>, Vec<_>) = shared.into_iter().partition(|it| size(it) > 0);
     let mut taken = 0usize;
     for variable in sized.into_iter().chain(open) {
-        let start = taken.next_multiple_of(size_of::<u128>());
+        let alignment = (variable.get_alignment() as usize).max(size_of::<u128>());
+        if alignment > UNIT {
+            return Err(TranslationError::Unknown(format!("alignment to {alignment} bytes")));
+        }
+        let start = taken.next_multiple_of(alignment);
         taken = start + size(&variable);
         let pointer = variable.as_pointer_value();
         let address = module.get_context().i64_type().const_int((arena.address() + start) as u64, false);
