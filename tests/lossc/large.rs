@@ -58,6 +58,11 @@ fn logarithms(ops: usize) -> Program {
     })
 }
 
+/// Powers, whose gradient has more operations than the text of a loss may have.
+fn powers(ops: usize) -> Program {
+    chain(ops, Builder::pow)
+}
+
 /// A chain of what is the same for all pixels of a group.
 fn totals(ops: usize) -> Program {
     let mut builder = Builder::new("totals");
@@ -86,7 +91,7 @@ fn the_largest_losses_compile_on_an_ordinary_stack() {
 
 #[test]
 fn the_largest_losses_have_certificates_on_an_ordinary_stack() {
-    for chain in CHAINS {
+    for chain in CHAINS.into_iter().chain([powers as fn(usize) -> Program]) {
         on_an_ordinary_stack(|| {
             let loss = Loss::from_program(chain(MAX_OPS));
             let certificate =

@@ -14,7 +14,7 @@ use crate::ops::{Op, table};
 pub const MAX_BYTES: usize = 4 << 20;
 /// The most brackets that may be open at a place.
 pub const MAX_DEPTH: usize = 32;
-/// The most operations a function may have.
+/// The most operations a function of a loss may have, counted before equal ones are merged.
 pub const MAX_OPERATIONS: usize = 10_000;
 /// The most bytes of a name or number.
 pub const MAX_NAME: usize = 128;
@@ -47,16 +47,21 @@ const DIALECTS: [&str; 3] = ["loss", "func", "builtin"];
 /// The words that begin an operation at the text's outermost level.
 const OUTERMOST: [&str; 3] = ["module", "builtin.module", "func.func"];
 
-/// Checks `source`.
-pub(super) fn check(source: &str) -> Result<(), Mistake> {
-    if source.len() > MAX_BYTES {
-        let message = format!("the text has {} bytes, a loss at most {MAX_BYTES}", source.len());
+/// The bytes that there are for an operation in a text that may have more of them.
+const BYTES_PER_OPERATION: usize = 128;
+
+/// Checks `source`, the text of programs of up to `ops` operations.
+pub(super) fn check(source: &str, ops: usize) -> Result<(), Mistake> {
+    let most = MAX_BYTES.max(ops.saturating_mul(BYTES_PER_OPERATION));
+    if source.len() > most {
+        let message = format!("the text has {} bytes, a loss at most {most}", source.len());
         return Err(Mistake::of_text(message));
     }
     if let Some(nul) = source.find('\0') {
         return Err(Mistake::at(nul, "a NUL byte has no place in a text"));
     }
-    let mut guard = Guard { source, open: vec![], operations: 0, alias: None, before: "" };
+    let most = MAX_OPERATIONS.max(ops);
+    let mut guard = Guard { source, most, open: vec![], operations: 0, alias: None, before: "" };
     let mut tokens = tokens(source).peekable();
     while let Some(token) = tokens.next() {
         guard.see(token, tokens.peek().copied())?;
@@ -68,6 +73,8 @@ pub(super) fn check(source: &str) -> Result<(), Mistake> {
 /// What is known of the text so far.
 struct Guard<'a> {
     source: &'a str,
+    /// The most operations that a function may have.
+    most: usize,
     /// The brackets that are open.
     open: Vec<Token<'a>>,
     /// The operations of the function so far.
@@ -139,8 +146,8 @@ impl<'a> Guard<'a> {
             return Ok(());
         }
         self.operations += 1;
-        if self.operations > MAX_OPERATIONS {
-            return wrong(format!("the function has more than {MAX_OPERATIONS} operations"));
+        if self.operations > self.most {
+            return wrong(format!("the function has more than {} operations", self.most));
         }
         match token.text.split_once('.') {
             Some(("func" | "builtin", _)) => Ok(()),

@@ -61,7 +61,7 @@ pub fn parse_up_to(file: &str, source: &str, ops: usize) -> Result<LossFile, Par
 }
 
 fn read(file: &str, source: &str, reserved: &[&str], ops: usize) -> Result<LossFile, ParseError> {
-    guard::check(source).map_err(|mistake| mistake.into_error(file, source))?;
+    guard::check(source, ops).map_err(|mistake| mistake.into_error(file, source))?;
     // MLIR's C interface has no handle of the IRDL dialect alone. Registered
     // dialects cost nothing until the parser meets them.
     let registry = DialectRegistry::new();
