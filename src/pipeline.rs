@@ -16,6 +16,7 @@ use lossc_passes::saturate::{rules, saturate_by};
 use lossc_passes::schedule::{self, EntryPoints, Schedule, Storage, schedule};
 use lossc_passes::specialise::{self, Reduction, is_sum, specialise};
 use lossc_passes::stabilise::{stabilise, unstable};
+use lossc_passes::uniform::fold;
 use tracing::{debug, warn};
 
 use crate::dump::Dump;
@@ -149,6 +150,8 @@ pub fn optimise(
     let optimised = optimised.map_err(in_pass("saturate"))?;
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
+    // Rewriting may have made a reduction of what is the same everywhere.
+    let program = timed("fold", || fold(&program));
     // A limit costs speed, never correctness.
     let limit = optimised.limit.as_deref();
     debug!(nodes = optimised.nodes, iterations = optimised.iterations, limit, "saturated");

@@ -32,7 +32,6 @@ use lossc_dialect::{Level, Op, Program, ValueId};
 
 use crate::saturate::prices::PriceList;
 use crate::stack::deep;
-use crate::uniform::fold;
 
 /// A reduction over pixels: one number a group, kept from the pass that computes
 /// it for whoever needs it. The cells are the residuals between forward and
@@ -165,7 +164,6 @@ impl EntryPoints {
 
 /// Schedules `program`.
 pub fn schedule(program: &Program, options: Options) -> Schedule {
-    let program = &deep(|| fold(program));
     // An op that is a kernel of its own has nothing to sift for.
     let prices = options.sieve.filter(|_| options.fusion == Fusion::Pass);
     // A sieve's bounds come by recursion.

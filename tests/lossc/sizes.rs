@@ -1,9 +1,11 @@
 //! Numbers of groups and pixels, and reductions of what is the same everywhere, in every
 //! place of a loss: the values of the f64 interpreter, by every entry point.
 
+use lossc::pipeline::{self, optimise};
 use lossc::{Balance, Cache, Compiled, Compiler, Loss, Optimisation, Options, Reduction};
 use lossc_dialect::interpret::{Inputs, Meaning, interpret};
 use lossc_dialect::{Builder, Element, Level, Program, ValueId};
+use lossc_passes::uniform::fold;
 use lossc_runtime::TensorView;
 
 use crate::data::{group_of_row, host};
@@ -277,4 +279,27 @@ fn workers_add_their_pixels() {
         let doubles: Vec<_> = logits.iter().copied().map(f64::from).collect();
         assert_near(found.loss, loss_of(&program, &doubles, (shape, Balance::Channel)), name);
     }
+}
+
+/// Scheduling made arithmetic of such a sum, and what the compiler showed as the optimised
+/// program had other bits than its code.
+#[test]
+fn the_optimised_program_is_what_is_lowered() {
+    let mut builder = Builder::new("uniform");
+    let logits = builder.pixel_argument("logit", Element::F32);
+    let sum = builder.sum(logits);
+    let sum = builder.broadcast(sum);
+    let zero = builder.constant(0.0, Level::Pixel);
+    let mask = builder.less(zero, logits);
+    // A rule finds that the mask makes no difference.
+    let same = builder.select(mask, sum, sum);
+    let value = builder.softplus(same);
+    let value = builder.sum(value);
+    let loss = builder.sum_groups(value);
+    let program = builder.finish_named([("loss", loss)]).expect("a loss");
+    let optimised =
+        optimise(&program, &pipeline::Options::default(), &host(), false).expect("the passes run").program;
+    assert_eq!(fold(&optimised), optimised);
+    let scheduled = pipeline::scheduled(&program, &pipeline::Options::default(), &host()).expect("scheduled");
+    assert_eq!(scheduled.program, optimised);
 }
