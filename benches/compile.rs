@@ -11,7 +11,7 @@ use lossc_dialect::ops::Numerics;
 use lossc_dialect::text::parse;
 use lossc_passes::differentiate::differentiate;
 use lossc_passes::lower::lower;
-use lossc_passes::saturate::{prices::PriceList, saturate};
+use lossc_passes::saturate::{costs::CostModel, saturate};
 use lossc_passes::schedule::{EntryPoints, schedule};
 use lossc_passes::stabilise::stabilise;
 
@@ -31,7 +31,7 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("parse", |bench| bench.iter(|| parse(file, source)));
     group.bench_function("stabilise", |bench| bench.iter(|| stabilise(program, false)));
     group.bench_function("differentiate", |bench| bench.iter(|| differentiate(&stable)));
-    group.bench_function("saturate", |bench| bench.iter(|| saturate(&gradient, PriceList::Host, false)));
+    group.bench_function("saturate", |bench| bench.iter(|| saturate(&gradient, CostModel::Host, false)));
     group.bench_function("schedule", |bench| bench.iter(|| schedule(&optimised, Default::default())));
     group.bench_function("lower", |bench| bench.iter(|| lower(&scheduled, &target, Numerics::default())));
     for (name, entry_points) in [

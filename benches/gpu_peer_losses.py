@@ -1,4 +1,4 @@
-"""Random drop as one writes it with PyTorch, and the judge of every contestant.
+"""Random drop as one writes it with PyTorch, and the reference of every contestant.
 
 Loss and schedules: Guo et al., "Random Drop Loss for Tiny Object Segmentation",
 ICANN 2019, doi 10.1007/978-3-030-30508-6_18.

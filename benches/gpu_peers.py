@@ -310,7 +310,7 @@ def compile_cuda(architecture):
 
 
 def refuses_a_wrong_one(peer, logits, labels):
-    """The judge sees a wrong loss, a wrong gradient, and draws that are too few."""
+    """The reference sees a wrong loss, a wrong gradient, and draws that are too few."""
 
     def off(loss_factor, gradient_factor, kept):
         loss, gradient = peer.forward_backward()

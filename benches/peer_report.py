@@ -133,9 +133,9 @@ class Report:
             return rows[plan, "forward_backward", size, threads]
 
         overhead = (time(smallest) - time(middle, threads=1)) * smallest / 1000
-        sieved, algebra, fused, unfused = (
+        compacted, algebra, fused, unfused = (
             time(largest, plan=plan)
-            for plan in ("fused", "fused-without-sieve", "fused-without-algebra", "unfused")
+            for plan in ("fused", "fused-without-compaction", "fused-without-algebra", "unfused")
         )
         return [
             criterion(
@@ -147,8 +147,8 @@ class Report:
             criterion(f"a pixel of {largest} / of {middle}", time(largest) / time(middle), "<=", 1.3),
             criterion(f"overhead of a call on {smallest} pixels, µs", overhead, "<=", 3.0),
             f"| one kernel an op / fused without algebra, {largest} pixels | {unfused / fused:.2f} | |",
-            f"| without algebra / with, neither with a sieve, {largest} pixels | {fused / algebra:.2f} | |",
-            f"| without a sieve / with, {largest} pixels | {algebra / sieved:.2f} | |",
+            f"| without algebra / with, neither with a compaction, {largest} pixels | {fused / algebra:.2f} | |",
+            f"| without a compaction / with, {largest} pixels | {algebra / compacted:.2f} | |",
         ]
 
 

@@ -137,7 +137,7 @@ irdl.dialect @loss {
   }
 
   // weight * value, where a weight of 0 gives 0 also of an infinite value; NaN stays NaN
-  irdl.operation @weight {
+  irdl.operation @absorbing_mul {
     %0 = irdl.is tensor<f32>
     %1 = irdl.is tensor<?xf32>
     %2 = irdl.is tensor<?x?xf32>

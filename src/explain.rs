@@ -91,15 +91,15 @@ impl From<Unstable> for UnstableOp {
 pub struct Explanation {
     /// The program's name.
     pub loss: String,
-    /// The target whose prices were used.
+    /// The target whose costs were used.
     pub target: String,
     /// What pixels are computed by: `reproducible` or `fast`.
     pub numerics: &'static str,
     /// Passes over the data.
     pub passes: Passes,
-    /// The price of the program, in tenths of a fused multiply-add a pixel, over one call
+    /// The cost of the program, in tenths of a fused multiply-add a pixel, over one call
     /// of each entry point.
-    pub price: Change,
+    pub cost: Change,
     /// Distinct values computed.
     pub values: Change,
     /// The phases.
@@ -136,7 +136,7 @@ pub fn explain(loss: &Loss, target: &Target, numerics: Numerics) -> Result<Expla
             forward: change(forward, forward_after),
             backward: change(backward, backward_after),
         },
-        price: Change { before: optimised.cost.0.price, after: optimised.cost.1.price },
+        cost: Change { before: optimised.cost.0.arithmetic, after: optimised.cost.1.arithmetic },
         values: change(stages.gradient.len(), stages.program.len()),
         phases: vec![phase("stabilise", stable), phase("saturate", optimised)],
         rules,
@@ -165,14 +165,14 @@ fn applied(phase: &'static str, rules: &[Rule], names: &[&'static str]) -> Vec<A
 /// A page; with `{:#}` also what each rule says.
 impl fmt::Display for Explanation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { loss, target, numerics, passes, price, values, .. } = self;
+        let Self { loss, target, numerics, passes, cost, values, .. } = self;
         let numerics = if *numerics == Numerics::Fast.name() { ", by fast numerics" } else { "" };
         writeln!(formatter, "{loss} for {target}{numerics}\n")?;
         writeln!(formatter, "                    before   after")?;
         for (name, change) in [
             ("passes forward", passes.forward),
             ("passes backward", passes.backward),
-            ("price a pixel", *price),
+            ("cost a pixel", *cost),
             ("values", *values),
         ] {
             writeln!(formatter, "  {name:<16} {:>7} {:>7}", change.before, change.after)?;

@@ -4,7 +4,7 @@ use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::GRADIENT;
 use lossc_dialect::{Element, Level, Program};
 use lossc_passes::codegen::Target;
-use lossc_passes::lower::{has_block_teams, step_bytes, temporary_bytes};
+use lossc_passes::lower::{buffer_bytes, has_block_teams, step_bytes};
 use lossc_passes::schedule::{Kernel, Schedule};
 use lossc_runtime::ElementType;
 use lossc_runtime::manifest::{
@@ -30,8 +30,8 @@ pub fn manifest(schedule: &Schedule, target: &Target, numerics: Numerics) -> Man
         pixel_outputs: outputs(program),
         scalars: scalars.collect(),
         scalar_slots: schedule.scalar_slots(),
-        cells: schedule.cells.len(),
-        temporaries: temporary_bytes(schedule, target),
+        group_totals: schedule.group_totals.len(),
+        buffers: buffer_bytes(schedule, target),
         step_bytes: step_bytes(schedule, target),
         has_block_teams: has_block_teams(schedule, target),
         kernels: schedule.kernels.iter().map(|it| kernel(schedule, it)).collect(),
@@ -51,9 +51,9 @@ fn outputs(program: &Program) -> Vec<PixelArgument> {
 }
 
 fn kernel(schedule: &Schedule, kernel: &Kernel) -> KernelManifest {
-    let reduction = |&cell: &usize| {
-        let is_count = schedule.cells[cell].is_count;
-        Reduction { cell, kind: if is_count { ReductionKind::Count } else { ReductionKind::Sum } }
+    let reduction = |&group_total: &usize| {
+        let is_count = schedule.group_totals[group_total].is_count;
+        Reduction { group_total, kind: if is_count { ReductionKind::Count } else { ReductionKind::Sum } }
     };
     KernelManifest {
         reductions: kernel.reductions.iter().map(reduction).collect(),

@@ -11,9 +11,9 @@ use lossc_passes::codegen::{self, Artifact, Output, Target};
 use lossc_passes::differentiate::{differentiate, store_gradient_as};
 use lossc_passes::egraph::Rewriting;
 use lossc_passes::lower::{LowerError, lower};
-use lossc_passes::saturate::prices::PriceList;
+use lossc_passes::saturate::costs::CostModel;
 use lossc_passes::saturate::{rules, saturate_by};
-use lossc_passes::schedule::{self, EntryPoints, Schedule, Storage, schedule};
+use lossc_passes::schedule::{self, EntryPoints, SavedIn, Schedule, schedule};
 use lossc_passes::specialise::{self, Reduction, is_sum, specialise};
 use lossc_passes::stabilise::{stabilise, unstable};
 use lossc_passes::uniform::fold;
@@ -86,7 +86,7 @@ pub struct Optimised {
     pub gradient: Program,
     /// The cheapest equal program for the target.
     pub optimised: Rewriting,
-    /// The same with the gradient stored as the logits are.
+    /// The same with the gradient saved as the logits are.
     pub program: Program,
 }
 
@@ -104,13 +104,13 @@ pub enum Optimisation {
     /// And pixels of which it is cheaply seen that they count for nothing are left out
     /// of what is costly.
     #[default]
-    Sieve,
+    Compaction,
 }
 
 /// What to make of a loss.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Storage types, ignored pixels, weight maps, reductions and checks.
+    /// SavedIn types, ignored pixels, weight maps, reductions and checks.
     pub specialise: specialise::Options,
     /// How far to go.
     pub optimisation: Optimisation,
@@ -134,7 +134,7 @@ pub fn optimise(
     explain: bool,
 ) -> Result<Optimised, Error> {
     program.check_size().map_err(|error| Error::Size { loss: program.name().into(), error })?;
-    let prices = prices(target, options.numerics)?;
+    let costs = costs(target, options.numerics)?;
     let source = timed("specialise", || specialise(program, &options.specialise))?;
     if options.specialise.reduction == Reduction::Mean && !is_sum(program) {
         warn!(loss = program.name(), "a loss that is a mean or a ratio already is divided by the pixels");
@@ -143,10 +143,10 @@ pub fn optimise(
     warn_of_unstable(program, &stable.program);
     let gradient = timed("differentiate", || differentiate(&stable.program))?;
     let rules = match options.optimisation {
-        Optimisation::Algebra | Optimisation::Sieve => rules::of(options.numerics),
+        Optimisation::Algebra | Optimisation::Compaction => rules::of(options.numerics),
         Optimisation::None | Optimisation::Fusion => vec![],
     };
-    let optimised = timed("saturate", || saturate_by(&rules, &gradient, prices, explain));
+    let optimised = timed("saturate", || saturate_by(&rules, &gradient, costs, explain));
     let optimised = optimised.map_err(in_pass("saturate"))?;
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
@@ -173,30 +173,30 @@ fn warn_of_unstable(program: &Program, stable: &Program) {
 /// Unstable operations that a warning names; `lossc explain` names them all.
 const NAMED: usize = 4;
 
-fn prices(target: &Target, numerics: Numerics) -> Result<PriceList, Error> {
+fn costs(target: &Target, numerics: Numerics) -> Result<CostModel, Error> {
     match (target, numerics) {
-        (Target::Cpu(_), Numerics::Reproducible) => Ok(PriceList::Host),
-        (Target::Nvidia(_), Numerics::Reproducible) => Ok(PriceList::Nvidia),
-        (Target::Nvidia(_), Numerics::Fast) => Ok(PriceList::NvidiaFast),
+        (Target::Cpu(_), Numerics::Reproducible) => Ok(CostModel::Host),
+        (Target::Nvidia(_), Numerics::Reproducible) => Ok(CostModel::Nvidia),
+        (Target::Nvidia(_), Numerics::Fast) => Ok(CostModel::NvidiaFast),
         (Target::Cpu(_), Numerics::Fast) => Err(LowerError::Fast(target.to_string()).into()),
     }
 }
 
 impl Options {
     /// What the schedule is made for. A GPU keeps nothing in its memory: to compute again
-    /// is faster. And it does not sift: a warp takes as long as its last survivor.
+    /// is faster. And it does not compact: a warp takes as long as its last active pixel.
     pub(crate) fn schedule(&self, target: &Target) -> schedule::Options {
         let fusion = match self.optimisation {
             Optimisation::None => schedule::Fusion::Op,
-            Optimisation::Fusion | Optimisation::Algebra | Optimisation::Sieve => schedule::Fusion::Pass,
+            Optimisation::Fusion | Optimisation::Algebra | Optimisation::Compaction => schedule::Fusion::Pass,
         };
-        let (storage, sieve) = match (target, self.numerics) {
-            (Target::Cpu(_), _) => (Storage::Memory(PriceList::Host), Some(PriceList::Host)),
-            (Target::Nvidia(_), Numerics::Reproducible) => (Storage::Chip(PriceList::Nvidia), None),
-            (Target::Nvidia(_), Numerics::Fast) => (Storage::Chip(PriceList::NvidiaFast), None),
+        let (saved_in, compaction) = match (target, self.numerics) {
+            (Target::Cpu(_), _) => (SavedIn::Memory(CostModel::Host), Some(CostModel::Host)),
+            (Target::Nvidia(_), Numerics::Reproducible) => (SavedIn::SharedMemory(CostModel::Nvidia), None),
+            (Target::Nvidia(_), Numerics::Fast) => (SavedIn::SharedMemory(CostModel::NvidiaFast), None),
         };
-        let sieve = sieve.filter(|_| self.optimisation == Optimisation::Sieve);
-        schedule::Options { fusion, storage, sieve, entry_points: self.entry_points }
+        let compaction = compaction.filter(|_| self.optimisation == Optimisation::Compaction);
+        schedule::Options { fusion, saved_in, compaction, entry_points: self.entry_points }
     }
 
     /// The kernels of what [`optimise`] made.

@@ -47,8 +47,8 @@ module attributes {
     // The weighted cross entropy, weights inside the sum.
     %positive_loss = "loss.neg"(%log_p) : (tensor<?x?xf32>) -> tensor<?x?xf32>
     %negative_loss = "loss.neg"(%log_q) : (tensor<?x?xf32>) -> tensor<?x?xf32>
-    %weighted_positive = "loss.weight"(%positive_weights, %positive_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
-    %weighted_negative = "loss.weight"(%negative_weights, %negative_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+    %weighted_positive = "loss.absorbing_mul"(%positive_weights, %positive_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+    %weighted_negative = "loss.absorbing_mul"(%negative_weights, %negative_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %negative_part = "loss.select"(%kept, %weighted_negative, %zero) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %weighted = "loss.select"(%positive, %weighted_positive, %negative_part) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %group_loss = "loss.sum"(%weighted) : (tensor<?x?xf32>) -> tensor<?xf32>
@@ -94,8 +94,8 @@ module attributes {
     // The weighted cross entropy, weights inside the sum.
     %positive_loss = "loss.neg"(%log_p) : (tensor<?x?xf32>) -> tensor<?x?xf32>
     %negative_loss = "loss.neg"(%log_q) : (tensor<?x?xf32>) -> tensor<?x?xf32>
-    %weighted_positive = "loss.weight"(%positive_weights, %positive_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
-    %weighted_negative = "loss.weight"(%negative_weights, %negative_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+    %weighted_positive = "loss.absorbing_mul"(%positive_weights, %positive_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+    %weighted_negative = "loss.absorbing_mul"(%negative_weights, %negative_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %negative_part = "loss.select"(%kept, %weighted_negative, %zero) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %weighted = "loss.select"(%positive, %weighted_positive, %negative_part) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %group_loss = "loss.sum"(%weighted) : (tensor<?x?xf32>) -> tensor<?xf32>
@@ -143,8 +143,8 @@ module attributes {
     // The weighted cross entropy, weights inside the sum.
     %positive_loss = "loss.neg"(%log_p) : (tensor<?x?xf32>) -> tensor<?x?xf32>
     %negative_loss = "loss.neg"(%log_q) : (tensor<?x?xf32>) -> tensor<?x?xf32>
-    %weighted_positive = "loss.weight"(%positive_weights, %positive_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
-    %weighted_negative = "loss.weight"(%negative_weights, %negative_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+    %weighted_positive = "loss.absorbing_mul"(%positive_weights, %positive_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+    %weighted_negative = "loss.absorbing_mul"(%negative_weights, %negative_loss) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %negative_part = "loss.select"(%kept, %weighted_negative, %zero) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %weighted = "loss.select"(%positive, %weighted_positive, %negative_part) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
     %group_loss = "loss.sum"(%weighted) : (tensor<?x?xf32>) -> tensor<?xf32>

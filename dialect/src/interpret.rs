@@ -1,18 +1,18 @@
 //! What a program means, evaluated directly: in real numbers as well as f64 can
-//! ([`Meaning::Real`]), the judge of everything else, and in the exact f32
-//! sequence of operations that every target runs ([`Meaning::Exact`]).
+//! ([`Precision::Real`]), the reference of everything else, and in the exact f32
+//! sequence of operations that every target runs ([`Precision::Exact`]).
 
 use half::{bf16, f16};
 
 use crate::machine::{Evaluate, Word};
-use crate::numbers;
 use crate::ops::{self, Op};
 use crate::program::{Node, Program, ValueId};
+use crate::sum_shape;
 use crate::types::{Element, Level, Type};
 
 /// Which meaning to evaluate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub enum Precision {
     /// Real numbers, as well as f64 can.
     Real,
     /// The exact operations, of pixels in f32 (see [`Op::wide`]), and the exact order of
@@ -23,13 +23,13 @@ pub enum Meaning {
 /// What a program is evaluated on. All values are f64, which holds every storage
 /// type but i64 beyond 2^53 exactly; masks are 0 and 1.
 pub struct Inputs<'a> {
-    /// The group of each row.
-    pub row_group: &'a [usize],
+    /// The group of each plane.
+    pub plane_group: &'a [usize],
     /// The number of groups.
     pub groups: usize,
     /// Pixels in a row.
-    pub row_length: usize,
-    /// The tensors of pixels in argument order, row after row.
+    pub plane_length: usize,
+    /// The tensors of pixels in argument order, plane after plane.
     pub pixels: &'a [Vec<f64>],
     /// The numbers in argument order.
     pub scalars: &'a [f64],
@@ -44,15 +44,15 @@ pub struct Inputs<'a> {
 /// # Panics
 ///
 /// If `inputs` do not fit the program's arguments.
-pub fn interpret(program: &Program, inputs: &Inputs<'_>, meaning: Meaning) -> Vec<Vec<f64>> {
+pub fn interpret(program: &Program, inputs: &Inputs<'_>, precision: Precision) -> Vec<Vec<f64>> {
     let roots: Vec<_> = program.results().iter().map(|result| result.value).collect();
-    Interpreter { program, inputs, meaning }.run(&roots)
+    Interpreter { program, inputs, precision }.run(&roots)
 }
 
 struct Interpreter<'a> {
     program: &'a Program,
     inputs: &'a Inputs<'a>,
-    meaning: Meaning,
+    precision: Precision,
 }
 
 impl Interpreter<'_> {
@@ -92,7 +92,7 @@ impl Interpreter<'_> {
         match level {
             Level::Scalar => 1,
             Level::Group => self.inputs.groups,
-            Level::Pixel => self.inputs.row_group.len() * self.inputs.row_length,
+            Level::Pixel => self.inputs.plane_group.len() * self.inputs.plane_length,
         }
     }
 
@@ -115,8 +115,8 @@ impl Interpreter<'_> {
             Op::Cast => operands[0].iter().map(|&value| self.round(value, node.ty.element)).collect(),
             Op::Broadcast => self.broadcast(operands[0], self.program.ty(node.operands[0])),
             Op::BroadcastGroups => vec![operands[0][0]; count],
-            Op::Count => self.by_group(operands[0], |_, row| row.iter().sum()),
-            Op::Sum => self.by_group(operands[0], |index, row| self.sum_row(index, row)),
+            Op::Count => self.by_group(operands[0], |_, plane| plane.iter().sum()),
+            Op::Sum => self.by_group(operands[0], |index, plane| self.sum_plane(index, plane)),
             Op::SumGroups => vec![total(operands[0])],
             Op::MeanGroups => vec![total(operands[0]) / operands[0].len().max(1) as f64],
             op => self.element(op, node, operands, count),
@@ -134,29 +134,29 @@ impl Interpreter<'_> {
     }
 
     fn broadcast(&self, values: &[f64], from: Type) -> Vec<f64> {
-        let of_row = |&group: &usize| {
+        let of_plane = |&group: &usize| {
             self.round(if from.level == Level::Group { values[group] } else { values[0] }, from.element)
         };
-        let rows = self.inputs.row_group.iter().map(of_row);
-        rows.flat_map(|value| std::iter::repeat_n(value, self.inputs.row_length)).collect()
+        let planes = self.inputs.plane_group.iter().map(of_plane);
+        planes.flat_map(|value| std::iter::repeat_n(value, self.inputs.plane_length)).collect()
     }
 
-    fn by_group(&self, values: &[f64], row_total: impl Fn(usize, &[f64]) -> f64) -> Vec<f64> {
+    fn by_group(&self, values: &[f64], plane_total: impl Fn(usize, &[f64]) -> f64) -> Vec<f64> {
         let mut totals = vec![0.0; self.inputs.groups];
-        if self.inputs.row_length > 0 {
-            for (index, row) in values.chunks(self.inputs.row_length).enumerate() {
-                totals[self.inputs.row_group[index]] += row_total(index, row);
+        if self.inputs.plane_length > 0 {
+            for (index, plane) in values.chunks(self.inputs.plane_length).enumerate() {
+                totals[self.inputs.plane_group[index]] += plane_total(index, plane);
             }
         }
         totals
     }
 
-    fn sum_row(&self, index: usize, row: &[f64]) -> f64 {
-        match self.meaning {
-            Meaning::Real => row.iter().sum(),
-            Meaning::Exact => {
-                let row: Vec<f32> = row.iter().map(|&value| value as f32).collect();
-                numbers::sum_row(index, &row)
+    fn sum_plane(&self, index: usize, plane: &[f64]) -> f64 {
+        match self.precision {
+            Precision::Real => plane.iter().sum(),
+            Precision::Exact => {
+                let plane: Vec<f32> = plane.iter().map(|&value| value as f32).collect();
+                sum_shape::sum_plane(index, &plane)
             }
         }
     }
@@ -168,9 +168,9 @@ impl Interpreter<'_> {
         let types: Vec<_> = node.operands.iter().map(|&operand| self.program.ty(operand)).collect();
         let mut at = vec![0.0; operands.len()];
         let mut words = vec![Word(0); operands.len()];
-        let in_f64 = match self.meaning {
-            Meaning::Real => Some(*real),
-            Meaning::Exact => op.wide(node.ty.level),
+        let in_f64 = match self.precision {
+            Precision::Real => Some(*real),
+            Precision::Exact => op.wide(node.ty.level),
         };
         let compute = |index: usize| match in_f64 {
             Some(in_f64) => {
@@ -189,10 +189,10 @@ impl Interpreter<'_> {
 
     /// `value` as `element` holds it; real numbers are not rounded.
     fn round(&self, value: f64, element: Element) -> f64 {
-        match (self.meaning, element) {
-            (Meaning::Exact, Element::F32) => f64::from(value as f32),
-            (Meaning::Exact, Element::F16) => f64::from(f16::from_f32(value as f32)),
-            (Meaning::Exact, Element::Bf16) => f64::from(bf16::from_f32(value as f32)),
+        match (self.precision, element) {
+            (Precision::Exact, Element::F32) => f64::from(value as f32),
+            (Precision::Exact, Element::F16) => f64::from(f16::from_f32(value as f32)),
+            (Precision::Exact, Element::Bf16) => f64::from(bf16::from_f32(value as f32)),
             _ => value,
         }
     }

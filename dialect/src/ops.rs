@@ -69,7 +69,7 @@ pub enum Op {
     Min,
     Max,
     PositivePart,
-    Weight,
+    AbsorbingMul,
     RatioOrZero,
     ReciprocalOneToTwo,
     Exp,
@@ -148,7 +148,7 @@ impl Op {
             Self::Fma => Some(|x| x[0] * x[1] + x[2]),
             Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Neg | Self::Abs => Some(real),
             Self::Min | Self::Max | Self::PositivePart | Self::Select => Some(real),
-            Self::Weight | Self::RatioOrZero | Self::ReciprocalOneToTwo => Some(real),
+            Self::AbsorbingMul | Self::RatioOrZero | Self::ReciprocalOneToTwo => Some(real),
             Self::Less | Self::LessEqual | Self::Equal | Self::And | Self::Or | Self::Not => Some(real),
             _ => None,
         }

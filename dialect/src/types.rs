@@ -9,7 +9,7 @@ pub enum Level {
     Scalar,
     /// One value a balancing group: `tensor<?xT>`.
     Group,
-    /// One value a pixel: `tensor<?x?xT>`, rows by positions in the row.
+    /// One value a pixel: `tensor<?x?xT>`, planes by positions in the plane.
     Pixel,
 }
 

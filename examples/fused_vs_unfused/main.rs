@@ -1,4 +1,4 @@
-//! What fusion, algebra and sifting are worth: one loss compiled five ways.
+//! What fusion, algebra and compaction are worth: one loss compiled five ways.
 //!
 //! ```text
 //! cargo run --example fused_vs_unfused -- [--loss random-drop] [--quick] [--output target/fused]
@@ -11,7 +11,7 @@
 //!   `backward` are two calls, as in a framework's training step;
 //! - **algebra, one call**: `forward_backward`, which may keep what the second
 //!   pass would compute again;
-//! - **sieve, one call**: and of pixels that a cheap bound shows to count for nothing,
+//! - **compaction, one call**: and of pixels that a cheap bound shows to count for nothing,
 //!   nothing more is computed.
 //!
 //! For each it prints the kernels launched, the bytes moved and the median time of

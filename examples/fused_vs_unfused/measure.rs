@@ -22,16 +22,16 @@ pub struct Way {
 
 impl Way {
     /// The five ways, the slowest first. A GPU's kernels keep nothing for one another and
-    /// do not sift, so there the first and the last are left out.
+    /// do not compact, so there the first and the last are left out.
     pub fn all(loss: &Loss, target: &Target) -> Result<Vec<Self>, Box<dyn Error>> {
         let ways = [
             ("one kernel an op", Optimisation::None, true),
             ("fused", Optimisation::Fusion, true),
             ("algebra", Optimisation::Algebra, false),
             ("algebra, one call", Optimisation::Algebra, true),
-            ("sieve, one call", Optimisation::Sieve, true),
+            ("compaction, one call", Optimisation::Compaction, true),
         ];
-        let for_processors = [Optimisation::None, Optimisation::Sieve];
+        let for_processors = [Optimisation::None, Optimisation::Compaction];
         let has_code = |how| matches!(target, Target::Cpu(_)) || !for_processors.contains(&how);
         let ways = ways.into_iter().filter(|&(_, how, _)| has_code(how));
         ways.map(|(name, how, one_call)| Self::new(name, how, one_call, loss, target)).collect()

@@ -54,7 +54,7 @@ fn draw(
         .y_label_area_size(70)
         .build_cartesian_2d(
             (least / 1.3..most * 1.3).log_scale(),
-            // Room for the names above the lines.
+            // Capacity for the names above the lines.
             (fastest / 1.5..slowest * 6.0).log_scale(),
         )?;
     chart

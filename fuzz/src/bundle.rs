@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use lossc::{Bundle, Cache, Compiled, Compiler, Loss, Target, Tensor, TensorView};
-use lossc_runtime::native::{Frame, KernelFunctions};
+use lossc_runtime::native::{KernelArguments, KernelFunctions};
 use lossc_runtime::{Call, CpuExecutor, Executor as _, NativeKernels};
 
 use crate::header;
@@ -55,7 +55,7 @@ fn is_written_back(bundle: &Bundle) {
 /// nothing: memory that is sized by the manifest is there before code runs.
 fn call(bundle: &Bundle) {
     let manifest = bundle.manifest.clone();
-    let functions = vec![KernelFunctions { run, finish }; manifest.kernels.len()];
+    let functions = vec![KernelFunctions { run, epilogue }; manifest.kernels.len()];
     let owner: Arc<dyn Any + Send + Sync> = Arc::new(());
     // SAFETY: the functions read and write nothing, so they follow any manifest.
     let Ok(kernels) = (unsafe { NativeKernels::from_functions(functions, manifest, owner) }) else { return };
@@ -69,6 +69,6 @@ fn call(bundle: &Bundle) {
     }
 }
 
-extern "C" fn run(_: *const Frame, _: i64, _: i64) {}
+extern "C" fn run(_: *const KernelArguments, _: i64, _: i64) {}
 
-extern "C" fn finish(_: *const Frame) {}
+extern "C" fn epilogue(_: *const KernelArguments) {}

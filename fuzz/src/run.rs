@@ -6,14 +6,14 @@ use lossc::{
     Cache, Compiler, ElementType, Error, GroupValues, Loss, Options, Program, Step, Target, Tensor,
     TensorView,
 };
-use lossc_dialect::interpret::{self, Inputs, Meaning};
+use lossc_dialect::interpret::{self, Inputs, Precision};
 use lossc_dialect::program::{GRADIENT, LOSS};
 use lossc_dialect::{Element, text};
 use lossc_runtime::philox;
 
 /// Two planes, whose rows are not whole vectors.
 const SHAPE: [usize; 3] = [2, 1, 7];
-const ROWS: usize = SHAPE[0];
+const PLANES: usize = SHAPE[0];
 const PIXELS: usize = SHAPE[0] * SHAPE[1] * SHAPE[2];
 
 /// Values of float tensors, each from another offset on.
@@ -28,21 +28,21 @@ fn pixel(index: usize, is_float: bool, place: usize) -> f32 {
 }
 
 /// The results of `program` on the sample, each one value a pixel, group or call.
-pub fn interpret(program: &Program, meaning: Meaning) -> Vec<Vec<f64>> {
+pub fn interpret(program: &Program, precision: Precision) -> Vec<Vec<f64>> {
     let pixels = program.pixel_arguments().enumerate().map(|(index, (_, argument))| {
         let element = argument.ty.element;
         (0..PIXELS).map(|place| stored(element, pixel(index, element.is_float(), place))).collect()
     });
     let scalars = program.scalar_arguments().map(|(_, argument)| argument.default.unwrap_or_default().into());
     let inputs = Inputs {
-        row_group: &[0, 1],
-        groups: ROWS,
-        row_length: PIXELS / ROWS,
+        plane_group: &[0, 1],
+        groups: PLANES,
+        plane_length: PIXELS / PLANES,
         pixels: &pixels.collect::<Vec<_>>(),
         scalars: &scalars.collect::<Vec<_>>(),
         uniform: &|index| philox::uniform(0, 0, index),
     };
-    interpret::interpret(program, &inputs, meaning)
+    interpret::interpret(program, &inputs, precision)
 }
 
 /// A value as a tensor holds it.
@@ -106,7 +106,7 @@ fn step(program: &Program) -> Result<Step, Error> {
 fn is_the_meaning(step: &Step, optimised: &Program) {
     let same =
         |(one, other): (&f64, &f64)| one.to_bits() == other.to_bits() || one.is_nan() && other.is_nan();
-    for (result, meant) in optimised.results().iter().zip(interpret(optimised, Meaning::Exact)) {
+    for (result, meant) in optimised.results().iter().zip(interpret(optimised, Precision::Exact)) {
         let Some(found) = result_of(step, &result.name) else { continue };
         let equal = found.len() == meant.len() && found.iter().zip(&meant).all(same);
         assert!(equal, "{}: {found:?} is not {meant:?} of\n{}", result.name, text::print(optimised));

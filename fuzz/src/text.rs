@@ -2,7 +2,7 @@
 
 use lossc::pipeline::{self, Optimised};
 use lossc::{Error, Loss, Program, Target};
-use lossc_dialect::interpret::Meaning;
+use lossc_dialect::interpret::Precision;
 use lossc_dialect::text;
 use lossc_passes::certificate::{Certificate, CertificateError};
 use lossc_passes::specialise;
@@ -84,8 +84,8 @@ fn passes(program: &Program, ways: &[Way]) -> bool {
         Err(error @ Error::Pass { .. }) => panic!("{error}\n{}", text::print(program)),
         Err(_) => return false,
     };
-    run::interpret(&stages.source, Meaning::Real);
-    run::interpret(&stages.program, Meaning::Exact);
+    run::interpret(&stages.source, Precision::Real);
+    run::interpret(&stages.program, Precision::Exact);
     let taken = |way: &Way| match way {
         Way::Proof => is_proven(&stages),
         _ if program.len() > TINY => true,

@@ -14,7 +14,7 @@ mod terms;
 
 pub use convert::{from_expression, to_expression};
 pub use directed::direct;
-pub use extract::{Cost, Extraction, Price, extract};
+pub use extract::{Extraction, OpCost, ProgramCost, extract};
 pub use facts::{Facts, FactsAnalysis, Range, SMALL};
 pub use language::{LossNode, NodeOp};
 pub use proof::{Direction, Proof, ProofError, Step};
@@ -52,36 +52,36 @@ pub struct Rewriting {
     pub nodes: usize,
     /// Rounds.
     pub iterations: usize,
-    /// The price of the source and of the result; nothing where a phase has no prices.
-    pub cost: (Cost, Cost),
+    /// The cost of the source and of the result; nothing where a phase has no costs.
+    pub cost: (ProgramCost, ProgramCost),
 }
 
-/// Rewrites `program` by `rules` and takes the cheapest equal program by `price`.
+/// Rewrites `program` by `rules` and takes the cheapest equal program by `cost`.
 /// The proof is made only if `explain` is set: it costs time.
 pub fn rewrite(
     program: &Program,
     rules: &[Rule],
     limits: Limits,
-    price: &Price,
+    cost: &OpCost,
     explain: bool,
 ) -> Result<Rewriting, BuildError> {
     // egg explains by recursion.
-    deep(|| search(program, rules, limits, price, explain))
+    deep(|| search(program, rules, limits, cost, explain))
 }
 
 fn search(
     program: &Program,
     rules: &[Rule],
     limits: Limits,
-    price: &Price,
+    cost: &OpCost,
     explain: bool,
 ) -> Result<Rewriting, BuildError> {
     let source = to_expression(program);
     let mut egraph = graph(program, explain);
     let root = egraph.add_expr(&source);
     let End { rounds, limit } = saturate(&mut egraph, rules, limits);
-    let Extraction { expression, limit: stopped, .. } = extract(&egraph, root, price);
-    let cost_of = |expression| extract::cost_of(expression, &egraph, price);
+    let Extraction { expression, limit: stopped, .. } = extract(&egraph, root, cost);
+    let cost_of = |expression| extract::cost_of(expression, &egraph, cost);
     let (before, after) = (cost_of(&source), cost_of(&expression));
     // What is not cheaper stays as it was written.
     let (expression, cost) = if after < before { (expression, after) } else { (source.clone(), before) };

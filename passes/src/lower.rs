@@ -11,17 +11,17 @@
 //!
 //! | host | GPU | what |
 //! |---|---|---|
-//! | `kernel_K(frame, row, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
-//! | (the runtime) | `kernel_K`, its last blocks | the cells from the partials |
-//! | `finish_K(frame)` | `finish_K` and `kernel_K`, one block | the reductions over groups, and the results |
-//! | (the runtime) | `both_K` | forward and backward in one launch |
+//! | `kernel_K(arguments, plane, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
+//! | (the runtime) | `kernel_K`, its last blocks | the group totals from the partials |
+//! | `epilogue_K(arguments)` | `epilogue_K` and `kernel_K`, one block | the reductions over groups, and the results |
+//! | (the runtime) | `cooperative_K` | forward and backward in one launch |
 //!
-//! A GPU also has `kernel_block_K` and `both_block_K`, a block a chunk.
+//! A GPU also has `kernel_block_K` and `cooperative_block_K`, a block a chunk.
 
 mod call;
 mod chunk;
 mod emit;
-mod finish;
+mod epilogue;
 mod gpu;
 mod group;
 mod host;
@@ -107,9 +107,9 @@ fn module(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<St
     match target {
         Target::Cpu(_) if numerics == Numerics::Fast => Err(LowerError::Fast(target.to_string())),
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
-        Target::Nvidia(_) => match schedule.kernels.iter().find_map(|kernel| kernel.stores.first()) {
+        Target::Nvidia(_) => match schedule.kernels.iter().find_map(|kernel| kernel.saves.first()) {
             // A GPU's kernels compute again; keeping in memory has no code there.
-            Some(&kept) => Err(LowerError::kept(schedule.program.node(schedule.stored[kept].value))),
+            Some(&kept) => Err(LowerError::kept(schedule.program.node(schedule.saved[kept].value))),
             None => gpu::module(schedule, numerics),
         },
     }
@@ -117,10 +117,10 @@ fn module(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<St
 
 /// The bytes that a chunk has in each of the arrays in memory that the schedule's kernels
 /// keep values in.
-pub fn temporary_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
+pub fn buffer_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
     let bytes = |holds| host::chunk_bytes(holds, target.vector_lanes());
     match target {
-        Target::Cpu(_) => schedule.temporaries().into_iter().map(bytes).collect(),
+        Target::Cpu(_) => schedule.buffers().into_iter().map(bytes).collect(),
         Target::Nvidia(_) => vec![],
     }
 }

@@ -1,43 +1,43 @@
 //! From a program to kernels: which values are computed in which pass over the
 //! data, and which of them are kept in memory in between.
 //!
-//! A reduction is known only after a pass, so a value's *stage* is the number of
+//! A reduction is known only after a pass, so a value's *depth* is the number of
 //! passes that must come before it: a pixel value that needs a sum of pixels has
-//! stage 1. All reductions over values of stage `k` share pass `k`. A pixel value
+//! depth 1. All reductions over values of depth `k` share pass `k`. A pixel value
 //! that two passes need is computed in both, which is always legal since programs
 //! are pure, unless it is cheaper to keep it: `storage` decides that, and only
 //! within one call, never between `forward` and `backward`. Where most pixels are
-//! expected to count for nothing, a kernel first finds those that may: see `sieve`.
+//! expected to count for nothing, a kernel first finds those that may: see `compaction`.
 
-mod at_once;
 mod bounds;
+mod buffers;
+mod compaction;
+mod cooperative;
+mod depth;
 mod fold;
 mod fusion;
 mod plan;
 mod print;
-mod sieve;
-mod stage;
-mod storage;
-mod temporaries;
+mod remat;
 mod traffic;
 
-pub use at_once::AtOnce;
-pub use sieve::Sieve;
-pub use stage::{Stages, passes};
-pub use temporaries::Temporary;
+pub use buffers::Buffer;
+pub use compaction::Compaction;
+pub use cooperative::Cooperative;
+pub use depth::{Depths, passes};
 
 use std::collections::HashSet;
 
 use lossc_dialect::{Level, Op, Program, ValueId};
 
-use crate::saturate::prices::PriceList;
+use crate::saturate::costs::CostModel;
 use crate::stack::deep;
 
 /// A reduction over pixels: one number a group, kept from the pass that computes
-/// it for whoever needs it. The cells are the residuals between forward and
+/// it for whoever needs it. The group totals are the residuals between forward and
 /// backward, and what several workers add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub struct GroupTotal {
     /// The `sum` or `count`.
     pub value: ValueId,
     /// Whether it is a count.
@@ -48,17 +48,17 @@ pub struct Cell {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kernel {
     /// The mask of the pixels that it goes on with; none if it goes on with all.
-    pub sieve: Option<ValueId>,
+    pub compaction: Option<ValueId>,
     /// The pixel values it reads that an earlier kernel kept, as indices of
-    /// [`Schedule::stored`].
+    /// [`Schedule::saved`].
     pub loads: Vec<usize>,
-    /// The reductions it computes, as indices of [`Schedule::cells`].
+    /// The reductions it computes, as indices of [`Schedule::group_totals`].
     pub reductions: Vec<usize>,
     /// The pixel values it writes, in the order of the program's pixel results.
     pub outputs: Vec<ValueId>,
     /// The pixel values it keeps for later kernels, as indices of
-    /// [`Schedule::stored`].
-    pub stores: Vec<usize>,
+    /// [`Schedule::saved`].
+    pub saves: Vec<usize>,
     /// The reductions over groups that are computed after it, as indices of
     /// [`Schedule::group_reductions`], operands first.
     pub group_reductions: Vec<usize>,
@@ -73,34 +73,34 @@ pub struct Schedule {
     /// What is computed.
     pub program: Program,
     /// The reductions over pixels, in the order of the program.
-    pub cells: Vec<Cell>,
+    pub group_totals: Vec<GroupTotal>,
     /// The reductions over groups, in the order of the program. Their values take
     /// the scalar slots after those of the program's numbers and of the sizes.
     pub group_reductions: Vec<ValueId>,
     /// The pixel values that some kernel keeps for another.
-    pub stored: Vec<Stored>,
-    /// How pixels are sifted, if some kernel does that.
-    pub sieve: Option<Sieve>,
+    pub saved: Vec<Saved>,
+    /// How pixels are compacted, if some kernel does that.
+    pub compaction: Option<Compaction>,
     /// The distinct kernels.
     pub kernels: Vec<Kernel>,
     /// The kernels of `forward`: the loss and the group results.
     pub forward: Vec<usize>,
-    /// The kernels of `backward`: the gradient, given the cells of `forward`.
+    /// The kernels of `backward`: the gradient, given the group totals of `forward`.
     pub backward: Vec<usize>,
     /// The kernels of `forward_backward`.
     pub forward_backward: Vec<usize>,
     /// How they are done in one launch, where a target can.
-    pub at_once: Option<AtOnce>,
+    pub cooperative: Option<Cooperative>,
 }
 
 /// A pixel value kept between kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct Saved {
     /// The value.
     pub value: ValueId,
-    /// The temporary that holds it. Values that are not needed at the same time
+    /// The buffer that holds it. Values that are not needed at the same time
     /// may share one.
-    pub temporary: usize,
+    pub buffer: usize,
 }
 
 /// How far ops are put together.
@@ -120,24 +120,24 @@ pub struct Options {
     /// How far ops are put together.
     pub fusion: Fusion,
     /// Where values are kept rather than computed again.
-    pub storage: Storage,
-    /// The prices by which pixels are sifted; without them none are.
-    pub sieve: Option<PriceList>,
+    pub saved_in: SavedIn,
+    /// The costs by which pixels are compacted; without them none are.
+    pub compaction: Option<CostModel>,
     /// The entry points that are wanted.
     pub entry_points: EntryPoints,
 }
 
-/// Where pixel values are kept from one pass of a call to the next, and the prices by
+/// Where pixel values are kept from one pass of a call to the next, and the costs by
 /// which they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Storage {
+pub enum SavedIn {
     /// Nowhere: all are computed again.
     #[default]
-    None,
+    Nowhere,
     /// In memory.
-    Memory(PriceList),
-    /// On a GPU's chip, as far as there is room; see [`AtOnce`].
-    Chip(PriceList),
+    Memory(CostModel),
+    /// On a GPU's chip, as far as there is room; see [`Cooperative`].
+    SharedMemory(CostModel),
 }
 
 /// Which ways there are into a compiled loss.
@@ -164,41 +164,41 @@ impl EntryPoints {
 
 /// Schedules `program`.
 pub fn schedule(program: &Program, options: Options) -> Schedule {
-    // An op that is a kernel of its own has nothing to sift for.
-    let prices = options.sieve.filter(|_| options.fusion == Fusion::Pass);
-    // A sieve's bounds come by recursion.
-    match prices.and_then(|prices| deep(|| sieve::sieve(program, prices))) {
-        Some((program, sieve)) => schedule_kernels(&program, Some(sieve), options),
+    // An op that is a kernel of its own has nothing to compact for.
+    let costs = options.compaction.filter(|_| options.fusion == Fusion::Pass);
+    // A compaction's bounds come by recursion.
+    match costs.and_then(|costs| deep(|| compaction::compaction(program, costs))) {
+        Some((program, compaction)) => schedule_kernels(&program, Some(compaction), options),
         None => schedule_kernels(program, None, options),
     }
 }
 
-fn schedule_kernels(program: &Program, sieve: Option<Sieve>, options: Options) -> Schedule {
+fn schedule_kernels(program: &Program, compaction: Option<Compaction>, options: Options) -> Schedule {
     let results = program.results();
     let is_pixel = |value: &ValueId| program.ty(*value).level == Level::Pixel;
     let roots: Vec<_> = results.iter().map(|result| result.value).collect();
     let (pixel_roots, group_roots): (Vec<_>, Vec<_>) = roots.iter().copied().partition(is_pixel);
-    let mut schedule = Schedule { sieve, ..Schedule::empty(program, &roots) };
+    let mut schedule = Schedule { compaction, ..Schedule::empty(program, &roots) };
     if options.entry_points.has_separate() {
         // A call that knows no other call's memory keeps nothing for it.
-        let options = Options { storage: Storage::None, ..options };
+        let options = Options { saved_in: SavedIn::Nowhere, ..options };
         schedule.forward = schedule.plan(&group_roots, &[], options);
         schedule.backward = schedule.plan(&pixel_roots, &group_roots, options);
     }
     if options.entry_points.has_joint() {
         schedule.forward_backward = schedule.plan(&roots, &[], options);
-        if let Storage::Chip(prices) = options.storage {
-            schedule.at_once = at_once::plan(&mut schedule, prices);
+        if let SavedIn::SharedMemory(costs) = options.saved_in {
+            schedule.cooperative = cooperative::plan(&mut schedule, costs);
         }
     }
-    schedule.share_temporaries();
+    schedule.share_buffers();
     schedule
 }
 
 /// The sizes of a call, which it brings with it, in the order of their scalar slots.
 const SIZES: [Op; 2] = [Op::Groups, Op::Pixels];
 
-fn is_cell(op: Op) -> bool {
+fn is_group_total(op: Op) -> bool {
     matches!(op, Op::Sum | Op::Count)
 }
 
@@ -207,7 +207,7 @@ fn is_group_reduction(op: Op) -> bool {
 }
 
 fn is_reduction(op: Op) -> bool {
-    is_cell(op) || is_group_reduction(op)
+    is_group_total(op) || is_group_reduction(op)
 }
 
 impl Schedule {
@@ -220,18 +220,19 @@ impl Schedule {
                 .filter(move |(value, node)| live[value.index()] && matches(node.op))
                 .map(|(value, _)| value)
         };
-        let cells = of_op(is_cell).map(|value| Cell { value, is_count: program.node(value).op == Op::Count });
+        let group_totals = of_op(is_group_total)
+            .map(|value| GroupTotal { value, is_count: program.node(value).op == Op::Count });
         Self {
             program: program.clone(),
-            cells: cells.collect(),
+            group_totals: group_totals.collect(),
             group_reductions: of_op(is_group_reduction).collect(),
-            stored: vec![],
-            sieve: None,
+            saved: vec![],
+            compaction: None,
             kernels: vec![],
             forward: vec![],
             backward: vec![],
             forward_backward: vec![],
-            at_once: None,
+            cooperative: None,
         }
     }
 
@@ -243,12 +244,12 @@ impl Schedule {
         })
     }
 
-    /// The index of the stored `value`, added if it is new.
-    fn store(&mut self, value: ValueId) -> usize {
-        self.stored.iter().position(|known| known.value == value).unwrap_or_else(|| {
-            let temporary = self.stored.len();
-            self.stored.push(Stored { value, temporary });
-            temporary
+    /// The index of the saved `value`, added if it is new.
+    fn save(&mut self, value: ValueId) -> usize {
+        self.saved.iter().position(|known| known.value == value).unwrap_or_else(|| {
+            let buffer = self.saved.len();
+            self.saved.push(Saved { value, buffer });
+            buffer
         })
     }
 
@@ -275,7 +276,7 @@ impl Schedule {
     /// reductions, outputs and stores need of them, up to the values of groups.
     pub fn pixel_values(&self, kernel: &Kernel) -> Vec<ValueId> {
         let program = &self.program;
-        let loaded: HashSet<_> = kernel.loads.iter().map(|&stored| self.stored[stored].value).collect();
+        let loaded: HashSet<_> = kernel.loads.iter().map(|&saved| self.saved[saved].value).collect();
         let mut needed = vec![false; program.len()];
         self.targets(kernel).for_each(|value| needed[value.index()] = true);
         for (value, node) in program.values().collect::<Vec<_>>().into_iter().rev() {
@@ -289,26 +290,29 @@ impl Schedule {
 
     /// The pixel values a kernel is there for.
     fn targets(&self, kernel: &Kernel) -> impl Iterator<Item = ValueId> {
-        let operands =
-            kernel.reductions.iter().map(|&cell| self.program.node(self.cells[cell].value).operands[0]);
-        let stores = kernel.stores.iter().map(|&stored| self.stored[stored].value);
-        operands.chain(kernel.outputs.iter().copied()).chain(stores).chain(kernel.sieve)
+        let operands = kernel
+            .reductions
+            .iter()
+            .map(|&group_total| self.program.node(self.group_totals[group_total].value).operands[0]);
+        let saves = kernel.saves.iter().map(|&saved| self.saved[saved].value);
+        operands.chain(kernel.outputs.iter().copied()).chain(saves).chain(kernel.compaction)
     }
 
-    /// The two parts of a kernel that sifts: what it does with all pixels to find the
-    /// survivors, and what with those. What it keeps of a survivor stands at its place
-    /// among the survivors of its chunk.
+    /// The two parts of a kernel that compacts: what it does with all pixels to find the
+    /// active pixels, and what with those. What it keeps of an active pixel stands at its place
+    /// among the active pixels of its chunk.
     pub fn parts(&self, kernel: &Kernel) -> Option<[Kernel; 2]> {
-        let sieve = self.sieve.as_ref().filter(|_| kernel.sieve.is_some())?;
-        let mut of_all = Kernel { sieve: kernel.sieve, ..Kernel::default() };
-        let mut of_survivors = Kernel { sieve: None, ..kernel.clone() };
-        let is_mask = |stored: &usize| self.stored[*stored].value == sieve.survivors;
-        let is_everywhere = |cell: &usize| sieve.everywhere.contains(&self.cells[*cell].value);
-        (of_all.loads, of_survivors.loads) = kernel.loads.iter().partition(|it| is_mask(it));
-        (of_all.stores, of_survivors.stores) = kernel.stores.iter().partition(|it| is_mask(it));
-        (of_all.reductions, of_survivors.reductions) =
+        let compaction = self.compaction.as_ref().filter(|_| kernel.compaction.is_some())?;
+        let mut of_all = Kernel { compaction: kernel.compaction, ..Kernel::default() };
+        let mut of_active = Kernel { compaction: None, ..kernel.clone() };
+        let is_mask = |saved: &usize| self.saved[*saved].value == compaction.active;
+        let is_everywhere =
+            |group_total: &usize| compaction.everywhere.contains(&self.group_totals[*group_total].value);
+        (of_all.loads, of_active.loads) = kernel.loads.iter().partition(|it| is_mask(it));
+        (of_all.saves, of_active.saves) = kernel.saves.iter().partition(|it| is_mask(it));
+        (of_all.reductions, of_active.reductions) =
             kernel.reductions.iter().partition(|it| is_everywhere(it));
-        Some([of_all, of_survivors])
+        Some([of_all, of_active])
     }
 
     /// Whether a pixel value that `kernel` computes depends on the number of all pixels,
@@ -323,8 +327,8 @@ impl Schedule {
         self.pixel_values(kernel).iter().any(|value| counted[value.index()])
     }
 
-    /// The cell of the reduction `value`.
-    pub fn cell(&self, value: ValueId) -> Option<usize> {
-        self.cells.iter().position(|cell| cell.value == value)
+    /// The group total of the reduction `value`.
+    pub fn group_total(&self, value: ValueId) -> Option<usize> {
+        self.group_totals.iter().position(|group_total| group_total.value == value)
     }
 }

@@ -3,7 +3,7 @@
 //! A loss may be written with naive logarithms of sigmoids. Here they become
 //! softplus, before differentiation, so that the gradient is that of the stable
 //! form. The rules are directed: each is applied wherever it matches until none does,
-//! in however large a loss, so that being stable never hangs on a limit or a price.
+//! in however large a loss, so that being stable never hangs on a limit or a cost.
 //! What stays unstable all the same is named by [`unstable`].
 
 mod unstable;
@@ -21,18 +21,18 @@ use crate::egraph::{Rewriting, Rule, direct, exact, real};
 /// `stabilise/tests.rs` smaller, so that the phase comes to an end.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
-    real("sigmoid-by-exp",        "(div 1.0 (add 1.0 (exp ?x)))",       "(sigmoid (neg ?x))"),
-    real("one-minus-sigmoid",     "(sub 1.0 (sigmoid ?x))",             "(sigmoid (neg ?x))"),
-    real("log-sigmoid",           "(log (sigmoid ?x))",                 "(neg (softplus (neg ?x)))"),
-    real("log1p-neg-sigmoid",     "(log1p (neg (sigmoid ?x)))",         "(neg (softplus ?x))"),
-    real("log1p-exp",             "(log1p (exp ?x))",                   "(softplus ?x)"),
-    real("log-one-plus",          "(log (add 1.0 ?x))",                 "(log1p ?x)"),
-    real("exp-minus-one",         "(sub (exp ?x) 1.0)",                 "(expm1 ?x)"),
-    exact("mul-minus-one",        "(mul -1.0 ?x)",                      "(neg ?x)"),
-    exact("neg-neg",              "(neg (neg ?x))",                     "?x"),
-    exact("sub-neg",              "(sub ?a (neg ?b))",                  "(add ?a ?b)"),
-    exact("add-neg",              "(add ?a (neg ?b))",                  "(sub ?a ?b)"),
-    exact("neg-mul",              "(mul (neg ?a) ?b)",                  "(neg (mul ?a ?b))"),
+    real("sigmoid-by-exp",    "(div 1.0 (add 1.0 (exp ?x)))", "(sigmoid (neg ?x))"),
+    real("one-minus-sigmoid", "(sub 1.0 (sigmoid ?x))",       "(sigmoid (neg ?x))"),
+    real("log-sigmoid",       "(log (sigmoid ?x))",           "(neg (softplus (neg ?x)))"),
+    real("log1p-neg-sigmoid", "(log1p (neg (sigmoid ?x)))",   "(neg (softplus ?x))"),
+    real("log1p-exp",         "(log1p (exp ?x))",             "(softplus ?x)"),
+    real("log-one-plus",      "(log (add 1.0 ?x))",           "(log1p ?x)"),
+    real("exp-minus-one",     "(sub (exp ?x) 1.0)",           "(expm1 ?x)"),
+    exact("mul-minus-one",    "(mul -1.0 ?x)",                "(neg ?x)"),
+    exact("neg-neg",          "(neg (neg ?x))",               "?x"),
+    exact("sub-neg",          "(sub ?a (neg ?b))",            "(add ?a ?b)"),
+    exact("add-neg",          "(add ?a (neg ?b))",            "(sub ?a ?b)"),
+    exact("neg-mul",          "(mul (neg ?a) ?b)",            "(neg (mul ?a ?b))"),
 ];
 
 /// The stable form of `program`; with its proof, if `explain` is set.

@@ -4,17 +4,17 @@ mod bounds;
 mod complex;
 mod complex_step;
 mod constants;
-mod judge;
 mod limits;
 mod proofs;
 mod random_gradients;
 mod random_programs;
+mod reference;
 
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Program, library, text};
 
 use crate::differentiate::differentiate;
-use crate::saturate::prices::PriceList;
+use crate::saturate::costs::CostModel;
 use crate::schedule::passes;
 use crate::{saturate, stabilise};
 
@@ -25,7 +25,7 @@ fn programs() -> Vec<Program> {
 fn optimised(program: &Program) -> (Program, Program) {
     let stable = stabilise::stabilise(program, false).expect("stabilises").program;
     let gradient = differentiate(&stable).expect("differentiates");
-    let result = saturate::saturate(&gradient, PriceList::Host, false).expect("saturates");
+    let result = saturate::saturate(&gradient, CostModel::Host, false).expect("saturates");
     assert_eq!(result.limit, None, "the rules come to an end");
     (gradient, result.program)
 }
@@ -46,17 +46,17 @@ fn optimised_and_source_are_the_same_in_real_numbers() {
     let pixels = [logits, labels];
     let uniform = |index: u64| (index * 37 % 101) as f32 / 101.0;
     let inputs = |scalars| Inputs {
-        row_group: &[0, 1],
+        plane_group: &[0, 1],
         groups: 2,
-        row_length: 60,
+        plane_length: 60,
         pixels: &pixels,
         scalars,
         uniform: &uniform,
     };
     for program in programs() {
         let (_, result) = optimised(&program);
-        let expected = interpret(&program, &inputs(&[]), Meaning::Real);
-        let found = interpret(&result, &inputs(&[1.0]), Meaning::Real);
+        let expected = interpret(&program, &inputs(&[]), Precision::Real);
+        let found = interpret(&result, &inputs(&[1.0]), Precision::Real);
         for (expected, found) in expected.iter().zip(&found) {
             for (expected, found) in expected.iter().zip(found) {
                 assert!(

@@ -76,7 +76,7 @@ unsafe fn load(path: &CStr, threads: usize) -> Result<Loss, Box<dyn Error>> {
 ///
 /// # Safety
 /// `loss` comes from [`lossc_load`], and no other thread uses it now. `logits` and
-/// `labels` have `height * width` elements, row by row, and `result` is writable.
+/// `labels` have `height * width` elements, plane by plane, and `result` is writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lossc_forward(
     loss: *mut Loss,

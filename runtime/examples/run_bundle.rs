@@ -31,12 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Logits that rise along each row, and a square of positives.
+/// Logits that rise along each plane, and a square of positives.
 fn inputs(bundle: &Bundle) -> Result<Vec<Tensor>, Box<dyn Error>> {
     let pixels = SHAPE[0] * SHAPE[1];
     let place = |index: usize| (index / SHAPE[1], index % SHAPE[1]);
     let logits: Vec<f32> = (0..pixels).map(|index| place(index).1 as f32 / 16.0 - 12.0).collect();
-    let square = |(row, column)| (100..110).contains(&row) && (200..210).contains(&column);
+    let square = |(plane, column)| (100..110).contains(&plane) && (200..210).contains(&column);
     let labels: Vec<u8> = (0..pixels).map(|index| u8::from(square(place(index)))).collect();
     let inputs = bundle.manifest.pixel_inputs.iter();
     inputs

@@ -98,7 +98,7 @@ impl Bundle {
     ///
     /// # Safety
     /// The code becomes part of this process. It must come from a source that
-    /// the caller would run a program of, follow [`crate::native::Frame`]'s
+    /// the caller would run a program of, follow [`crate::native::KernelArguments`]'s
     /// interface for the bundle's manifest, and use only instructions of this
     /// processor. Of what lossc writes the second holds, and the third where
     /// [`Bundle::check_processor`] says so; of the first the hash says nothing.

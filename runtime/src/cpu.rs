@@ -54,7 +54,7 @@ impl Executor for CpuExecutor {
 
     fn forward_reusing(&mut self, call: &Call<'_>, residuals: &mut Residuals) -> Result<(), RuntimeError> {
         let manifest = self.kernels.manifest();
-        residuals.renew(manifest, call)?;
+        residuals.reset(manifest, call)?;
         let order = kernels_of(manifest, Direction::Forward)?;
         let tensors = pixel_pointers(manifest, call.pixels, &mut []);
         self.workspace.run(&self.kernels, order, tensors, residuals)
@@ -89,7 +89,7 @@ impl Executor for CpuExecutor {
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
         let manifest = self.kernels.manifest();
-        residuals.renew(manifest, call)?;
+        residuals.reset(manifest, call)?;
         check_gradients(manifest, gradients, call.pixels[0].shape())?;
         let order = kernels_of(manifest, Direction::ForwardBackward)?;
         let tensors = pixel_pointers(manifest, call.pixels, gradients);
@@ -115,7 +115,7 @@ impl Executor for CpuExecutor {
     fn finish_pass(&mut self, pass: usize, residuals: &mut Residuals) -> Result<(), RuntimeError> {
         let kernel = forward_kernel(self.manifest(), pass)?;
         residuals.check_loss(self.manifest())?;
-        self.workspace.finish(&self.kernels, kernel, residuals);
+        self.workspace.epilogue(&self.kernels, kernel, residuals);
         Ok(())
     }
 }

@@ -5,16 +5,16 @@
 //! the driver.
 //!
 //! A loss compiled for CUDA has two or three kernels a pass and at most two for both
-//! directions, all with the parameters (row_length, rows, groups, chunks_per_row,
-//! seed, stream, rows, scalars, cells, workspace, results), each of 8 bytes; [`plan`]
+//! directions, all with the parameters (plane_length, planes, groups, chunks_per_plane,
+//! seed, stream, planes, scalars, group totals, workspace, results), each of 8 bytes; [`plan`]
 //! says what they are:
 //!
 //! | kernel | grid × block | does |
 //! |---|---|---|
-//! | `kernel_k` | rows · ⌈chunks a row / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and rows and go on to what `finish_k` does; a pointer a pixel input and output follows its parameters |
-//! | `kernel_block_k` | rows · chunks a row × 256 | the same for small images: one block sums one chunk |
-//! | `finish_k` | 1 × 256 | what follows from the totals, where they are other workers' too, or there are no pixels |
-//! | `both_k`, `both_block_k` | as many as the device holds × 256 | forward and backward in one cooperative launch, which keeps on the chip what it can of the pixels; its last parameter says for how many steps of 128 pixels a warp has room there |
+//! | `kernel_k` | planes · ⌈chunks a plane / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and planes and go on to what `epilogue_k` does; a pointer a pixel input and output follows its parameters |
+//! | `kernel_block_k` | planes · chunks a plane × 256 | the same for small images: one block sums one chunk |
+//! | `epilogue_k` | 1 × 256 | what follows from the totals, where they are other workers' too, or there are no pixels |
+//! | `cooperative_k`, `cooperative_block_k` | as many as the device holds × 256 | forward and backward in one cooperative launch, which keeps on the chip what it can of the pixels; its last parameter says for how many steps of 128 pixels a warp has room there |
 //!
 //! So a pass is one launch, or both are. Passes follow each other on one stream; the host waits
 //! only to read results.
@@ -27,6 +27,7 @@
 
 mod arguments;
 mod call;
+mod capacity;
 mod device;
 mod error;
 mod executor;
@@ -36,7 +37,6 @@ mod memory;
 pub mod plan;
 mod pointers;
 mod residuals;
-mod room;
 mod tensor;
 
 pub use call::{DeviceCall, Upstream};

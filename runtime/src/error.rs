@@ -110,7 +110,7 @@ pub enum RuntimeError {
     /// The workspace does not fit in memory.
     #[error("the partial sums of {0} chunks do not fit in memory")]
     Workspace(usize),
-    /// A shape that cannot be cut into rows.
+    /// A shape that cannot be cut into planes.
     #[error("{argument}: {error}")]
     Layout {
         /// The argument.

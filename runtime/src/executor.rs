@@ -51,7 +51,7 @@ impl<'a> Call<'a> {
 ///
 /// Every method gives the same bits for the same arguments, whatever the
 /// executor's threads or device. A tensor without pixels is no error: its sums
-/// are zero, and the loss is what the finish step makes of that.
+/// are zero, and the loss is what the epilogue makes of that.
 pub trait Executor: Send {
     /// The manifest of the loss.
     fn manifest(&self) -> &Arc<Manifest>;
@@ -93,7 +93,7 @@ pub trait Executor: Send {
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError>;
 
-    /// The sums of forward pass `pass` over `pixels`, written into their cells
+    /// The sums of forward pass `pass` over `pixels`, written into their group totals
     /// of `residuals`, which start as [`Residuals::new`]. Sums of several
     /// workers are then added with [`Residuals::merge`], and
     /// [`Executor::finish_pass`] goes on from the totals.

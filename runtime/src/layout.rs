@@ -1,23 +1,23 @@
-//! How a tensor is cut into rows, groups and chunks.
+//! How a tensor is cut into planes, groups and chunks.
 //!
 //! This is part of the numeric contract: every sum has a fixed shape that
 //! depends on the tensor's shape alone, never on threads, vector width or
 //! grid, so the same call gives the same bits on every machine.
 //!
-//! - A *row* is one image-and-channel plane of `row_length` = H·W pixels;
-//!   pixel `position` of row `row` has linear index `row·row_length + position`.
-//! - A row belongs to one *group*, chosen by [`Balance`]; a reduction gives
+//! - A *plane* is one image-and-channel plane of `plane_length` = H·W pixels;
+//!   pixel `position` of plane `plane` has linear index `plane·plane_length + position`.
+//! - A plane belongs to one *group*, chosen by [`Balance`]; a reduction gives
 //!   one value a group.
-//! - A row starts `phase(row)` = (row·row_length) mod 4 positions after a
-//!   multiple of four. The *padded position* q = position + phase(row) makes
+//! - A plane starts `phase(plane)` = (plane·plane_length) mod 4 positions after a
+//!   multiple of four. The *padded position* q = position + phase(plane) makes
 //!   blocks of four consecutive random words, and 16-byte vectors, line up.
-//! - A row's padded positions are cut into chunks of [`CHUNK`]. Within a chunk
-//!   the pixel at q goes to lane q mod [`LANES`]; each lane adds in order of
+//! - A plane's padded positions are cut into chunks of [`CHUNK`]. Within a chunk
+//!   the pixel at q goes to lane q mod [`CHUNK_ACCUMULATORS`]; each lane adds in order of
 //!   q, starting from +0; lanes are then added as a tree: adjacent pairs
 //!   twice (128 → 64 → 32), then halves (16, 8, 4, 2, 1).
-//! - The partials of a row are added in f64 over [`COMBINE_LANES`]
+//! - The partials of a plane are added in f64 over [`PLANE_ACCUMULATORS`]
 //!   accumulators (chunk c goes to accumulator c mod 256, in order of c), then
-//!   a tree by halves (128, 64, …, 1). Rows of a group are added in ascending
+//!   a tree by halves (128, 64, …, 1). Planes of a group are added in ascending
 //!   order in f64.
 
 use std::fmt;
@@ -29,10 +29,10 @@ use serde::{Deserialize, Serialize};
 pub const CHUNK: usize = 2048;
 
 /// Accumulators a chunk is summed over.
-pub const LANES: usize = 128;
+pub const CHUNK_ACCUMULATORS: usize = 128;
 
-/// Accumulators the partials of a row are summed over.
-pub const COMBINE_LANES: usize = 256;
+/// Accumulators the partials of a plane are summed over.
+pub const PLANE_ACCUMULATORS: usize = 256;
 
 /// Which pixels share a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -96,16 +96,16 @@ pub enum LayoutError {
     UnknownBalance(String),
 }
 
-/// A shape cut into rows, groups and chunks.
+/// A shape cut into planes, groups and chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     shape: Vec<usize>,
     balance: Balance,
-    rows: usize,
-    row_length: usize,
+    planes: usize,
+    plane_length: usize,
     groups: usize,
-    chunks_per_row: usize,
-    row_group: Vec<i64>,
+    chunks_per_plane: usize,
+    plane_group: Vec<i64>,
 }
 
 impl Default for Layout {
@@ -128,17 +128,17 @@ impl Layout {
             _ => return Err(LayoutError::Dimensions(shape.to_vec())),
         };
         let too_large = || LayoutError::TooLarge(shape.to_vec());
-        let rows = samples.checked_mul(channels).ok_or_else(too_large)?;
-        let row_length = height.checked_mul(width).ok_or_else(too_large)?;
-        check_indexable(rows, row_length).ok_or_else(too_large)?;
+        let planes = samples.checked_mul(channels).ok_or_else(too_large)?;
+        let plane_length = height.checked_mul(width).ok_or_else(too_large)?;
+        check_indexable(planes, plane_length).ok_or_else(too_large)?;
         Ok(Self {
             shape: shape.to_vec(),
             balance,
-            rows,
-            row_length,
+            planes,
+            plane_length,
             groups: group_count(balance, samples, channels),
-            chunks_per_row: chunk_count(rows, row_length),
-            row_group: (0..rows).map(|row| group_of(balance, row, channels)).collect(),
+            chunks_per_plane: chunk_count(planes, plane_length),
+            plane_group: (0..planes).map(|plane| group_of(balance, plane, channels)).collect(),
         })
     }
 
@@ -153,13 +153,13 @@ impl Layout {
     }
 
     /// Image-and-channel planes.
-    pub fn rows(&self) -> usize {
-        self.rows
+    pub fn planes(&self) -> usize {
+        self.planes
     }
 
     /// Pixels in a row.
-    pub fn row_length(&self) -> usize {
-        self.row_length
+    pub fn plane_length(&self) -> usize {
+        self.plane_length
     }
 
     /// Groups that reductions give one value each for.
@@ -167,39 +167,39 @@ impl Layout {
         self.groups
     }
 
-    /// Chunks every row is cut into; 0 if rows have no pixels.
-    pub fn chunks_per_row(&self) -> usize {
-        self.chunks_per_row
+    /// Chunks every plane is cut into; 0 if planes have no pixels.
+    pub fn chunks_per_plane(&self) -> usize {
+        self.chunks_per_plane
     }
 
     /// Chunks in all; cannot overflow, as a chunk holds at least one pixel or
     /// is one of at most two more than those.
     pub fn chunks(&self) -> usize {
-        self.rows * self.chunks_per_row
+        self.planes * self.chunks_per_plane
     }
 
     /// Pixels in all.
     pub fn pixels(&self) -> usize {
-        self.rows * self.row_length
+        self.planes * self.plane_length
     }
 
-    /// The group of each row, as kernels read it.
-    pub fn row_group(&self) -> &[i64] {
-        &self.row_group
+    /// The group of each plane, as kernels read it.
+    pub fn plane_group(&self) -> &[i64] {
+        &self.plane_group
     }
 
-    /// Positions from the last multiple of four to the start of `row`.
-    pub fn phase(&self, row: usize) -> usize {
-        row.wrapping_mul(self.row_length) & 3
+    /// Positions from the last multiple of four to the start of `plane`.
+    pub fn phase(&self, plane: usize) -> usize {
+        plane.wrapping_mul(self.plane_length) & 3
     }
 }
 
 /// Kernels index in i64 and the runtime in usize; a quarter of the range
 /// leaves room for padding and for 8-byte elements.
-fn check_indexable(rows: usize, row_length: usize) -> Option<usize> {
-    let pixels = rows.checked_mul(row_length)?;
+fn check_indexable(planes: usize, plane_length: usize) -> Option<usize> {
+    let pixels = planes.checked_mul(plane_length)?;
     let limit = isize::MAX as usize / 8;
-    [pixels, rows, row_length].into_iter().all(|count| count <= limit).then_some(pixels)
+    [pixels, planes, plane_length].into_iter().all(|count| count <= limit).then_some(pixels)
 }
 
 fn group_count(balance: Balance, samples: usize, channels: usize) -> usize {
@@ -211,23 +211,23 @@ fn group_count(balance: Balance, samples: usize, channels: usize) -> usize {
     }
 }
 
-fn group_of(balance: Balance, row: usize, channels: usize) -> i64 {
+fn group_of(balance: Balance, plane: usize, channels: usize) -> i64 {
     let group = match balance {
-        Balance::Image => row,
-        Balance::Sample => row / channels,
-        Balance::Channel => row % channels,
+        Balance::Image => plane,
+        Balance::Sample => plane / channels,
+        Balance::Channel => plane % channels,
         Balance::Batch => 0,
     };
     group as i64
 }
 
-fn chunk_count(rows: usize, row_length: usize) -> usize {
-    if row_length == 0 {
+fn chunk_count(planes: usize, plane_length: usize) -> usize {
+    if plane_length == 0 {
         return 0;
     }
-    let aligned = row_length.is_multiple_of(4) || rows <= 1;
+    let aligned = plane_length.is_multiple_of(4) || planes <= 1;
     let largest_phase = if aligned { 0 } else { 3 };
-    (row_length + largest_phase).div_ceil(CHUNK)
+    (plane_length + largest_phase).div_ceil(CHUNK)
 }
 
 #[cfg(test)]

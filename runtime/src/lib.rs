@@ -5,7 +5,7 @@
 //! and runs it on tensors through an [`Executor`]:
 //!
 //! - [`tensor`]: host tensors, typed at run time;
-//! - [`layout`]: how a tensor is cut into rows, groups and chunks, which fixes
+//! - [`layout`]: how a tensor is cut into planes, groups and chunks, which fixes
 //!   the order of every sum and so the bits of every result;
 //! - [`philox`]: the random numbers;
 //! - [`manifest`]: what an executor must know of a loss;

@@ -12,7 +12,7 @@ use crate::tensor::ElementType;
 /// Slots beyond which a loss would have to compute more numbers than any text has.
 const MOST_SCALAR_SLOTS: usize = 1 << 20;
 
-/// Bytes of a chunk in a temporary, or of a warp's step: some for each pixel.
+/// Bytes of a chunk in a buffer, or of a warp's step: some for each pixel.
 const MOST_BYTES: usize = 1 << 20;
 
 /// The scalar argument that scales the gradient; 1 unless the caller sets it.
@@ -37,25 +37,25 @@ pub struct Manifest {
     /// Scalar arguments; the n-th is scalar slot n.
     pub scalars: Vec<ScalarArgument>,
     /// Scalar slots in all: the arguments, the number of groups, that of all pixels, then
-    /// what finish steps compute.
+    /// what epilogues compute.
     pub scalar_slots: usize,
     /// Reductions over all kernels.
-    pub cells: usize,
+    pub group_totals: usize,
     /// The arrays that kernels of one call keep pixel values in, each with the bytes
     /// that a chunk takes of it; a GPU's kernels keep none.
-    pub temporaries: Vec<usize>,
+    pub buffers: Vec<usize>,
     /// The bytes of shared memory that a warp takes for each step of pixels that it keeps
     /// in the kernel that is all of `forward_backward` in one launch; none if the code has
     /// no such kernel.
     pub step_bytes: Option<usize>,
     /// Whether a GPU's kernels also come in a version in which a block sums a chunk.
     pub has_block_teams: bool,
-    /// The kernels, each a pass over the data and a finish step.
+    /// The kernels, each a pass over the data and a epilogue.
     pub kernels: Vec<KernelManifest>,
     /// The kernels of the forward direction, in order. A direction without kernels
     /// is one that the code was not made for.
     pub forward: Vec<usize>,
-    /// The kernels of the backward direction, given the cells of the forward one.
+    /// The kernels of the backward direction, given the group totals of the forward one.
     pub backward: Vec<usize>,
     /// The kernels of both directions at once.
     pub forward_backward: Vec<usize>,
@@ -112,7 +112,7 @@ pub struct ScalarArgument {
     pub default: f32,
 }
 
-/// One pass over the data and its finish step.
+/// One pass over the data and its epilogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelManifest {
     /// What it reduces, in the order of its partials.
@@ -130,12 +130,12 @@ pub struct KernelManifest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reduction {
     /// Where the total of each group goes.
-    pub cell: usize,
+    pub group_total: usize,
     /// What is added up.
     pub kind: ReductionKind,
 }
 
-/// What a reduction adds up, and so what its cells hold.
+/// What a reduction adds up, and so what its group totals hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReductionKind {
@@ -198,7 +198,7 @@ pub enum ManifestError {
     /// A size that memory would be reserved by, though no loss needs as much.
     #[error("{count} {what}: there are {most} at most")]
     Size {
-        /// `cells`, `scalar slots` or what bytes are for.
+        /// `group_totals`, `scalar slots` or what bytes are for.
         what: &'static str,
         /// What the manifest says.
         count: usize,
@@ -218,13 +218,13 @@ pub enum ManifestError {
         /// The number of kernels.
         count: usize,
     },
-    /// A cell that a direction reduces twice, or that is not counted.
-    #[error("cell {cell} of {cells} cannot be reduced by the {direction} direction")]
-    Cell {
-        /// The cell.
-        cell: usize,
-        /// The number of cells.
-        cells: usize,
+    /// A group total that a direction reduces twice, or that is not counted.
+    #[error("group total {group_total} of {group_totals} cannot be reduced by the {direction} direction")]
+    GroupTotal {
+        /// The group total.
+        group_total: usize,
+        /// The number of group totals.
+        group_totals: usize,
         /// The direction.
         direction: &'static str,
     },
@@ -261,11 +261,11 @@ impl Manifest {
     /// A manifest comes from a file: what it says is checked before memory is sized by it.
     fn validate_sizes(&self) -> Result<(), ManifestError> {
         let reductions = self.kernels.iter().map(|kernel| kernel.reductions.len()).sum();
-        let temporary = self.temporaries.iter().copied().max().unwrap_or_default();
+        let buffer = self.buffers.iter().copied().max().unwrap_or_default();
         let sizes = [
-            ("cells", self.cells, reductions),
+            ("group totals", self.group_totals, reductions),
             ("scalar slots", self.scalar_slots, MOST_SCALAR_SLOTS),
-            ("bytes a chunk of a temporary", temporary, MOST_BYTES),
+            ("bytes a chunk of a buffer", buffer, MOST_BYTES),
             ("bytes a step", self.step_bytes.unwrap_or_default(), MOST_BYTES),
         ];
         match sizes.into_iter().find(|&(_, count, most)| count > most) {
@@ -311,12 +311,12 @@ impl Manifest {
         if kernels.iter().any(|&kernel| kernel >= count) {
             return Err(ManifestError::Direction { direction, kernels: kernels.to_vec(), count });
         }
-        let cells = self.cells;
+        let group_totals = self.group_totals;
         let mut seen = HashSet::new();
         for reduction in kernels.iter().flat_map(|&kernel| &self.kernels[kernel].reductions) {
-            let cell = reduction.cell;
-            if cell >= cells || !seen.insert(cell) {
-                return Err(ManifestError::Cell { cell, cells, direction });
+            let group_total = reduction.group_total;
+            if group_total >= group_totals || !seen.insert(group_total) {
+                return Err(ManifestError::GroupTotal { group_total, group_totals, direction });
             }
         }
         Ok(())
@@ -336,7 +336,7 @@ impl Manifest {
             && self.pixel_outputs == other.pixel_outputs
             && self.scalars == other.scalars
             && self.results == other.results
-            && (self.scalar_slots, self.cells) == (other.scalar_slots, other.cells)
+            && (self.scalar_slots, self.group_totals) == (other.scalar_slots, other.group_totals)
     }
 
     /// The types of the pixel inputs.

@@ -1,7 +1,7 @@
 //! Dense host tensors, typed at run time.
 //!
 //! Kernels take any shape and one of seven element types, so a tensor here is
-//! an element type, a shape and contiguous bytes in row-major order.
+//! an element type, a shape and contiguous bytes in plane-major order.
 //! [`TensorView`] and [`TensorViewMut`] borrow a caller's memory, [`Tensor`]
 //! owns its own. Every pointer is aligned at least to its element.
 
@@ -51,7 +51,7 @@ pub enum TensorError {
     },
     /// The array is transposed, sliced or reversed, so its elements are not
     /// one run of memory; [`Tensor::from_array`] copies such an array.
-    #[error("the array of shape {0:?} is not contiguous in row-major order")]
+    #[error("the array of shape {0:?} is not contiguous in plane-major order")]
     NotContiguous(Vec<usize>),
     /// The tensor holds another element type than the one asked for.
     #[error("expected a tensor of {expected}, this one holds {found}")]

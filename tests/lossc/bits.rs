@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lossc::{Balance, Compiled, Compiler, Optimisation, Target};
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_runtime::philox;
 use lossc_runtime::rayon::ThreadPoolBuilder;
 
@@ -115,16 +115,16 @@ fn interpreted(name: &str, set: &[(&str, &str)], sample: &Sample) -> (f32, Vec<f
         sample.logits.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(),
         sample.labels.iter().map(|&x| f64::from(x)).collect(),
     ];
-    let rows = sample.logits.shape()[0];
+    let planes = sample.logits.shape()[0];
     let inputs = Inputs {
-        row_group: &(0..rows).collect::<Vec<_>>(),
-        groups: rows,
-        row_length: sample.logits.len() / rows,
+        plane_group: &(0..planes).collect::<Vec<_>>(),
+        groups: planes,
+        plane_length: sample.logits.len() / planes,
         pixels: &pixels,
         scalars: &[1.0],
         uniform: &|index| philox::uniform(8, 0, index),
     };
-    let results = interpret(&program, &inputs, Meaning::Exact);
+    let results = interpret(&program, &inputs, Precision::Exact);
     let gradient = results.last().expect("a gradient").iter().map(|&value| value as f32).collect();
     (results[0][0] as f32, gradient)
 }

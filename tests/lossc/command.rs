@@ -223,12 +223,12 @@ fn explain_shows_passes_and_rules() {
         assert_eq!(json["passes"]["backward"]["after"], 1, "{schedule}");
         let names: Vec<_> =
             json["rules"].as_array().expect("rules").iter().map(|it| it["name"].clone()).collect();
-        for rule in ["log-sigmoid", "sum-select-split", "sum-weight"] {
+        for rule in ["log-sigmoid", "sum-select-split", "sum-absorbing-mul"] {
             assert!(names.contains(&rule.into()), "{schedule}: {rule} is not among {names:?}");
         }
     }
     let text = directory.lossc("explain random-drop").stdout;
-    assert!(String::from_utf8_lossy(&text).contains("sum-weight"));
+    assert!(String::from_utf8_lossy(&text).contains("sum-absorbing-mul"));
 }
 
 /// A product of so many factors, the first of which is negated.
@@ -286,7 +286,7 @@ fn bench_measures_every_plan_in_every_phase() {
         values.join(" ")
     };
     assert_eq!(distinct("schedule"), r#""linear" "log" "squ""#);
-    assert_eq!(distinct("plan"), r#""fused" "fused-without-algebra" "fused-without-sieve" "unfused""#);
+    assert_eq!(distinct("plan"), r#""fused" "fused-without-algebra" "fused-without-compaction" "unfused""#);
     assert_eq!(distinct("phase"), r#""backward" "forward" "forward_backward""#);
     assert_eq!((distinct("pixels"), distinct("threads")), ("100 300".into(), "1 2".into()));
     let memory = report["machine"]["memory"].as_array().expect("a list");

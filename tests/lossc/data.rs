@@ -1,4 +1,4 @@
-//! Inputs for the tests, and the comparison of what comes out with the judge.
+//! Inputs for the tests, and the comparison of what comes out with the reference.
 
 use lossc::{
     Balance, Cache, Compiled, Compiler, GroupResult, GroupValues, Loss, Options, Program, Seed, Step, Target,
@@ -7,7 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::judge::{Pixel, Verdict, sigmoid, uniform};
+use crate::reference::{Pixel, Verdict, sigmoid, uniform};
 
 /// Logits and labels of one shape.
 #[derive(Clone, Debug)]
@@ -47,17 +47,17 @@ pub fn host() -> Target {
     Target::host().expect("this processor is supported")
 }
 
-/// The group of each row for a shape.
-pub fn group_of_row(shape: &[usize], balance: Balance) -> (Vec<usize>, usize) {
+/// The group of each plane for a shape.
+pub fn group_of_plane(shape: &[usize], balance: Balance) -> (Vec<usize>, usize) {
     let (n, c) = match shape {
         [n, c, _, _] => (*n, *c),
         [c, _, _] => (1, *c),
         _ => (1, 1),
     };
-    let group = |row: usize| match balance {
-        Balance::Image => row,
-        Balance::Sample => row / c,
-        Balance::Channel => row % c,
+    let group = |plane: usize| match balance {
+        Balance::Image => plane,
+        Balance::Sample => plane / c,
+        Balance::Channel => plane % c,
         Balance::Batch => 0,
     };
     let groups = match balance {
@@ -70,15 +70,15 @@ pub fn group_of_row(shape: &[usize], balance: Balance) -> (Vec<usize>, usize) {
 }
 
 impl Sample {
-    /// The pixels as the judge wants them, and the number of groups.
+    /// The pixels as the reference wants them, and the number of groups.
     pub fn pixels(&self, options: &Options, ignore: Option<u8>) -> (Vec<Pixel>, usize) {
-        let (rows, groups) = group_of_row(self.logits.shape(), options.balance);
-        let length = self.logits.len() / rows.len().max(1);
+        let (planes, groups) = group_of_plane(self.logits.shape(), options.balance);
+        let length = self.logits.len() / planes.len().max(1);
         let pixel = |(index, (&x, &label)): (usize, (&f32, &u8))| Pixel {
             x: f64::from(x),
             positive: label == 1,
             u: uniform(options.seed.0, options.stream, index as u64),
-            group: rows[index / length],
+            group: planes[index / length],
             ignored: Some(label) == ignore,
         };
         (self.logits.iter().zip(&self.labels).enumerate().map(pixel).collect(), groups)
@@ -115,7 +115,7 @@ pub fn kept(step: &Step) -> impl Fn(usize) -> bool {
     move |index| gradient[index] != 0.0
 }
 
-/// Checks a step against the judge's verdict: counts equal, loss within 1e-6,
+/// Checks a step against the reference's verdict: counts equal, loss within 1e-6,
 /// gradient within 4e-7 plus 1e-6 of its size.
 pub fn check(step: &Step, verdict: &Verdict, what: &str) {
     if step.groups.iter().any(|group| group.name == "kept") {
@@ -140,9 +140,9 @@ pub fn bits(step: &Step) -> (u32, Vec<u8>) {
     (step.loss.to_bits(), step.gradient.bytes().to_vec())
 }
 
-/// Keeps the judge's own functions honest.
+/// Keeps the reference's own functions honest.
 #[test]
-fn the_judge_knows_its_functions() {
+fn the_reference_knows_its_functions() {
     assert_eq!(sigmoid(0.0), 0.5);
     assert!((uniform(42, 0, 0) - 0.774_080_16).abs() < 1e-7);
     assert!((uniform(42, 0, 3) - 0.681_723_06).abs() < 1e-7);

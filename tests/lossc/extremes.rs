@@ -19,7 +19,7 @@ fn step(
     let loss = Loss::from_program(builder.finish_named([("loss", loss)]).expect("a loss"));
     let pixels = [TensorView::from_slice(shape, logits).expect("it fits")];
     let options = Options { balance, ..Options::default() };
-    let steps = [Optimisation::Fusion, Optimisation::Sieve].map(|optimisation| {
+    let steps = [Optimisation::Fusion, Optimisation::Compaction].map(|optimisation| {
         let compiler = Compiler::new(host()).cache(Cache::off()).optimisation(optimisation);
         let compiled = compiler.reduction(reduction).compile(&loss).expect("it compiles");
         compiled.forward_backward_of(&pixels, &options).expect("the call runs")

@@ -10,19 +10,19 @@ use crate::engine::FOUND;
 const FROM: [(Fault, usize); 16] = [
     (Fault::NumbersAreReducedLate, 58),
     (Fault::KeptValuesAreOverwritten, 98),
-    (Fault::SieveTakesTheWrongBound, 3),
+    (Fault::CompactionTakesTheWrongBound, 3),
     (Fault::SumsMayOverflow, 92),
     (Fault::RangesAreNotAsked, 75),
     (Fault::StabilisingGivesUp, 50),
     (Fault::MeanIsNotDivided, 55),
     (Fault::MeanCountsIgnoredPixels, 4),
     (Fault::IgnoredLabelsAreRounded, 4),
-    (Fault::LanesAreAddedOtherwise, 96),
+    (Fault::AccumulatorsAreAddedOtherwise, 96),
     (Fault::ProductsAreRounded, 95),
     (Fault::TotalsAreRounded, 18),
     (Fault::EntriesAreNotChecked, 105),
     (Fault::OptionsAreNotInTheKey, 105),
-    (Fault::RowsReplaceOneAnother, 103),
+    (Fault::PlanesReplaceOneAnother, 103),
     (Fault::UpstreamIsForgotten, 103),
 ];
 

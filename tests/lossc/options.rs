@@ -5,7 +5,7 @@ use lossc::{Balance, Compiler, Error, Loss, Options, Reduction, TensorView};
 use ndarray::{ArrayD, Axis, s};
 
 use crate::data::{Sample, bits, check, compile, compiled, counts, gradient, host, kept, options, sample};
-use crate::judge::{SCHEDULES, random_drop};
+use crate::reference::{SCHEDULES, random_drop};
 
 #[test]
 fn ignored_pixels_are_as_if_they_were_not_there() {

@@ -82,7 +82,7 @@ const MOST_REGISTERS: [(&str, u32); 3] = [("kernel_block_", 128), ("kernel_", 80
 
 /// The one kernel that spills, and its bytes. It should be none: since totals stay f64, the
 /// arithmetic of groups' values takes the registers.
-const KNOWN_SPILL: (&str, &str, u32) = ("random_drop.squ-true-reproducible-sm_100", "both_0", 12);
+const KNOWN_SPILL: (&str, &str, u32) = ("random_drop.squ-true-reproducible-sm_100", "cooperative_0", 12);
 
 /// What `ptxas -v` says of each kernel.
 fn check_report(name: &str, report: &str) {
@@ -309,11 +309,11 @@ fn a_pixel_is_read_once_and_written_once() {
         }
         traffic.sort_unstable();
         traffic.dedup();
-        let both = [("both", 0, 4), ("both", 5, 0), ("both", 5, 4)];
+        let both = [("cooperative", 0, 4), ("cooperative", 5, 0), ("cooperative", 5, 4)];
         let kernels = [("kernel", 5, 0), ("kernel", 5, 4)];
-        let has_both = traffic[0].0 == "both";
-        let expected = if has_both { &both[..] } else { &[] }.iter().chain(&kernels);
+        let has_cooperative = traffic[0].0 == "cooperative";
+        let expected = if has_cooperative { &both[..] } else { &[] }.iter().chain(&kernels);
         assert!(traffic.iter().eq(expected), "{name}: {traffic:?}");
-        assert_eq!(has_both, name != "bce", "{name}");
+        assert_eq!(has_cooperative, name != "bce", "{name}");
     }
 }

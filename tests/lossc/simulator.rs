@@ -13,10 +13,10 @@ use lossc::{Balance, Loss, Numerics, Program, Target};
 use lossc_dialect::Element;
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
-use lossc_passes::saturate::prices::PriceList;
-use lossc_passes::schedule::{EntryPoints, Fusion, Storage, schedule};
+use lossc_passes::saturate::costs::CostModel;
+use lossc_passes::schedule::{EntryPoints, Fusion, SavedIn, schedule};
 use lossc_passes::specialise;
-use lossc_runtime::cuda::plan::{Team, Wish};
+use lossc_runtime::cuda::plan::{LaunchOverrides, Team};
 use lossc_runtime::manifest::Direction;
 use lossc_runtime::{
     Call, CpuExecutor, Executor as _, Manifest, NativeKernels, Random, Residuals, TensorView,
@@ -29,8 +29,8 @@ use crate::targets::library_losses;
 /// Schedules that processors and GPUs can both run: only a GPU's launches keep anything.
 const CHIP: lossc_passes::schedule::Options = lossc_passes::schedule::Options {
     fusion: Fusion::Pass,
-    storage: Storage::Chip(PriceList::Nvidia),
-    sieve: None,
+    saved_in: SavedIn::SharedMemory(CostModel::Nvidia),
+    compaction: None,
     entry_points: EntryPoints::All,
 };
 
@@ -75,7 +75,7 @@ pub const SEED: u64 = 0x1_2345_6789;
 /// The processor's results for tensors, as a step of the simulator.
 pub fn on_processor(cpu: &mut CpuExecutor, call: &Call<'_>) -> (Step, Step) {
     let step = |residuals: &Residuals, gradients: Vec<Vec<u8>>| Step {
-        cells: residuals.cells().to_vec(),
+        group_totals: residuals.group_totals().to_vec(),
         scalars: residuals.scalars().to_vec(),
         results: residuals.results().to_vec(),
         gradients,
@@ -86,7 +86,7 @@ pub fn on_processor(cpu: &mut CpuExecutor, call: &Call<'_>) -> (Step, Step) {
     (step(&forward.residuals, vec![]), step(&both.residuals, gradients))
 }
 
-/// A call's shape and how its rows are grouped.
+/// A call's shape and how its planes are grouped.
 const CASES: [(&[usize], Balance); 10] = [
     (&[1, 1], Balance::Image),
     (&[1, 31], Balance::Image),
@@ -101,13 +101,13 @@ const CASES: [(&[usize], Balance); 10] = [
 ];
 
 /// Bytes of shared memory that a block of an H100 may have for pixels.
-const CHIP_BYTES: usize = 200 << 10;
+const SHARED_BYTES: usize = 200 << 10;
 
 /// How a direction may be launched: pass by pass, and both passes in one launch on
 /// devices that hold few and many blocks, with room for all pixels, some or none.
 const PLANS: [(Option<bool>, usize, usize); 4] = [
-    (Some(false), 6, CHIP_BYTES),
-    (Some(true), 64, CHIP_BYTES),
+    (Some(false), 6, SHARED_BYTES),
+    (Some(true), 64, SHARED_BYTES),
     (Some(true), 3, 30 << 10),
     (Some(true), 6, 0),
 ];
@@ -115,8 +115,8 @@ const PLANS: [(Option<bool>, usize, usize); 4] = [
 /// All ways to launch both directions.
 pub fn machines() -> impl Iterator<Item = Machine> {
     Team::ALL.into_iter().flat_map(|team| {
-        PLANS.map(|(at_once, blocks, shared_bytes)| Machine {
-            wish: Wish { team: Some(team), at_once },
+        PLANS.map(|(cooperative, blocks, shared_bytes)| Machine {
+            overrides: LaunchOverrides { team: Some(team), cooperative },
             blocks,
             shared_bytes,
         })
@@ -145,7 +145,7 @@ fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: B
                 step.unwrap_or_else(|fault| panic!("{what}: {fault}"))
             };
             assert!(run(&zeros, Direction::ForwardBackward) == step, "forward and backward of {what}");
-            if machine.wish.at_once == Some(false) {
+            if machine.overrides.cooperative == Some(false) {
                 assert!(run(&zeros, Direction::Forward) == forward, "forward of {what}");
                 let backward = run(&known, Direction::Backward);
                 assert!(backward.gradients == step.gradients, "backward of {what}");
@@ -216,31 +216,31 @@ fn stored_types_and_unaligned_tensors_have_the_bits_of_the_processor() {
 pub fn words(step: &Step) -> Vec<u64> {
     let double = |&bits: &u64| if f64::from_bits(bits).is_nan() { f64::NAN.to_bits() } else { bits };
     let float = |bits: u32| u64::from(if f32::from_bits(bits).is_nan() { f32::NAN.to_bits() } else { bits });
-    let cells = step.cells.iter().map(double);
+    let group_totals = step.group_totals.iter().map(double);
     let scalars = step.scalars.iter().map(double);
     let results = step.results.iter().map(|&bits| bits >> 32 << 32 | float(bits as u32));
     let gradients = step.gradients.iter().flat_map(|gradient| gradient.as_chunks::<4>().0);
     let gradients = gradients.map(|word| float(u32::from_le_bytes(*word)));
-    cells.chain(scalars).chain(results).chain(gradients).collect()
+    group_totals.chain(scalars).chain(results).chain(gradients).collect()
 }
 
-/// Rows of one class, of ignored pixels, with a single positive, and of all; logits at the
-/// edges of f32, infinities on the right and the wrong side, and in the last row NaN.
+/// Planes of one class, of ignored pixels, with a single positive, and of all; logits at the
+/// edges of f32, infinities on the right and the wrong side, and in the last plane NaN.
 fn edges() -> Sample {
     const LENGTH: usize = 2100;
     let special = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40, -0.0, 88.0, -104.0, f32::MAX];
     let mut sample = sample(&[5, 1, LENGTH], 0.5, 23);
     for (index, (logit, label)) in sample.logits.iter_mut().zip(&mut sample.labels).enumerate() {
-        let (row, column) = (index / LENGTH, index % LENGTH);
-        *label = match row {
-            0 | 1 => row as u8,
+        let (plane, column) = (index / LENGTH, index % LENGTH);
+        *label = match plane {
+            0 | 1 => plane as u8,
             2 => 255,
             3 => u8::from(column + 1 == LENGTH),
             _ if index % 5 == 0 => 255,
             _ => *label,
         };
         let edge = special[index % special.len()];
-        if index % 3 == 0 && (row == 4 || !edge.is_nan()) {
+        if index % 3 == 0 && (plane == 4 || !edge.is_nan()) {
             *logit = edge;
         }
     }

@@ -3,12 +3,12 @@
 
 use lossc::pipeline::{self, optimise};
 use lossc::{Balance, Cache, Compiled, Compiler, Loss, Optimisation, Options, Reduction};
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Builder, Element, Level, Program, ValueId};
 use lossc_passes::uniform::fold;
 use lossc_runtime::TensorView;
 
-use crate::data::{group_of_row, host};
+use crate::data::{group_of_plane, host};
 
 /// The loss made of the logits.
 type Make = fn(&mut Builder, ValueId) -> ValueId;
@@ -103,7 +103,7 @@ const LOSSES: &[(&str, Make)] = &[
         let (large, root) = (b.less(bound, sum), b.softplus(sum));
         let chosen = b.select(large, root, sum);
         let weight = ones(b);
-        let chosen = b.weight(weight, chosen);
+        let chosen = b.absorbing_mul(weight, chosen);
         b.mean_groups(chosen)
     }),
 ];
@@ -161,16 +161,16 @@ fn logits(shape: &[usize]) -> Vec<f32> {
 
 /// The loss in f64.
 fn loss_of(program: &Program, logits: &[f64], (shape, balance): (&[usize], Balance)) -> f64 {
-    let (row_group, groups) = group_of_row(shape, balance);
+    let (plane_group, groups) = group_of_plane(shape, balance);
     let inputs = Inputs {
-        row_group: &row_group,
+        plane_group: &plane_group,
         groups,
-        row_length: shape[shape.len() - 2..].iter().product(),
+        plane_length: shape[shape.len() - 2..].iter().product(),
         pixels: &[logits.to_vec()],
         scalars: &[],
         uniform: &|_| 0.5,
     };
-    interpret(program, &inputs, Meaning::Real)[0][0]
+    interpret(program, &inputs, Precision::Real)[0][0]
 }
 
 fn assert_near(found: f32, expected: f64, what: &str) {
@@ -201,7 +201,7 @@ fn sizes_are_known_in_every_place_of_a_loss() {
             CASES.map(|case| check_all_entry_points(&program, &compiled, case))
         };
         values(Optimisation::Fusion);
-        values(Optimisation::Sieve);
+        values(Optimisation::Compaction);
     }
 }
 
@@ -233,7 +233,7 @@ fn the_gradient_of_a_mean_over_groups_is_not_zero() {
     let pixels = [TensorView::from_slice(&[2, 1, 3], &ones).expect("it fits")];
     for (name, gradient) in [("mean_of_sums", 1.0), ("groups_at_a_pixel", 4.0)] {
         let &(_, make) = LOSSES.iter().find(|loss| loss.0 == name).expect("it is there");
-        let compiled = compile(&program(name, make), Optimisation::Sieve);
+        let compiled = compile(&program(name, make), Optimisation::Compaction);
         let step = compiled.forward_backward_of(&pixels, &Options::default()).expect("the call runs");
         let found: Vec<_> = step.gradient.to_array::<f32>().expect("an f32").into_iter().collect();
         assert_eq!(found, [gradient; 6], "{name}");
@@ -265,7 +265,7 @@ fn workers_add_their_pixels() {
     for name in ["mean_of_means", "ratio_of_sums", "sizes_at_a_pixel"] {
         let &(_, make) = named(name);
         let program = program(name, make);
-        let compiled = compile(&program, Optimisation::Sieve);
+        let compiled = compile(&program, Optimisation::Compaction);
         let [mut sums, others] =
             [0, 1].map(|worker| compiled.forward_partials(&views[worker], &options).expect("runs"));
         let merged = sums.merge(0, &others);

@@ -1,12 +1,12 @@
-//! Values of the library's losses against the judge.
+//! Values of the library's losses against the reference.
 
 use lossc::Balance;
 use ndarray::ArrayD;
 
 use crate::data::{Sample, check, compiled, counts, gradient, kept, options, sample};
-use crate::judge::{SCHEDULES, Schedule, balanced_bce, bce, random_drop};
+use crate::reference::{SCHEDULES, Schedule, balanced_bce, bce, random_drop};
 
-/// Every schedule of random drop on `sample`, against the judge.
+/// Every schedule of random drop on `sample`, against the reference.
 fn check_random_drop(sample: &Sample, balance: Balance, seed: u64) {
     for (name, schedule) in SCHEDULES {
         check_schedule(sample, balance, seed, name, schedule);

@@ -178,7 +178,7 @@ impl Subject {
             Machine::Processor => Ok(Box::new(unsafe { self.bundle.cpu_executor(None) }?)),
             Machine::Gpu(device, _) => {
                 let mut executor = self.cuda_executor(device)?;
-                executor.set_wish(plan.wish);
+                executor.set_overrides(plan.overrides);
                 Ok(Box::new(executor))
             }
         }

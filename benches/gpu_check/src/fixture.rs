@@ -83,7 +83,7 @@ impl Fixture {
 
     /// Lets later calls be launched by `plan`.
     pub fn launch_by(&mut self, plan: Plan) {
-        self.executor.set_wish(plan.wish);
+        self.executor.set_overrides(plan.overrides);
     }
 
     /// What the call gives by way of host tensors, which the golden bits cover.

@@ -28,8 +28,8 @@ pub struct Case {
     pub kind: Kind,
 }
 
-/// Rows shorter and longer than a chunk and than a block's chunks, rows that start
-/// unaligned, groups of several rows, no pixels at all; logits that are not finite, groups
+/// Planes shorter and longer than a chunk and than a block's chunks, planes that start
+/// unaligned, groups of several planes, no pixels at all; logits that are not finite, groups
 /// without positives, without negatives and without any pixel that counts.
 pub const CASES: [Case; 15] = [
     case(&[1, 1], Balance::Image, Kind::Bell),

@@ -1,6 +1,6 @@
 //! The ways in which a GPU can launch a call.
 
-use lossc_runtime::cuda::plan::{Team, Wish};
+use lossc_runtime::cuda::plan::{LaunchOverrides, Team};
 
 /// A way to launch a call.
 #[derive(Debug, Clone, Copy)]
@@ -8,11 +8,12 @@ pub struct Plan {
     /// What it is called in reports.
     pub name: &'static str,
     /// What is asked of the executor.
-    pub wish: Wish,
+    pub overrides: LaunchOverrides,
 }
 
 /// What the executor chooses.
-pub const CHOSEN: Plan = Plan { name: "chosen", wish: Wish { team: None, at_once: None } };
+pub const CHOSEN: Plan =
+    Plan { name: "chosen", overrides: LaunchOverrides { team: None, cooperative: None } };
 
 /// That, and each way by itself. Where code or device cannot do what is wished, the
 /// executor does what it can.
@@ -24,6 +25,6 @@ pub const PLANS: [Plan; 5] = [
     plan("blocks, one launch", Team::Block, true),
 ];
 
-const fn plan(name: &'static str, team: Team, at_once: bool) -> Plan {
-    Plan { name, wish: Wish { team: Some(team), at_once: Some(at_once) } }
+const fn plan(name: &'static str, team: Team, cooperative: bool) -> Plan {
+    Plan { name, overrides: LaunchOverrides { team: Some(team), cooperative: Some(cooperative) } }
 }

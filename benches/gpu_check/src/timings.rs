@@ -100,7 +100,7 @@ fn measure_phases(
 fn plans(phase: &str) -> impl Iterator<Item = Plan> {
     let differs = move |plan: &Plan| match phase {
         COPY => plan.name == CHOSEN.name,
-        FORWARD => plan.wish.at_once != Some(true),
+        FORWARD => plan.overrides.cooperative != Some(true),
         _ => true,
     };
     PLANS.into_iter().filter(differs)

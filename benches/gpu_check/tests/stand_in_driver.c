@@ -109,8 +109,8 @@ result_t cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsign
                         unsigned shared, void *stream, void **parameters, void **extra) {
   check(y == 1 && z == 1 && ty == 1 && tz == 1 && shared == 0 && !extra, "launch");
   work_t work = {.kind = LAUNCH, .kernel = kernel, .blocks = x, .threads = tx};
-  int is_finish = kernel == queue_finish_0 || kernel == queue_finish_1 || kernel == queue_finish_2;
-  for (int i = 0; i < (is_finish ? PIXELS : PIXELS + 3); i++) work.parameters[i] = *(uint64_t *)parameters[i];
+  int is_epilogue = kernel == queue_epilogue_0 || kernel == queue_epilogue_1 || kernel == queue_epilogue_2;
+  for (int i = 0; i < (is_epilogue ? PIXELS : PIXELS + 3); i++) work.parameters[i] = *(uint64_t *)parameters[i];
   return queue(stream, work);
 }
 result_t cuLaunchCooperativeKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty,

@@ -138,8 +138,8 @@ pub(super) static OPS: [OpDefinition; 13] = [
         }
     ),
     floats!(
-        Weight,
-        "weight",
+        AbsorbingMul,
+        "absorbing_mul",
         ["weight", "value"],
         Reals,
         "weight * value, where a weight of 0 gives 0 also of an infinite value; NaN stays NaN",

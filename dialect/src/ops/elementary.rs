@@ -104,12 +104,12 @@ pub(super) static OPS: [OpDefinition; 10] = [
         |x| if x[0] < 0.0 { f64::NAN } else { x[0].powf(x[1]) },
         |m, x| elementary::pow(m, x[0], x[1]),
         |b, x, result| {
-            // `weight` keeps 0 · pow(0, -1) at 0, the derivative of a constant.
+            // `absorbing_mul` keeps 0 · pow(0, -1) at 0, the derivative of a constant.
             let one = b.constant_like(1.0, x[0]);
             let less_one = b.sub(x[1], one);
             let power = b.pow(x[0], less_one);
             let logarithm = b.log(x[0]);
-            vec![Some(b.weight(x[1], power)), Some(b.weight(result, logarithm))]
+            vec![Some(b.absorbing_mul(x[1], power)), Some(b.absorbing_mul(result, logarithm))]
         },
         fast = |m, x| approximate::pow(m, x[0], x[1])
     ),

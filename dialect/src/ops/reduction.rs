@@ -1,5 +1,5 @@
 //! Reductions, from pixels to groups and from groups to the call. The order of
-//! their additions is fixed in [`crate::numbers`].
+//! their additions is fixed in [`crate::sum_shape`].
 
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 

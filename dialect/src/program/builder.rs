@@ -259,7 +259,7 @@ methods! {
     min Min(lhs, rhs);
     max Max(lhs, rhs);
     positive_part PositivePart(operand);
-    weight Weight(weight, value);
+    absorbing_mul AbsorbingMul(weight, value);
     ratio_or_zero RatioOrZero(numerator, denominator);
     reciprocal_one_to_two ReciprocalOneToTwo(operand);
     exp Exp(operand);

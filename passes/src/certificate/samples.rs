@@ -1,14 +1,14 @@
 //! Source and result on sample pixels, in real numbers. The proof speaks of
 //! rules; this is a look at the programs themselves.
 
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Argument, Program};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Rows, of which the first two and the last two are a group each.
-const ROW_GROUPS: [usize; 4] = [0, 0, 1, 1];
-const ROW_LENGTH: usize = 16;
+/// Planes, of which the first two and the last two are a group each.
+const PLANE_GROUPS: [usize; 4] = [0, 0, 1, 1];
+const PLANE_LENGTH: usize = 16;
 
 /// How far source and result may lie apart, of the largest value beside them: a
 /// formula that cancels loses more than f64 rounds.
@@ -26,7 +26,7 @@ const SMALLEST: f64 = 1e-3;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Samples {
-    /// The arguments in order: tensors of pixels row after row, and numbers.
+    /// The arguments in order: tensors of pixels plane after plane, and numbers.
     pub arguments: Vec<Numbers>,
     /// The random number of each pixel.
     pub uniform: Numbers,
@@ -100,7 +100,7 @@ impl Samples {
 }
 
 fn pixels() -> usize {
-    ROW_GROUPS.len() * ROW_LENGTH
+    PLANE_GROUPS.len() * PLANE_LENGTH
 }
 
 /// The sample of an argument: logits of both signs, labels of which a third is 1,
@@ -132,14 +132,14 @@ fn run(program: &Program, arguments: &[Numbers]) -> Vec<Numbers> {
             .map(|(_, values)| values.0.clone())
     };
     let inputs = Inputs {
-        row_group: &ROW_GROUPS,
+        plane_group: &PLANE_GROUPS,
         groups: 2,
-        row_length: ROW_LENGTH,
+        plane_length: PLANE_LENGTH,
         pixels: &of_kind(true).collect::<Vec<_>>(),
         scalars: &of_kind(false).flatten().collect::<Vec<_>>(),
         uniform: &uniform,
     };
-    interpret(program, &inputs, Meaning::Real).into_iter().map(Numbers).collect()
+    interpret(program, &inputs, Precision::Real).into_iter().map(Numbers).collect()
 }
 
 /// Floats as decimals that give the same bits, NaN and infinities included.

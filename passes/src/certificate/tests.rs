@@ -7,13 +7,13 @@ use lossc_dialect::{Program, library};
 use super::Certificate;
 use crate::differentiate::differentiate;
 use crate::egraph::{Direction, Step};
-use crate::saturate::prices::PriceList;
+use crate::saturate::costs::CostModel;
 use crate::{saturate, stabilise};
 
 fn certify(loss: &Program) -> Certificate {
     let stable = stabilise::stabilise(loss, true).expect("stabilises");
     let gradient = differentiate(&stable.program).expect("differentiates");
-    let optimised = saturate::saturate(&gradient, PriceList::Host, true).expect("saturates");
+    let optimised = saturate::saturate(&gradient, CostModel::Host, true).expect("saturates");
     Certificate::new(loss, &stable, &gradient, &optimised)
         .unwrap_or_else(|error| panic!("{}: {error}", loss.name()))
 }

@@ -1,6 +1,6 @@
 //! Gradients against central differences, on the f64 interpreter.
 
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::ops::{Derivative, OpDefinition, table};
 use lossc_dialect::{Builder, Element, Level, Program, Type, ValueId, library};
 
@@ -11,29 +11,29 @@ fn uniform(index: u64) -> f32 {
     (index * 37 % 101) as f32 / 101.0
 }
 
-/// All results of `program` on one row a group.
-fn evaluate(program: &Program, logits: &[f64], labels: &[f64], rows: usize) -> Vec<Vec<f64>> {
-    let groups: Vec<_> = (0..rows).collect();
+/// All results of `program` on one plane a group.
+fn evaluate(program: &Program, logits: &[f64], labels: &[f64], planes: usize) -> Vec<Vec<f64>> {
+    let groups: Vec<_> = (0..planes).collect();
     let scalars: Vec<_> =
         program.scalar_arguments().map(|(_, number)| f64::from(number.default.unwrap_or(1.0))).collect();
     let pixels = [logits.to_vec(), labels.to_vec()];
     let inputs = Inputs {
-        row_group: &groups,
-        groups: rows,
-        row_length: logits.len() / rows,
+        plane_group: &groups,
+        groups: planes,
+        plane_length: logits.len() / planes,
         pixels: &pixels,
         scalars: &scalars,
         uniform: &uniform,
     };
-    interpret(program, &inputs, Meaning::Real)
+    interpret(program, &inputs, Precision::Real)
 }
 
 /// The gradient by central differences.
-fn differences(program: &Program, logits: &[f64], labels: &[f64], rows: usize) -> Vec<f64> {
+fn differences(program: &Program, logits: &[f64], labels: &[f64], planes: usize) -> Vec<f64> {
     let loss_at = |index: usize, step: f64| {
         let mut moved = logits.to_vec();
         moved[index] += step;
-        evaluate(program, &moved, labels, rows)[0][0]
+        evaluate(program, &moved, labels, planes)[0][0]
     };
     let slope = |index: usize| {
         let step = 1e-6 * logits[index].abs().max(1e-3);
@@ -44,10 +44,10 @@ fn differences(program: &Program, logits: &[f64], labels: &[f64], rows: usize) -
 
 /// The largest difference between the program's gradient and the slope, relative
 /// to its size.
-fn error(program: &Program, logits: &[f64], labels: &[f64], rows: usize) -> f64 {
+fn error(program: &Program, logits: &[f64], labels: &[f64], planes: usize) -> f64 {
     let gradient = differentiate(program).expect("the loss has a gradient");
-    let found = evaluate(&gradient, logits, labels, rows).pop().expect("a gradient");
-    let expected = differences(program, logits, labels, rows);
+    let found = evaluate(&gradient, logits, labels, planes).pop().expect("a gradient");
+    let expected = differences(program, logits, labels, planes);
     let error = |(found, expected): (&f64, &f64)| (found - expected).abs() / expected.abs().max(1e-3);
     found.iter().zip(&expected).map(error).fold(0.0, f64::max)
 }

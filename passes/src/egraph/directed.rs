@@ -15,7 +15,7 @@ use super::convert::{from_placed_expression, to_placed_expression};
 use super::proof::{Direction, Proof, Step};
 use super::sides::Sides;
 use super::terms::Terms;
-use super::{Condition, Cost, Facts, FactsAnalysis, LossNode, NodeOp, Rewriting, Rule};
+use super::{Condition, Facts, FactsAnalysis, LossNode, NodeOp, ProgramCost, Rewriting, Rule};
 
 /// Rewrites `program` by `rules` until none applies. The proof is kept only if `explain`
 /// is set.
@@ -38,7 +38,7 @@ pub fn direct(program: &Program, rules: &[Rule], explain: bool) -> Result<Rewrit
         limit: None,
         nodes,
         iterations: 1,
-        cost: (Cost::default(), Cost::default()),
+        cost: (ProgramCost::default(), ProgramCost::default()),
     })
 }
 

@@ -5,15 +5,15 @@ mod axioms;
 mod pattern;
 pub(crate) mod tests;
 
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Element, Level, Program};
 
 use super::SMALL;
 use super::rule::{Class, Condition, Rule};
 use pattern::{Sides, Variable};
 
-const ROWS: usize = 1500;
-const ROW_LENGTH: usize = 3;
+const PLANES: usize = 1500;
+const PLANE_LENGTH: usize = 3;
 
 /// Values at which arithmetic goes wrong.
 const EDGES: [f64; 21] = [
@@ -59,9 +59,9 @@ fn check_at(rule: &Rule, edges: &[f64]) -> Result<(), String> {
     let sides = Sides::of(rule)?;
     for round in 0..4 {
         let values = Values::new(&sides.variables, rule.conditions, edges, round);
-        let left_exact = values.run(&sides.left, Meaning::Exact);
-        let left_real = values.run(&sides.left, Meaning::Real);
-        let right = values.run(&sides.right, Meaning::Exact);
+        let left_exact = values.run(&sides.left, Precision::Exact);
+        let left_real = values.run(&sides.left, Precision::Real);
+        let right = values.run(&sides.right, Precision::Exact);
         for (index, &found) in right.iter().enumerate() {
             let expected = Expected { exact: left_exact[index], real: left_real[index] };
             let scale = values.scale(index, right.len());
@@ -126,40 +126,41 @@ impl Values {
                 Level::Scalar => values.scalars.push(random.value(edges, &allowed)),
                 _ if variable.element == Element::Mask => {
                     values.pixels.push(
-                        (0..ROWS * ROW_LENGTH)
+                        (0..PLANES * PLANE_LENGTH)
                             .map(|_| f64::from(u8::from(random.next().is_multiple_of(2))))
                             .collect(),
                     );
                 }
                 _ => values
                     .pixels
-                    .push((0..ROWS * ROW_LENGTH).map(|_| random.value(edges, &allowed)).collect()),
+                    .push((0..PLANES * PLANE_LENGTH).map(|_| random.value(edges, &allowed)).collect()),
             }
         }
         values
     }
 
     /// The value of the program at each of its places.
-    fn run(&self, program: &Program, meaning: Meaning) -> Vec<f64> {
-        let first = (0..ROWS * ROW_LENGTH).map(|index| f64::from(u8::from(index % ROW_LENGTH == 0)));
+    fn run(&self, program: &Program, precision: Precision) -> Vec<f64> {
+        let first = (0..PLANES * PLANE_LENGTH).map(|index| f64::from(u8::from(index % PLANE_LENGTH == 0)));
         let mut pixels = vec![first.collect::<Vec<_>>()];
         pixels.extend(self.pixels.iter().cloned());
         let inputs = Inputs {
-            row_group: &(0..ROWS).collect::<Vec<_>>(),
-            groups: ROWS,
-            row_length: ROW_LENGTH,
+            plane_group: &(0..PLANES).collect::<Vec<_>>(),
+            groups: PLANES,
+            plane_length: PLANE_LENGTH,
             pixels: &pixels,
             scalars: &self.scalars,
             uniform: &|index| (index * 37 % 101) as f32 / 101.0,
         };
-        interpret(program, &inputs, meaning).pop().unwrap_or_default()
+        interpret(program, &inputs, precision).pop().unwrap_or_default()
     }
 
     /// The inputs that the result at `index` of `count` may depend on.
     fn near(&self, index: usize, count: usize) -> impl Iterator<Item = f64> {
-        let width = (ROWS * ROW_LENGTH) / count.max(1);
-        let row = index * width / ROW_LENGTH * ROW_LENGTH;
-        let pixels = self.pixels.iter().flat_map(move |values| values[row..row + ROW_LENGTH].iter().copied());
+        let width = (PLANES * PLANE_LENGTH) / count.max(1);
+        let plane = index * width / PLANE_LENGTH * PLANE_LENGTH;
+        let pixels =
+            self.pixels.iter().flat_map(move |values| values[plane..plane + PLANE_LENGTH].iter().copied());
         pixels.chain(self.scalars.iter().copied())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Passes over the data come first: each class keeps only the nodes of least
 //! depth in reductions, since a pass costs more than any arithmetic. So it is
-//! fixed in which pass each reduction is computed, and a program's price is that
+//! fixed in which pass each reduction is computed, and a program's cost is that
 //! of the kernels its schedule has: a pixel's value is paid in every kernel that
 //! needs it, and once in each, however many values there share it ([`kernels`]).
 //! That the schedule may then keep a value for a later kernel of the same call is
@@ -11,7 +11,7 @@
 //! An e-class keeps one node in the whole program, so that a mask has the same
 //! bits wherever it is computed. Which one is found by branch and bound
 //! ([`search`]), after dropping the nodes that no cheapest program has
-//! ([`choices`]). Of programs of equal price the first in a fixed order is taken,
+//! ([`choices`]). Of programs of equal cost the first in a fixed order is taken,
 //! and what bounds the search is a number of steps: the result is the same on
 //! every machine.
 
@@ -32,17 +32,17 @@ use lossc_dialect::{Level, Op};
 use super::{Facts, LossGraph, LossNode, NodeOp};
 use choices::Choices;
 
-/// The price of one op at a level, in units of the caller's choice.
-pub type Price = dyn Fn(Op, Level) -> u64;
+/// The cost of one op at a level, in units of the caller's choice.
+pub type OpCost = dyn Fn(Op, Level) -> u64;
 
 /// What a program costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cost {
+pub struct ProgramCost {
     /// Reductions over pixels that wait for one another.
     pub depth: usize,
-    /// The prices of the distinct values of each kernel, for one call of each
+    /// The costs of the distinct values of each kernel, for one call of each
     /// entry point.
-    pub price: u64,
+    pub arithmetic: u64,
 }
 
 /// The cheapest program of an e-graph.
@@ -50,31 +50,31 @@ pub struct Extraction {
     /// The program.
     pub expression: RecExpr<LossNode>,
     /// What it costs.
-    pub cost: Cost,
+    pub cost: ProgramCost,
     /// The limit that was hit, if it may not be the cheapest.
     pub limit: Option<String>,
 }
 
 /// The cheapest expression of the class `root`.
-pub fn extract(egraph: &LossGraph, root: Id, price: &Price) -> Extraction {
+pub fn extract(egraph: &LossGraph, root: Id, cost: &OpCost) -> Extraction {
     let depths = depths(egraph);
-    let choices = Choices::of_graph(egraph, root, &depths, price);
+    let choices = Choices::of_graph(egraph, root, &depths, cost);
     let depth = choices.depth();
     let found = search::cheapest(choices, search::STEPS);
     let expression = found.choices.expression(&found.chosen);
-    Extraction { expression, cost: Cost { depth, price: found.price }, limit: found.limit }
+    Extraction { expression, cost: ProgramCost { depth, arithmetic: found.cost }, limit: found.limit }
 }
 
 /// What `expression` costs, every node of it in `egraph`.
-pub(super) fn cost_of(expression: &RecExpr<LossNode>, egraph: &LossGraph, price: &Price) -> Cost {
-    let choices = Choices::of_expression(expression, &egraph.analysis, price);
-    Cost { depth: choices.depth(), price: choices.price(&vec![0; expression.len()]) }
+pub(super) fn cost_of(expression: &RecExpr<LossNode>, egraph: &LossGraph, cost: &OpCost) -> ProgramCost {
+    let choices = Choices::of_expression(expression, &egraph.analysis, cost);
+    ProgramCost { depth: choices.depth(), arithmetic: choices.cost(&vec![0; expression.len()]) }
 }
 
-fn node_price(node: &LossNode, level: Option<Level>, price: &Price) -> u64 {
+fn node_cost(node: &LossNode, level: Option<Level>, cost: &OpCost) -> u64 {
     match node.op {
         NodeOp::Roots => 0,
-        NodeOp::Op(op) => price(op, level.unwrap_or(Level::Scalar)),
+        NodeOp::Op(op) => cost(op, level.unwrap_or(Level::Scalar)),
     }
 }
 

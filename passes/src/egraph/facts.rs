@@ -214,7 +214,7 @@ fn unsettled_range(op: Op, operands: &[Facts]) -> Range {
         (Op::Min, [a, b]) => Range { low: a.low.min(b.low), high: a.high.min(b.high), ..a.union(*b) },
         (Op::PositivePart, [x]) => Range { low: x.low.max(0.0), high: x.high.max(0.0), ..*x },
         (Op::Select, [_, a, b]) => a.union(*b),
-        (Op::Mul | Op::Weight, [a, b]) => product(*a, *b, op == Op::Weight),
+        (Op::Mul | Op::AbsorbingMul, [a, b]) => product(*a, *b, op == Op::AbsorbingMul),
         (Op::Fma, [a, b, c]) => add(product(*a, *b, false), *c),
         (Op::RatioOrZero, [n, d]) => ratio_or_zero(*n, *d),
         (Op::Exp | Op::ExpNonpositive, [x]) if x.is_nonpositive() => {

@@ -165,7 +165,7 @@ impl Rule {
     /// # Panics
     ///
     /// As [`Rule::sides`].
-    pub(super) fn asks(&self) -> Vec<(Condition, Var)> {
+    pub(super) fn side_conditions(&self) -> Vec<(Condition, Var)> {
         let variable = |condition: &Condition| -> Var {
             let name = condition.variable();
             name.parse().unwrap_or_else(|_| panic!("rule {}: {name} is no variable", self.name))
@@ -179,9 +179,11 @@ impl Rule {
     ///
     /// As `Rule::sides`.
     pub fn to_egg(&self) -> Rewrite<LossNode, FactsAnalysis> {
-        let ([left, right], asks) = (self.sides(), self.asks());
+        let ([left, right], side_conditions) = (self.sides(), self.side_conditions());
         let condition = move |egraph: &mut LossGraph, _: Id, subst: &Subst| {
-            asks.iter().all(|(condition, variable)| condition.holds(&egraph[subst[*variable]].data))
+            side_conditions
+                .iter()
+                .all(|(condition, variable)| condition.holds(&egraph[subst[*variable]].data))
         };
         let applier = ConditionalApplier { condition, applier: right };
         Rewrite::new(self.name, left, applier).unwrap_or_else(|error| panic!("rule {}: {error}", self.name))

@@ -19,13 +19,13 @@ pub(super) struct Sides {
     pub(super) name: &'static str,
     left: PatternAst<LossNode>,
     right: PatternAst<LossNode>,
-    asks: Vec<(Condition, Var)>,
+    side_conditions: Vec<(Condition, Var)>,
 }
 
 impl Sides {
     pub(super) fn of(rule: &Rule) -> Self {
         let [left, right] = rule.sides();
-        Self { name: rule.name, left: left.ast, right: right.ast, asks: rule.asks() }
+        Self { name: rule.name, left: left.ast, right: right.ast, side_conditions: rule.side_conditions() }
     }
 
     /// The op at the root of the left side; none if that is a variable.
@@ -66,7 +66,7 @@ impl Sides {
     /// The conditions, each with what it asks about.
     pub(super) fn asked(&self, bindings: &Bindings) -> Option<Vec<(Condition, Id)>> {
         let ask = |(condition, variable): &(Condition, Var)| Some((*condition, *bindings.get(variable)?));
-        self.asks.iter().map(ask).collect()
+        self.side_conditions.iter().map(ask).collect()
     }
 }
 

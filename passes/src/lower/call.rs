@@ -2,22 +2,22 @@
 
 use super::emit::{Emitter, I64, Scalar, Value, ValueType};
 
-/// The arguments of a call, from a host's frame or a GPU kernel's parameters.
+/// The arguments of a call, from a host's arguments or a GPU kernel's parameters.
 pub(super) struct Call {
-    pub(super) row_length: Value,
-    pub(super) rows: Value,
+    pub(super) plane_length: Value,
+    pub(super) planes: Value,
     pub(super) groups: Value,
-    pub(super) chunks_per_row: Value,
+    pub(super) chunks_per_plane: Value,
     pub(super) seed: Value,
     pub(super) stream: Value,
-    /// The group of each row.
-    pub(super) row_group: Value,
+    /// The group of each plane.
+    pub(super) plane_group: Value,
     /// 8 bytes each: numbers, an f32 in the low ones; then f64, sizes and reductions over
     /// groups.
     pub(super) scalars: Value,
-    /// By cell and group, 8 bytes each.
-    pub(super) cells: Value,
-    /// By reduction of the kernel, row and chunk, 4 bytes each.
+    /// By group total and group, 8 bytes each.
+    pub(super) group_totals: Value,
+    /// By reduction of the kernel, plane and chunk, 4 bytes each.
     pub(super) partials: Value,
     /// 8 bytes each: the loss, then by result and group.
     pub(super) results: Value,
@@ -30,22 +30,22 @@ const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 /// Memory that all threads of a GPU see.
 const GLOBAL_POINTER: ValueType = ValueType::one(Scalar::Pointer(1));
 
-/// The 64-bit numbers of a call in order of the frame and of the parameters.
-const NUMBERS: [&str; 6] = ["row_length", "rows", "groups", "chunks_per_row", "seed", "stream"];
+/// The 64-bit numbers of a call in order of the arguments and of the parameters.
+const NUMBERS: [&str; 6] = ["plane_length", "planes", "groups", "chunks_per_plane", "seed", "stream"];
 
-/// The arrays, likewise. A frame has its list of pixel tensors before them.
-const ARRAYS: [&str; 5] = ["row_group", "scalars", "cells", "partials", "results"];
+/// The arrays, likewise. A arguments has its list of pixel tensors before them.
+const ARRAYS: [&str; 5] = ["plane_group", "scalars", "group_totals", "partials", "results"];
 
 /// A tensor of pixels.
 const PIXELS: &str = "pixels";
 
 impl Call {
-    /// The fields of a host's frame and its first `tensors` tensors of pixels.
-    pub(super) fn from_frame(emitter: &mut Emitter, frame: Value, tensors: usize) -> Self {
+    /// The fields of a host's arguments and its first `tensors` tensors of pixels.
+    pub(super) fn from_block(emitter: &mut Emitter, arguments: Value, tensors: usize) -> Self {
         let mut offset = 0;
         let mut field = |emitter: &mut Emitter, name, ty| {
             let types = format!("({POINTER}) -> {POINTER}");
-            let operation = format!("llvm.getelementptr inbounds {frame}[{offset}] : {types}, i8");
+            let operation = format!("llvm.getelementptr inbounds {arguments}[{offset}] : {types}, i8");
             let at = emitter.pure("at", POINTER, operation);
             offset += 8;
             emitter.load(name, at, ty)
@@ -70,18 +70,18 @@ impl Call {
     }
 
     fn new(numbers: [Value; 6], arrays: [Value; 5], pixels: Vec<Value>) -> Self {
-        let [row_length, rows, groups, chunks_per_row, seed, stream] = numbers;
-        let [row_group, scalars, cells, partials, results] = arrays;
+        let [plane_length, planes, groups, chunks_per_plane, seed, stream] = numbers;
+        let [plane_group, scalars, group_totals, partials, results] = arrays;
         Self {
-            row_length,
-            rows,
+            plane_length,
+            planes,
             groups,
-            chunks_per_row,
+            chunks_per_plane,
             seed,
             stream,
-            row_group,
+            plane_group,
             scalars,
-            cells,
+            group_totals,
             partials,
             results,
             pixels,
@@ -90,15 +90,15 @@ impl Call {
 
     /// All arguments, in order of the parameters.
     pub(super) fn values(&self) -> Vec<Value> {
-        let Self { row_length, rows, groups, chunks_per_row, seed, stream, .. } = *self;
-        let Self { row_group, scalars, cells, partials, results, .. } = *self;
-        let numbers = [row_length, rows, groups, chunks_per_row, seed, stream];
-        let arrays = [row_group, scalars, cells, partials, results];
+        let Self { plane_length, planes, groups, chunks_per_plane, seed, stream, .. } = *self;
+        let Self { plane_group, scalars, group_totals, partials, results, .. } = *self;
+        let numbers = [plane_length, planes, groups, chunks_per_plane, seed, stream];
+        let arrays = [plane_group, scalars, group_totals, partials, results];
         numbers.into_iter().chain(arrays).chain(self.pixels.iter().copied()).collect()
     }
 
-    /// Chunks of all rows, which is how many partials a reduction has.
+    /// Chunks of all planes, which is how many partials a reduction has.
     pub(super) fn chunks(&self, emitter: &mut Emitter) -> Value {
-        emitter.mul(self.rows, self.chunks_per_row)
+        emitter.mul(self.planes, self.chunks_per_plane)
     }
 }

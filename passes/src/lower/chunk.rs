@@ -1,6 +1,6 @@
-//! Where a chunk of a row lies: the layout of `lossc_dialect::numbers`.
+//! Where a chunk of a plane lies: the layout of `lossc_dialect::sum_shape`.
 
-use lossc_dialect::numbers::CHUNK;
+use lossc_dialect::sum_shape::CHUNK;
 use lossc_faults::{Fault, is_seeded};
 
 use super::call::Call;
@@ -11,32 +11,32 @@ const PHASE_MASK: usize = 3;
 
 /// A chunk. Positions in it count from its first padded position.
 pub(super) struct Chunk {
-    /// Its row.
-    pub(super) row: Value,
-    /// Its number in the row.
+    /// Its plane.
+    pub(super) plane: Value,
+    /// Its number in the plane.
     chunk: Value,
-    /// The linear index of its first position, a multiple of four. In a row's
-    /// first chunk it may be that of a pixel of the row before.
+    /// The linear index of its first position, a multiple of four. In a plane's
+    /// first chunk it may be that of a pixel of the plane before.
     origin: Value,
-    /// Its first position that is a pixel of the row.
+    /// Its first position that is a pixel of the plane.
     pub(super) begin: Value,
     /// The position after its last pixel; 0 or less if it has none.
     pub(super) end: Value,
 }
 
 impl Chunk {
-    /// The chunk with number `chunk` of row `row`.
-    pub(super) fn new(emitter: &mut Emitter, call: &Call, row: Value, chunk: Value) -> Self {
+    /// The chunk with number `chunk` of plane `plane`.
+    pub(super) fn new(emitter: &mut Emitter, call: &Call, plane: Value, chunk: Value) -> Self {
         let (zero, size, mask) = (emitter.index(0), emitter.index(CHUNK), emitter.index(PHASE_MASK));
-        let start = emitter.mul(row, call.row_length);
+        let start = emitter.mul(plane, call.plane_length);
         let phase = emitter.apply("arith.andi", &[start, mask]);
         let padded = emitter.apply("arith.subi", &[start, phase]);
         let first = emitter.mul(chunk, size);
         let before = emitter.apply("arith.subi", &[phase, first]);
-        let after = emitter.add(before, call.row_length);
+        let after = emitter.add(before, call.plane_length);
         let (end, one) = (emitter.apply("arith.minsi", &[after, size]), emitter.index(1));
         Self {
-            row,
+            plane,
             chunk,
             origin: emitter.add(padded, first),
             begin: emitter.apply("arith.maxsi", &[before, zero]),
@@ -64,7 +64,7 @@ impl Chunk {
         emitter.apply("arith.shrui", &[linear, two])
     }
 
-    /// Which of the `lanes` positions from `position` on are pixels of the row.
+    /// Which of the `lanes` positions from `position` on are pixels of the plane.
     pub(super) fn valid(&self, emitter: &mut Emitter, position: Value, lanes: usize) -> Value {
         let numbers: Vec<_> = (0..lanes).collect();
         let numbers = emitter.constant(I32.times(lanes), &format!("{numbers:?}"));
@@ -78,10 +78,10 @@ impl Chunk {
         emitter.apply("arith.andi", &[begun, before_end])
     }
 
-    /// Its number among the chunks of all rows.
+    /// Its number among the chunks of all planes.
     pub(super) fn number(&self, emitter: &mut Emitter, call: &Call) -> Value {
-        let rows = emitter.mul(self.row, call.chunks_per_row);
-        emitter.add(rows, self.chunk)
+        let planes = emitter.mul(self.plane, call.chunks_per_plane);
+        emitter.add(planes, self.chunk)
     }
 
     /// Writes the chunk's partial of the kernel's reduction `reduction`.
@@ -94,8 +94,8 @@ impl Chunk {
         emitter.store_element(partial, call.partials, index);
     }
 
-    /// The group of the chunk's row.
+    /// The group of the chunk's plane.
     pub(super) fn group(&self, emitter: &mut Emitter, call: &Call) -> Value {
-        emitter.load_element("group", call.row_group, self.row, I64)
+        emitter.load_element("group", call.plane_group, self.plane, I64)
     }
 }

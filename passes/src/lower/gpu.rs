@@ -1,21 +1,21 @@
 //! The code for GPUs: a warp or a block a chunk, four pixels a thread.
 //!
-//! `kernel_K` is all of a pass: a block sums its tile, chunks of a row; the last
-//! block of a row to arrive adds the row's chunks, the last row's block the rows
-//! of each group, and goes on to what `finish_K` computes, which
+//! `kernel_K` is all of a pass: a block sums its tile, chunks of a plane; the last
+//! block of a plane to arrive adds the plane's chunks, the last plane's block the planes
+//! of each group, and goes on to what `epilogue_K` computes, which
 //! is an entry point of its own for workers that add their totals in between.
 //! Who is last differs from run to run, what it adds in which order does not.
-//! `both_K` is forward and backward in one launch. Both have a version `kernel_block_K`
-//! and `both_block_K` for small images, in which a chunk is a block's.
+//! `cooperative_K` is forward and backward in one launch. Both have a version `kernel_block_K`
+//! and `cooperative_block_K` for small images, in which a chunk is a block's.
 
 mod arrival;
-mod both;
-mod chip;
 mod combine;
-mod finish;
+mod cooperative;
+mod epilogue;
 mod groups;
 mod kernel;
 mod pixels;
+mod resident;
 mod team;
 mod thread;
 mod totals;
@@ -57,10 +57,10 @@ const PIXELS: usize = 4;
 /// H100's data sheet, not measured).
 const AHEAD: usize = 2;
 
-/// The bytes of shared memory that a warp of `both_K` takes for a step of pixels that it
+/// The bytes of shared memory that a warp of `cooperative_K` takes for a step of pixels that it
 /// keeps; none if the schedule has no such kernel.
 pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
-    both::step_bytes(schedule)
+    cooperative::step_bytes(schedule)
 }
 
 /// Whether there are kernels in which a chunk is a block's.
@@ -75,24 +75,24 @@ pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, 
     text += &arrival::shared_memory();
     text += &combine::shared_memory(schedule);
     text += &totals::shared_memory(schedule);
-    text += &chip::shared_memory();
+    text += &resident::shared_memory();
     for index in 0..schedule.kernels.len() {
-        text += &finish_function(schedule, index, numerics)?;
+        text += &epilogue_function(schedule, index, numerics)?;
     }
     let teams = Team::ALL.into_iter().filter(|&team| team == Team::Warp || has_block_teams(schedule));
     for team in teams {
         for index in 0..schedule.kernels.len() {
             text += &kernel::function(schedule, index, numerics, team)?;
         }
-        text += &both::function(schedule, numerics, team)?;
+        text += &cooperative::function(schedule, numerics, team)?;
     }
     Ok(text + "}\n")
 }
 
-/// `finish_K`: a block.
-fn finish_function(schedule: &Schedule, index: usize, numerics: Numerics) -> Result<String, LowerError> {
-    Entry::Finish.function(schedule, index, numerics, |emitter, call, _| {
-        super::finish::body(emitter, schedule, &schedule.kernels[index], call, &finish::Block)
+/// `epilogue_K`: a block.
+fn epilogue_function(schedule: &Schedule, index: usize, numerics: Numerics) -> Result<String, LowerError> {
+    Entry::Epilogue.function(schedule, index, numerics, |emitter, call, _| {
+        super::epilogue::body(emitter, schedule, &schedule.kernels[index], call, &epilogue::Block)
     })
 }
 
@@ -100,8 +100,8 @@ fn finish_function(schedule: &Schedule, index: usize, numerics: Numerics) -> Res
 #[derive(Clone, Copy)]
 enum Entry {
     Pass(Team),
-    Finish,
-    Both(Team),
+    Epilogue,
+    Cooperative(Team),
 }
 
 impl Entry {
@@ -110,18 +110,18 @@ impl Entry {
         match self {
             Self::Pass(Team::Warp) => "kernel",
             Self::Pass(Team::Block) => "kernel_block",
-            Self::Finish => "finish",
-            Self::Both(Team::Warp) => "both",
-            Self::Both(Team::Block) => "both_block",
+            Self::Epilogue => "epilogue",
+            Self::Cooperative(Team::Warp) => "cooperative",
+            Self::Cooperative(Team::Block) => "cooperative_block",
         }
     }
 
     /// The attribute that says how many blocks an SM must have room for, if it matters.
     fn occupancy(self) -> String {
         let blocks = match self {
-            Self::Finish => return String::new(),
+            Self::Epilogue => return String::new(),
             Self::Pass(Team::Warp) => BLOCKS_PER_SM,
-            Self::Pass(Team::Block) | Self::Both(_) => FEWER_BLOCKS_PER_SM,
+            Self::Pass(Team::Block) | Self::Cooperative(_) => FEWER_BLOCKS_PER_SM,
         };
         format!(", nvvm.minctasm = {blocks} : i32")
     }
@@ -135,10 +135,10 @@ impl Entry {
         numerics: Numerics,
         body: impl FnOnce(&mut Emitter, &Call, Option<Value>) -> Result<(), LowerError>,
     ) -> Result<String, LowerError> {
-        let tensors = if matches!(self, Self::Finish) { 0 } else { tensors(&schedule.program) };
+        let tensors = if matches!(self, Self::Epilogue) { 0 } else { tensors(&schedule.program) };
         let mut emitter = Emitter::new(1).for_gpu(numerics);
         let call = Call::from_parameters(&mut emitter, tensors);
-        let room = matches!(self, Self::Both(_)).then(|| emitter.name("room", I64));
+        let room = matches!(self, Self::Cooperative(_)).then(|| emitter.name("room", I64));
         body(&mut emitter, &call, room)?;
         let parameters = call.values().into_iter().chain(room);
         let parameters: Vec<_> = parameters.map(|value| format!("{value}: {}", value.ty)).collect();

@@ -44,12 +44,12 @@ impl<'a> GroupValues<'a> {
             let is_number = matches!(self.schedule.program.node(id).op, Op::Argument(_));
             return Ok(Some(leaf::scalar(emitter, self.call, slot, is_number)));
         }
-        let Some(cell) = self.schedule.cell(id) else { return Ok(None) };
+        let Some(group_total) = self.schedule.group_total(id) else { return Ok(None) };
         let node = self.schedule.program.node(id);
         let group = self.group.ok_or_else(|| LowerError::new(node))?;
         emitter.comment(describe(self.schedule, id));
-        let is_count = self.schedule.cells[cell].is_count;
-        Ok(Some(reduction::read_cell(emitter, self.call, cell, group, is_count)))
+        let is_count = self.schedule.group_totals[group_total].is_count;
+        Ok(Some(reduction::read_group_total(emitter, self.call, group_total, group, is_count)))
     }
 
     fn compute(&mut self, emitter: &mut Emitter, id: ValueId) -> Result<Value, LowerError> {

@@ -3,10 +3,11 @@
 //! A chunk goes through two loops, so that neither needs more registers than
 //! there are: the first draws its random numbers into memory that stays in the
 //! nearest cache, the second computes the pixels. The code of a pixel stands
-//! once; [`stream`] leads it over whole vectors and edges alike. A kernel that sifts
-//! has two such loops over pixels, and [`survivors`] in place of the second where they
+//! once; [`stream`] leads it over whole vectors and edges alike. A kernel that compacts
+//! has two such loops over pixels, and [`active`] in place of the second where they
 //! are few.
 
+mod active;
 mod kernel;
 mod library;
 mod memory;
@@ -14,7 +15,6 @@ mod output;
 mod part;
 mod stack;
 mod stream;
-mod survivors;
 
 use lossc_dialect::ValueId;
 
@@ -22,7 +22,7 @@ use super::LowerError;
 use super::call::Call;
 use super::chunk::Chunk;
 use super::emit::{Emitter, I64, Scalar, ValueType};
-use super::finish;
+use super::epilogue;
 use super::pixel::arrays;
 use crate::schedule::{Kernel, Schedule};
 use kernel::HostKernel;
@@ -33,26 +33,26 @@ const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 /// The module for a processor with vectors of so many f32.
 pub(super) fn module(schedule: &Schedule, lanes: usize) -> Result<String, LowerError> {
     let mut text = format!("// {}, {lanes} pixels a vector\nmodule {{\n", schedule.program.name());
-    let stored = |value: &ValueId| Scalar::of(schedule.program.ty(*value).element).stored();
-    let outputs = schedule.kernels.iter().flat_map(|kernel| &kernel.outputs).map(stored).collect();
+    let saved = |value: &ValueId| Scalar::of(schedule.program.ty(*value).element).stored();
+    let outputs = schedule.kernels.iter().flat_map(|kernel| &kernel.outputs).map(saved).collect();
     text += &library::functions(lanes, &outputs);
     for (index, kernel) in schedule.kernels.iter().enumerate() {
         text += &kernel_function(schedule, kernel, index, lanes)?;
-        text += &finish_function(schedule, kernel, index)?;
+        text += &epilogue_function(schedule, kernel, index)?;
     }
     Ok(text + "}\n")
 }
 
-/// `finish_K(frame)`
-fn finish_function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
+/// `epilogue_K(arguments)`
+fn epilogue_function(schedule: &Schedule, kernel: &Kernel, index: usize) -> Result<String, LowerError> {
     let mut emitter = Emitter::new(1);
-    let frame = emitter.name("frame", POINTER);
-    let call = Call::from_frame(&mut emitter, frame, 0);
-    finish::body(&mut emitter, schedule, kernel, &call, &finish::Alone)?;
-    Ok(emitter.finish(&format!("func.func @finish_{index}({frame}: {POINTER})"), "return"))
+    let arguments = emitter.name("arguments", POINTER);
+    let call = Call::from_block(&mut emitter, arguments, 0);
+    epilogue::body(&mut emitter, schedule, kernel, &call, &epilogue::Alone)?;
+    Ok(emitter.finish(&format!("func.func @epilogue_{index}({arguments}: {POINTER})"), "return"))
 }
 
-/// `kernel_K(frame, row, chunk)`
+/// `kernel_K(arguments, plane, chunk)`
 fn kernel_function(
     schedule: &Schedule,
     kernel: &Kernel,
@@ -60,11 +60,11 @@ fn kernel_function(
     lanes: usize,
 ) -> Result<String, LowerError> {
     let mut emitter = Emitter::new(1);
-    let frame = emitter.name("frame", POINTER);
-    let [row, chunk] = ["row", "chunk"].map(|name| emitter.name(name, I64));
-    let call = Call::from_frame(&mut emitter, frame, arrays(schedule));
-    let place = Chunk::new(&mut emitter, &call, row, chunk);
+    let arguments = emitter.name("arguments", POINTER);
+    let [plane, chunk] = ["plane", "chunk"].map(|name| emitter.name(name, I64));
+    let call = Call::from_block(&mut emitter, arguments, arrays(schedule));
+    let place = Chunk::new(&mut emitter, &call, plane, chunk);
     HostKernel { schedule, kernel, call: &call, chunk: &place, lanes }.emit(&mut emitter)?;
-    let header = format!("func.func @kernel_{index}({frame}: {POINTER}, {row}: {I64}, {chunk}: {I64})");
+    let header = format!("func.func @kernel_{index}({arguments}: {POINTER}, {plane}: {I64}, {chunk}: {I64})");
     Ok(emitter.finish(&header, "return"))
 }

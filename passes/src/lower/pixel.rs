@@ -7,7 +7,7 @@ use lossc_dialect::{Element, Level, Op, Program, ValueId};
 use super::emit::{Emitter, Value};
 use super::group::{GroupValues, describe};
 use super::{LowerError, compute, leaf};
-use crate::schedule::{Kernel, Schedule, Stored, Temporary};
+use crate::schedule::{Buffer, Kernel, Saved, Schedule};
 
 /// Values by the program's names.
 pub(super) type Values = HashMap<ValueId, Value>;
@@ -25,22 +25,22 @@ pub(super) struct PixelCode<'a> {
     /// What it reads that an earlier kernel kept.
     pub(super) loads: Vec<Kept>,
     /// What it keeps.
-    pub(super) stores: Vec<Kept>,
+    pub(super) saves: Vec<Kept>,
 }
 
-/// A program value in a temporary.
+/// A program value in a buffer.
 #[derive(Clone, Copy)]
 pub(super) struct Kept {
     pub(super) value: ValueId,
-    /// The temporary's place in the call's list: after inputs and outputs.
+    /// The buffer's place in the call's list: after inputs and outputs.
     pub(super) index: usize,
-    pub(super) holds: Temporary,
+    pub(super) holds: Buffer,
 }
 
 /// A reduction over pixels.
 pub(super) struct PixelReduction {
-    /// The index of its cell in the schedule.
-    pub(super) cell: usize,
+    /// The index of its group total in the schedule.
+    pub(super) group_total: usize,
     /// What is counted or added up.
     pub(super) operand: ValueId,
     /// Whether it is a count.
@@ -51,12 +51,12 @@ pub(super) struct PixelReduction {
 #[derive(Clone, Copy)]
 pub(super) struct Tensor {
     pub(super) value: ValueId,
-    /// Its place in the call's list: inputs, outputs, then temporaries.
+    /// Its place in the call's list: inputs, outputs, then buffers.
     pub(super) index: usize,
     pub(super) element: Element,
 }
 
-/// The number of tensors of pixels in a call, less the temporaries.
+/// The number of tensors of pixels in a call, less the buffers.
 pub(super) fn tensors(program: &Program) -> usize {
     program.pixel_arguments().count() + pixel_results(program).count()
 }
@@ -64,7 +64,7 @@ pub(super) fn tensors(program: &Program) -> usize {
 /// The number of arrays with one value a pixel in a call, also those that a kernel does
 /// not touch.
 pub(super) fn arrays(schedule: &Schedule) -> usize {
-    tensors(&schedule.program) + schedule.temporaries().len()
+    tensors(&schedule.program) + schedule.buffers().len()
 }
 
 fn pixel_results(program: &Program) -> impl Iterator<Item = ValueId> {
@@ -77,11 +77,11 @@ impl<'a> PixelCode<'a> {
     pub(super) fn new(schedule: &'a Schedule, kernel: &Kernel, lanes: usize) -> Self {
         let program = &schedule.program;
         let reductions = kernel.reductions.iter().map(|&index| {
-            let cell = schedule.cells[index];
+            let group_total = schedule.group_totals[index];
             PixelReduction {
-                cell: index,
-                operand: program.node(cell.value).operands[0],
-                is_count: cell.is_count,
+                group_total: index,
+                operand: program.node(group_total.value).operands[0],
+                is_count: group_total.is_count,
             }
         });
         let reductions: Vec<_> = reductions.collect();
@@ -91,12 +91,12 @@ impl<'a> PixelCode<'a> {
             |(index, value)| Tensor { value, index: inputs + index, element: program.ty(value).element };
         let all = pixel_results(program).enumerate();
         let outputs = all.filter(|(_, value)| kernel.outputs.contains(value)).map(output).collect();
-        let kept = |&stored: &usize| {
-            let Stored { value, temporary } = schedule.stored[stored];
-            Kept { value, index: tensors(program) + temporary, holds: schedule.temporary_of(stored) }
+        let kept = |&saved: &usize| {
+            let Saved { value, buffer } = schedule.saved[saved];
+            Kept { value, index: tensors(program) + buffer, holds: schedule.buffer_of(saved) }
         };
-        let [loads, stores] = [&kernel.loads, &kernel.stores].map(|list| list.iter().map(kept).collect());
-        Self { schedule, lanes, values, reductions, outputs, loads, stores }
+        let [loads, saves] = [&kernel.loads, &kernel.saves].map(|list| list.iter().map(kept).collect());
+        Self { schedule, lanes, values, reductions, outputs, loads, saves }
     }
 
     /// The tensors that the kernel reads.
@@ -148,9 +148,9 @@ impl<'a> PixelCode<'a> {
         emitter.comment(describe(self.schedule, value));
     }
 
-    /// Adds the stored pixels of an input to `values`.
-    pub(super) fn read(&self, emitter: &mut Emitter, values: &mut Values, input: Tensor, stored: Value) {
-        values.insert(input.value, leaf::from_stored(emitter, stored, input.element));
+    /// Adds the saved pixels of an input to `values`.
+    pub(super) fn read(&self, emitter: &mut Emitter, values: &mut Values, input: Tensor, saved: Value) {
+        values.insert(input.value, leaf::from_stored(emitter, saved, input.element));
     }
 
     /// Adds all further values to those in `values`: broadcasts, arguments and

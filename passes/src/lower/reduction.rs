@@ -1,36 +1,36 @@
-//! Reductions, in the order of additions that `lossc_dialect::numbers` fixes.
+//! Reductions, in the order of additions that `lossc_dialect::sum_shape` fixes.
 
 use lossc_dialect::Op;
-use lossc_dialect::numbers::LANES;
+use lossc_dialect::sum_shape::CHUNK_ACCUMULATORS;
 use lossc_faults::{Fault, is_seeded};
 
 use super::call::Call;
 use super::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
 
-/// The address of a cell of a group.
-pub(super) fn cell_at(emitter: &mut Emitter, call: &Call, cell: Value, group: Value) -> Value {
-    let first = emitter.mul(cell, call.groups);
+/// The address of a group total of a group.
+pub(super) fn group_total_at(emitter: &mut Emitter, call: &Call, group_total: Value, group: Value) -> Value {
+    let first = emitter.mul(group_total, call.groups);
     let index = emitter.add(first, group);
-    emitter.element(call.cells, index, I64.scalar)
+    emitter.element(call.group_totals, index, I64.scalar)
 }
 
 /// `loss.sum` or `loss.count` of an earlier kernel: f64 or i64.
-pub(super) fn read_cell(
+pub(super) fn read_group_total(
     emitter: &mut Emitter,
     call: &Call,
-    cell: usize,
+    group_total: usize,
     group: Value,
     is_count: bool,
 ) -> Value {
-    let cell = emitter.index(cell);
-    let at = cell_at(emitter, call, cell, group);
+    let group_total = emitter.index(group_total);
+    let at = group_total_at(emitter, call, group_total, group);
     if is_count {
         return emitter.load("count", at, I64);
     }
     emitter.load("total", at, F64)
 }
 
-/// What `loss.sum` and `loss.count` leave out: pixels that are none of the row.
+/// What `loss.sum` and `loss.count` leave out: pixels that are none of the plane.
 /// They add +0 and count nothing.
 pub(super) fn of_valid(emitter: &mut Emitter, value: Value, valid: Option<Value>) -> Value {
     match valid {
@@ -69,11 +69,11 @@ pub(super) fn count_bits(emitter: &mut Emitter, memory: Value, bytes: usize) -> 
     emitter.convert("arith.trunci", count, I32.scalar)
 }
 
-/// Adds the lanes of a chunk, dealt to vectors in order, as `numbers::chunk_tree` does.
+/// Adds the lanes of a chunk, dealt to vectors in order, as `sum_shape::chunk_tree` does.
 pub(super) fn chunk_tree(emitter: &mut Emitter, vectors: &[Value]) -> Value {
-    assert_eq!(vectors.iter().map(|vector| vector.ty.lanes).sum::<usize>(), LANES);
+    assert_eq!(vectors.iter().map(|vector| vector.ty.lanes).sum::<usize>(), CHUNK_ACCUMULATORS);
     let mut sums = add_neighbours(emitter, vectors);
-    if !is_seeded(Fault::LanesAreAddedOtherwise) {
+    if !is_seeded(Fault::AccumulatorsAreAddedOtherwise) {
         sums = add_neighbours(emitter, &sums);
     }
     while sums.len() > 1 {

@@ -139,8 +139,8 @@ fn every_storage_type_is_loaded_and_every_float_stored() {
     for label in Element::all() {
         for logit in [Element::F32, Element::F16, Element::Bf16] {
             let mut builder = Builder::new("storage");
-            let stored = [builder.pixel_argument("logit", logit), builder.pixel_argument("label", label)];
-            let [logits, labels] = stored.map(|stored| builder.cast(stored, Element::F32));
+            let saved = [builder.pixel_argument("logit", logit), builder.pixel_argument("label", label)];
+            let [logits, labels] = saved.map(|saved| builder.cast(saved, Element::F32));
             let difference = builder.sub(logits, labels);
             let sum = builder.sum(difference);
             let loss = builder.mean_groups(sum);
@@ -189,8 +189,8 @@ fn what_nobody_has_written_is_not_read() {
         schedule.kernels[1].group_reductions.splice(0..0, reductions);
     });
     assert_eq!(late, error("forward", "mean_groups"));
-    let no_cell = refused(&|schedule| schedule.kernels[0].reductions.clear());
-    assert_eq!(no_cell, error("forward", "sum"));
+    let no_group_total = refused(&|schedule| schedule.kernels[0].reductions.clear());
+    assert_eq!(no_group_total, error("forward", "sum"));
     let no_forward = refused(&|schedule| schedule.forward.clear());
     assert_eq!(no_forward, error("backward", "mean_groups"));
     let second_first = refused(&|schedule| schedule.forward_backward.reverse());
@@ -203,7 +203,7 @@ fn what_no_kernel_has_kept_is_not_loaded() {
     let options = Options { fusion: crate::schedule::Fusion::Op, ..Options::default() };
     let mut schedule = schedule(&program, options);
     lower(&schedule, &target("cpu:avx2"), Numerics::default()).expect("it is whole");
-    schedule.kernels.iter_mut().for_each(|kernel| kernel.stores.clear());
+    schedule.kernels.iter_mut().for_each(|kernel| kernel.saves.clear());
     let error = lower(&schedule, &target("cpu:avx2"), Numerics::default()).expect_err("nothing is kept");
     assert!(matches!(error, super::LowerError::Unwritten { mnemonic: "mul", .. }), "{error}");
 }
@@ -275,7 +275,7 @@ fn a_library_loss_is_scalar_code_without_calls_on_a_gpu() {
     for program in library_programs() {
         let text = assembly(&program, "sm_90");
         for kernel in 0..schedule(&program, Options::default()).kernels.len() {
-            for entry in ["kernel", "finish"] {
+            for entry in ["kernel", "epilogue"] {
                 assert!(text.contains(&format!(".visible .entry {entry}_{kernel}(")), "{text}");
             }
         }

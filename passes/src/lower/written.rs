@@ -16,10 +16,10 @@ pub(super) fn check(schedule: &Schedule) -> Result<(), LowerError> {
     let given = nothing.clone().after("forward", kernels(&schedule.forward))?.between_calls();
     given.after("backward", kernels(&schedule.backward))?;
     nothing.clone().after("forward_backward", kernels(&schedule.forward_backward))?;
-    if let Some(at_once) = &schedule.at_once {
-        let kept = nothing.after("forward_backward", vec![&at_once.keeping])?;
-        kept.clone().after("forward_backward", vec![&at_once.reading])?;
-        kept.after("forward_backward", kernels(&[at_once.second]))?;
+    if let Some(cooperative) = &schedule.cooperative {
+        let kept = nothing.after("forward_backward", vec![&cooperative.keeping])?;
+        kept.clone().after("forward_backward", vec![&cooperative.reading])?;
+        kept.after("forward_backward", kernels(&[cooperative.second]))?;
     }
     Ok(())
 }
@@ -31,18 +31,18 @@ struct Written<'a> {
     /// By value, whether it is a reduction that was written.
     reductions: Vec<bool>,
     /// The same of pixels kept for later kernels.
-    stored: Vec<bool>,
+    saved: Vec<bool>,
 }
 
 impl<'a> Written<'a> {
     fn nothing(schedule: &'a Schedule) -> Self {
         let nothing = vec![false; schedule.program.len()];
-        Self { schedule, reductions: nothing.clone(), stored: nothing }
+        Self { schedule, reductions: nothing.clone(), saved: nothing }
     }
 
     /// What one call leaves for another.
     fn between_calls(self) -> Self {
-        Self { stored: vec![false; self.stored.len()], ..self }
+        Self { saved: vec![false; self.saved.len()], ..self }
     }
 
     /// After `kernels` of `entry` have run one after the other.
@@ -60,10 +60,9 @@ impl<'a> Written<'a> {
     /// Runs `kernel`; fails with a value that it reads and nobody has written.
     fn run(&mut self, kernel: &Kernel) -> Result<(), ValueId> {
         let schedule = self.schedule;
-        let stored =
-            |list: &[usize]| -> Vec<_> { list.iter().map(|&it| schedule.stored[it].value).collect() };
-        let loaded = stored(&kernel.loads);
-        if let Some(&missing) = loaded.iter().find(|value| !self.stored[value.index()]) {
+        let values = |list: &[usize]| -> Vec<_> { list.iter().map(|&it| schedule.saved[it].value).collect() };
+        let loaded = values(&kernel.loads);
+        if let Some(&missing) = loaded.iter().find(|value| !self.saved[value.index()]) {
             return Err(missing);
         }
         for value in schedule.pixel_values(kernel).into_iter().filter(|value| !loaded.contains(value)) {
@@ -72,8 +71,11 @@ impl<'a> Written<'a> {
                 self.read(node.operands[0])?;
             }
         }
-        stored(&kernel.stores).iter().for_each(|value| self.stored[value.index()] = true);
-        kernel.reductions.iter().for_each(|&it| self.reductions[schedule.cells[it].value.index()] = true);
+        values(&kernel.saves).iter().for_each(|value| self.saved[value.index()] = true);
+        kernel
+            .reductions
+            .iter()
+            .for_each(|&it| self.reductions[schedule.group_totals[it].value.index()] = true);
         for &reduction in &kernel.group_reductions {
             let value = schedule.group_reductions[reduction];
             self.read(schedule.program.node(value).operands[0])?;
@@ -93,7 +95,7 @@ impl<'a> Written<'a> {
                 continue;
             }
             let is_reduction =
-                self.schedule.cell(value).is_some() || self.schedule.group_reductions.contains(&value);
+                self.schedule.group_total(value).is_some() || self.schedule.group_reductions.contains(&value);
             match is_reduction {
                 true if self.reductions[value.index()] => {}
                 true => return Err(value),

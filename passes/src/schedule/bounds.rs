@@ -13,9 +13,9 @@ use lossc_faults::{Fault, is_seeded};
 
 use super::is_reduction;
 use crate::egraph::{Facts, FactsAnalysis, NodeOp, Range};
-use crate::saturate::prices::PriceList;
+use crate::saturate::costs::CostModel;
 
-/// An op with a higher price is worth bounding: nine fused multiply-adds.
+/// An op with a higher cost is worth bounding: nine fused multiply-adds.
 const CHEAP: u64 = 90;
 
 /// Values in the program that is being built, the same one twice if it is exact.
@@ -41,10 +41,10 @@ pub(super) struct Bounds<'a> {
 
 /// Which pixel values follow from nothing but cheap ops and random numbers before
 /// any pass.
-pub(super) fn cheap(program: &Program, prices: PriceList) -> Vec<bool> {
+pub(super) fn cheap(program: &Program, costs: CostModel) -> Vec<bool> {
     let mut cheap = vec![false; program.len()];
     for (value, node) in program.values() {
-        let is_free = matches!(node.op, Op::Uniform) || prices.price(node.op, Level::Pixel) <= CHEAP;
+        let is_free = matches!(node.op, Op::Uniform) || costs.cost(node.op, Level::Pixel) <= CHEAP;
         let is_early = !is_reduction(node.op);
         cheap[value.index()] = is_free && is_early && node.operands.iter().all(|it| cheap[it.index()]);
     }
@@ -76,7 +76,7 @@ impl<'a> Bounds<'a> {
         }
         let (a, b) = (self.interval(a)?, self.interval(b)?);
         Some(match (node.op, holds) {
-            (Op::Less, true) if is_seeded(Fault::SieveTakesTheWrongBound) => {
+            (Op::Less, true) if is_seeded(Fault::CompactionTakesTheWrongBound) => {
                 self.builder.less(a.lower, b.upper)
             }
             (Op::Less, true) => self.builder.less(a.upper, b.lower),

@@ -17,10 +17,10 @@ pub(super) fn split(schedule: &mut Schedule, kernels: &[Kernel]) -> Vec<Kernel> 
                 ops.push(op_kernel(schedule, kernel, value));
             }
         }
-        for &cell in &kernel.reductions {
-            let operand = schedule.program.node(schedule.cells[cell].value).operands[0];
+        for &group_total in &kernel.reductions {
+            let operand = schedule.program.node(schedule.group_totals[group_total].value).operands[0];
             let loads = loads(schedule, [operand]);
-            ops.push(Kernel { loads, reductions: vec![cell], ..Kernel::default() });
+            ops.push(Kernel { loads, reductions: vec![group_total], ..Kernel::default() });
         }
         if ops.len() == before {
             ops.push(Kernel::default());
@@ -49,9 +49,9 @@ fn op_kernel(schedule: &mut Schedule, pass: &Kernel, value: ValueId) -> Kernel {
     let operands = schedule.program.node(value).operands.clone();
     let is_output = pass.outputs.contains(&value);
     let is_used = !is_output || schedule.program.values().any(|(_, node)| node.operands.contains(&value));
-    let stores = if is_used && !is_leaf(schedule, value) { vec![schedule.store(value)] } else { vec![] };
+    let saves = if is_used && !is_leaf(schedule, value) { vec![schedule.save(value)] } else { vec![] };
     let outputs = if is_output { vec![value] } else { vec![] };
-    Kernel { loads: loads(schedule, operands), outputs, stores, ..Kernel::default() }
+    Kernel { loads: loads(schedule, operands), outputs, saves, ..Kernel::default() }
 }
 
 fn loads(schedule: &mut Schedule, values: impl IntoIterator<Item = ValueId>) -> Vec<usize> {
@@ -59,7 +59,7 @@ fn loads(schedule: &mut Schedule, values: impl IntoIterator<Item = ValueId>) -> 
     for value in values {
         let is_pixel = schedule.program.ty(value).level == Level::Pixel;
         if is_pixel && !is_leaf(schedule, value) {
-            loads.push(schedule.store(value));
+            loads.push(schedule.save(value));
         }
     }
     loads.sort_unstable();

@@ -6,7 +6,7 @@ use std::fmt;
 use lossc_dialect::ValueId;
 use lossc_dialect::ops::{Op, OpDefinition};
 
-use super::{AtOnce, Kernel, Schedule, Temporary};
+use super::{Buffer, Cooperative, Kernel, Schedule};
 
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,20 +23,20 @@ impl fmt::Display for Schedule {
             let passes = if kernels.len() == 1 { "pass" } else { "passes" };
             writeln!(formatter, "{name}: {} {passes}: {}", kernels.len(), kernels.join(", "))?;
         }
-        if let Some(sieve) = &self.sieve {
+        if let Some(compaction) = &self.compaction {
             let mask = |&(mask, holds): &(ValueId, bool)| {
                 format!("{} {}", self.value_name(mask), if holds { "holds" } else { "does not" })
             };
-            let masks: Vec<_> = sieve.masks.iter().map(mask).collect();
-            let survivors = format!("a pixel survives, %{}", sieve.survivors.0);
+            let masks: Vec<_> = compaction.masks.iter().map(mask).collect();
+            let active = format!("a pixel survives, %{}", compaction.active.0);
             writeln!(
                 formatter,
-                "sieve: {survivors}, unless it is cheaply seen that {}",
+                "compaction: {active}, unless it is cheaply seen that {}",
                 masks.join(" and ")
             )?;
         }
-        if let Some(at_once) = &self.at_once {
-            self.write_at_once(at_once, formatter)?;
+        if let Some(cooperative) = &self.cooperative {
+            self.write_at_once(cooperative, formatter)?;
         }
         for (index, kernel) in self.kernels.iter().enumerate() {
             writeln!(formatter, "\nkernel {index}")?;
@@ -47,9 +47,9 @@ impl fmt::Display for Schedule {
 }
 
 impl Schedule {
-    fn write_at_once(&self, at_once: &AtOnce, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AtOnce { first, keeping, reading, second } = at_once;
-        let kept = keeping.stores.iter().map(|&stored| self.stored_name(keeping, stored));
+    fn write_at_once(&self, cooperative: &Cooperative, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cooperative { first, keeping, reading, second } = cooperative;
+        let kept = keeping.saves.iter().map(|&saved| self.stored_name(keeping, saved));
         writeln!(formatter, "in one launch, for pixels that find room on the chip")?;
         writeln!(formatter, "  keeps      {}, in kernel {first}", list(kept))?;
         writeln!(formatter, "  computes   {}, in kernel {second}", self.computed(reading, "pixel"))
@@ -57,29 +57,29 @@ impl Schedule {
 
     fn write_kernel(&self, kernel: &Kernel, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs = self.inputs(kernel).into_iter().map(str::to_owned);
-        let loads = kernel.loads.iter().map(|&stored| self.stored_name(kernel, stored));
+        let loads = kernel.loads.iter().map(|&saved| self.stored_name(kernel, saved));
         writeln!(formatter, "  reads      {}", list(inputs.chain(loads)))?;
         match self.parts(kernel) {
             None => writeln!(formatter, "  computes   {}", self.computed(kernel, "pixel"))?,
-            Some([of_all, of_survivors]) => {
-                let sieve = match of_all.loads.first() {
-                    Some(&stored) => format!("%{}, kept", self.stored[stored].value.0),
+            Some([of_all, of_active]) => {
+                let compaction = match of_all.loads.first() {
+                    Some(&saved) => format!("%{}, kept", self.saved[saved].value.0),
                     None => self.computed(&of_all, "pixel"),
                 };
-                writeln!(formatter, "  sifts by   {sieve}")?;
-                writeln!(formatter, "  computes   {}", self.computed(&of_survivors, "survivor"))?;
+                writeln!(formatter, "  compacts by   {compaction}")?;
+                writeln!(formatter, "  computes   {}", self.computed(&of_active, "active_pixel"))?;
             }
         }
-        let cells = kernel.reductions.iter().map(|&cell| {
-            let kind = if self.cells[cell].is_count { "count" } else { "sum" };
-            format!("{kind} in cell {cell}")
+        let group_totals = kernel.reductions.iter().map(|&group_total| {
+            let kind = if self.group_totals[group_total].is_count { "count" } else { "sum" };
+            format!("{kind} in group total {group_total}")
         });
-        writeln!(formatter, "  reduces    {}", list(cells))?;
+        writeln!(formatter, "  reduces    {}", list(group_totals))?;
         let outputs = kernel.outputs.iter().map(|&value| self.result_name(value));
         writeln!(formatter, "  writes     {}", list(outputs))?;
-        if !kernel.stores.is_empty() {
-            let stores = kernel.stores.iter().map(|&stored| self.stored_name(kernel, stored));
-            writeln!(formatter, "  keeps      {}", list(stores))?;
+        if !kernel.saves.is_empty() {
+            let saves = kernel.saves.iter().map(|&saved| self.stored_name(kernel, saved));
+            writeln!(formatter, "  saves      {}", list(saves))?;
         }
         let results = kernel.results.iter().map(|&index| self.program.results()[index].name.clone());
         writeln!(formatter, "  then gives {}", list(results))
@@ -87,7 +87,7 @@ impl Schedule {
 
     /// How many values a kernel computes, and which of them are worth a word.
     fn computed(&self, kernel: &Kernel, of: &str) -> String {
-        let loaded = |value: &ValueId| kernel.loads.iter().any(|&stored| self.stored[stored].value == *value);
+        let loaded = |value: &ValueId| kernel.loads.iter().any(|&saved| self.saved[saved].value == *value);
         let values: Vec<_> = self.pixel_values(kernel).into_iter().filter(|value| !loaded(value)).collect();
         let mut counts = BTreeMap::from([("div", 0)]);
         for op in values.iter().map(|&value| self.program.node(value).op).filter(|&op| is_costly(op)) {
@@ -98,12 +98,13 @@ impl Schedule {
     }
 
     /// A value kept, with the room it takes.
-    fn stored_name(&self, kernel: &Kernel, stored: usize) -> String {
-        let value = self.stored[stored].value;
-        let of = if kernel.sieve.is_none_or(|survivors| survivors == value) { "pixel" } else { "survivor" };
-        let size = match self.temporary_of(stored) {
-            Temporary::Float => "4 bytes",
-            Temporary::Mask => "1 bit",
+    fn stored_name(&self, kernel: &Kernel, saved: usize) -> String {
+        let value = self.saved[saved].value;
+        let of =
+            if kernel.compaction.is_none_or(|active| active == value) { "pixel" } else { "active_pixel" };
+        let size = match self.buffer_of(saved) {
+            Buffer::Float => "4 bytes",
+            Buffer::Mask => "1 bit",
         };
         format!("{} ({size} a {of})", self.value_name(value))
     }

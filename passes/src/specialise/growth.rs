@@ -54,7 +54,7 @@ fn of(program: &Program, value: ValueId, growths: &[Growth]) -> Growth {
         Op::Sum | Op::Count => operand(0).times(&Growth::one(Power { pixels: 1, groups: 0 }), 1),
         Op::SumGroups => operand(0).times(&Growth::one(Power { pixels: 0, groups: 1 }), 1),
         Op::MeanGroups => operand(0).times(&Growth::one(CONSTANT), 1),
-        Op::Mul | Op::Weight => operand(0).times(operand(1), 1),
+        Op::Mul | Op::AbsorbingMul => operand(0).times(operand(1), 1),
         Op::Fma => operand(0).times(operand(1), 1).plus(operand(2)),
         Op::Div | Op::RatioOrZero => operand(0).times(operand(1), -1),
         Op::Add | Op::Sub | Op::Min | Op::Max => operand(0).plus(operand(1)),

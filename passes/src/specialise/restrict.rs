@@ -45,7 +45,7 @@ pub(super) fn weight(program: &Program) -> Result<Program, SpecialiseError> {
     let arguments = builder.declare_arguments(program);
     let weights = builder.pixel_argument(WEIGHT_MAP, Element::F32);
     let restrict = |builder: &mut Builder, _, op: Op, operand: ValueId| match op {
-        Op::Sum => builder.weight(weights, operand),
+        Op::Sum => builder.absorbing_mul(weights, operand),
         _ => operand,
     };
     Ok(rebuild(program, builder, &arguments, Builder::pixels, restrict)?)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Builder, Element, Level, Op, Program, ValueId};
 
 use super::{RULES, stabilise};
@@ -78,14 +78,14 @@ fn value_and_gradient(program: &Program, logit: f64) -> (f64, f64) {
     let stable = stabilise(program, false).expect("stabilises").program;
     let gradient = differentiate(&stable).expect("differentiates");
     let inputs = Inputs {
-        row_group: &[0],
+        plane_group: &[0],
         groups: 1,
-        row_length: 1,
+        plane_length: 1,
         pixels: &[vec![logit]],
         scalars: &[1.0],
         uniform: &|_| 0.5,
     };
-    let results = interpret(&gradient, &inputs, Meaning::Exact);
+    let results = interpret(&gradient, &inputs, Precision::Exact);
     (results[0][0], results[1][0])
 }
 

@@ -1,4 +1,4 @@
-//! The judge knows what it does not know.
+//! The reference knows what it does not know.
 
 use lossc_dialect::{Op, Type};
 use lossc_programs::bounds::{Bounded, Bounds};
@@ -49,7 +49,7 @@ fn nothing_is_known_of_a_quotient_near_its_pole() {
 fn the_weight_of_an_empty_class_is_known() {
     let weight = element(Op::RatioOrZero, &[number(0.0), number(7.0)]);
     assert_eq!(weight.error, 0.0);
-    let term = element(Op::Weight, &[weight, number(f64::INFINITY)]);
+    let term = element(Op::AbsorbingMul, &[weight, number(f64::INFINITY)]);
     assert!(term.is_known() && term.value == 0.0, "{term:?}");
 }
 

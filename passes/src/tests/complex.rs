@@ -100,7 +100,7 @@ impl Arithmetic for Complexes {
         match op {
             Op::Add => x[0] + x[1],
             Op::Sub => x[0] - x[1],
-            Op::Mul | Op::Weight => x[0] * x[1],
+            Op::Mul | Op::AbsorbingMul => x[0] * x[1],
             Op::RatioOrZero if x[1].re == 0.0 => complex(0.0, 0.0),
             Op::Div | Op::RatioOrZero => x[0] / x[1],
             Op::ReciprocalOneToTwo => complex(1.0, 0.0) / x[0],

@@ -2,7 +2,7 @@
 //! square is nothing. No two near numbers are subtracted, so what is left is the
 //! rounding of the function itself.
 
-use lossc_dialect::interpret::{Meaning, interpret};
+use lossc_dialect::interpret::{Precision, interpret};
 use lossc_dialect::ops::{Derivative, OpDefinition, table};
 use lossc_dialect::{Builder, Element, Level, Program, Type};
 use lossc_programs::evaluate::{Sample, evaluate};
@@ -17,9 +17,9 @@ const STEP: f64 = 1e-100;
 /// One group of `logits` and `labels`.
 fn sample(logits: Vec<f64>, labels: Vec<f64>) -> Sample {
     Sample {
-        row_group: vec![0],
+        plane_group: vec![0],
         groups: 1,
-        row_length: logits.len(),
+        plane_length: logits.len(),
         pixels: vec![logits, labels],
         ..Sample::default()
     }
@@ -40,7 +40,7 @@ fn slopes(program: &Program, sample: &Sample) -> Vec<f64> {
 fn error(program: &Program, sample: &Sample) -> f64 {
     let gradient = differentiate(program).expect("the loss has a gradient");
     let with_upstream = Sample { scalars: vec![1.0], ..sample.clone() };
-    let found = interpret(&gradient, &with_upstream.inputs(), Meaning::Real).pop().expect("a gradient");
+    let found = interpret(&gradient, &with_upstream.inputs(), Precision::Real).pop().expect("a gradient");
     let error = |(found, slope): (&f64, f64)| (found - slope).abs() / slope.abs().max(1e-3);
     found.iter().zip(slopes(program, sample)).map(error).fold(0.0, f64::max)
 }

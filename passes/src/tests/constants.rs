@@ -6,7 +6,7 @@ use lossc_dialect::{Builder, Element, Level, Program};
 use super::proofs::check;
 use super::random_programs::{for_random_programs_of, shapes};
 use crate::differentiate::differentiate;
-use crate::saturate::{prices::PriceList, rules, saturate};
+use crate::saturate::{costs::CostModel, rules, saturate};
 use crate::stabilise::{self, stabilise};
 
 const NANS: &[f32] = &[f32::NAN, -f32::NAN];
@@ -21,7 +21,7 @@ fn rewrite(program: &Program) -> Result<(), String> {
     check(program, &stable, stabilise::RULES)?;
     // Of a random program, the gradient need not exist.
     let source = differentiate(&stable.program).unwrap_or(stable.program);
-    let cheap = saturate(&source, PriceList::Host, true).map_err(|error| error.to_string())?;
+    let cheap = saturate(&source, CostModel::Host, true).map_err(|error| error.to_string())?;
     check(&source, &cheap, &rules::all())
 }
 

@@ -3,16 +3,16 @@
 
 use lossc_dialect::{Program, text};
 
-use super::judge::{Pair, Tally};
 use super::random_programs::samples;
+use super::reference::{Pair, Tally};
 use super::{optimised, programs};
 use crate::egraph::{Limits, Rewriting, Rule, real, rewrite};
-use crate::saturate::prices::PriceList;
+use crate::saturate::costs::CostModel;
 use crate::saturate::{rules, saturate};
 use crate::{differentiate, stabilise};
 
 fn rewritten(program: &Program, rules: &[Rule], limits: Limits) -> Rewriting {
-    rewrite(program, rules, limits, &|op, level| PriceList::Host.price(op, level), true).expect("rewrites")
+    rewrite(program, rules, limits, &|op, level| CostModel::Host.cost(op, level), true).expect("rewrites")
 }
 
 fn check_meaning(source: &Program, result: &Program) {
@@ -152,7 +152,7 @@ func.func @splits(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>) -> (tensor<f
 fn programs_that_exploded_once_come_to_an_end() {
     for source in [ZEROS, OPPOSITES, SPLITS] {
         let program = parse(source);
-        let result = saturate(&program, PriceList::Host, false).expect("saturates");
+        let result = saturate(&program, CostModel::Host, false).expect("saturates");
         assert_eq!(result.limit, None, "{}: {} nodes", program.name(), result.nodes);
         assert!(result.nodes < 100, "{}: {} nodes", program.name(), result.nodes);
         check_meaning(&program, &result.program);
@@ -177,13 +177,13 @@ func.func @levels(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>, %gamma: tens
   %8 = "loss.select"(%6, %gamma, %7) : (tensor<i1>, tensor<f32>, tensor<f32>) -> tensor<f32>
   %9 = "loss.broadcast"(%0) : (tensor<?xf32>) -> tensor<?x?xf32>
   %10 = "loss.broadcast"(%8) : (tensor<f32>) -> tensor<?x?xf32>
-  %11 = "loss.weight"(%9, %10) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %11 = "loss.absorbing_mul"(%9, %10) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
   %12 = "loss.sum"(%11) : (tensor<?x?xf32>) -> tensor<?xf32>
   %13 = "loss.sum_groups"(%12) : (tensor<?xf32>) -> tensor<f32>
   return %13, %4 : tensor<f32>, tensor<?xf32>
 }"#,
     );
-    let result = saturate(&program, PriceList::Host, false).expect("well typed");
+    let result = saturate(&program, CostModel::Host, false).expect("well typed");
     check_meaning(&program, &result.program);
 }
 
@@ -192,7 +192,7 @@ func.func @levels(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>, %gamma: tens
 fn library_losses_are_far_from_the_limits() {
     for program in programs() {
         let (source, _) = optimised(&program);
-        let result = saturate(&source, PriceList::Host, false).expect("saturates");
+        let result = saturate(&source, CostModel::Host, false).expect("saturates");
         println!("{}: {} nodes, {} rounds", program.name(), result.nodes, result.iterations);
         assert!(
             result.nodes * 10 < Limits::default().nodes

@@ -7,7 +7,7 @@ use super::random_programs::for_random_programs;
 use crate::certificate::Certificate;
 use crate::differentiate::differentiate;
 use crate::egraph::{Rewriting, Rule};
-use crate::saturate::{self, prices::PriceList, saturate};
+use crate::saturate::{self, costs::CostModel, saturate};
 use crate::stabilise::{self, stabilise};
 
 pub(super) fn check(source: &Program, rewriting: &Rewriting, rules: &[Rule]) -> Result<(), String> {
@@ -23,7 +23,7 @@ fn rewritten_programs_are_proven() {
         let source = plan.program(shapes, true);
         let stable = stabilise(&source, true).map_err(|error| error.to_string())?;
         check(&source, &stable, stabilise::RULES)?;
-        let cheap = saturate(&stable.program, PriceList::Host, true).map_err(|error| error.to_string())?;
+        let cheap = saturate(&stable.program, CostModel::Host, true).map_err(|error| error.to_string())?;
         check(&stable.program, &cheap, &saturate::rules::all())
     });
 }
@@ -35,7 +35,7 @@ fn random_losses_have_certificates() {
         let stable = stabilise(&source, true).map_err(|error| error.to_string())?;
         // Of a random program, the gradient need not exist.
         let Ok(gradient) = differentiate(&stable.program) else { return Ok(()) };
-        let cheap = saturate(&gradient, PriceList::Host, true).map_err(|error| error.to_string())?;
+        let cheap = saturate(&gradient, CostModel::Host, true).map_err(|error| error.to_string())?;
         Certificate::new(&source, &stable, &gradient, &cheap).map_err(|error| error.to_string())?;
         Ok(())
     });

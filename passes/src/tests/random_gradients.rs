@@ -4,13 +4,13 @@
 use std::cell::Cell;
 
 use lossc_dialect::Program;
-use lossc_dialect::interpret::{Meaning, interpret};
+use lossc_dialect::interpret::{Precision, interpret};
 use lossc_programs::bounds::Bounds;
 use lossc_programs::evaluate::{Sample, evaluate};
 use lossc_programs::slope::{Traces, slope};
 
-use super::judge::Tally;
 use super::random_programs::{check_saturation, for_random_programs, samples};
+use super::reference::Tally;
 use crate::differentiate::{DifferentiateError, differentiate};
 
 /// The gradient against the slopes: a number wherever there is a slope and the
@@ -26,7 +26,7 @@ fn check_gradient(
     let with_upstream = Sample { scalars: vec![sample.scalars[0], 1.0], ..sample.clone() };
     let arguments = with_upstream.arguments(&Bounds::F64);
     let bounds = evaluate(&Bounds::F64, gradient, &with_upstream, &arguments).pop().unwrap_or_default();
-    let values = interpret(gradient, &with_upstream.inputs(), Meaning::Real).pop().unwrap_or_default();
+    let values = interpret(gradient, &with_upstream.inputs(), Precision::Real).pop().unwrap_or_default();
     let loss = Traces.loss(program, sample);
     if loss.kink {
         return Ok(());

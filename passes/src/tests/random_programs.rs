@@ -2,20 +2,20 @@
 
 use lossc_dialect::{Level, Op, Program, text};
 use lossc_programs::evaluate::Sample;
-use lossc_programs::generate::{Plan, Shape, Wish, plain_shapes};
+use lossc_programs::generate::{Constraint, Plan, Shape, plain_shapes};
 use lossc_programs::pattern::ops_of;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
-use super::judge::{Pair, Tally};
+use super::reference::{Pair, Tally};
 use crate::egraph::evidence::tests::WRONG;
 use crate::egraph::{Class, Condition, Limits, Rewriting, Rule, rewrite};
-use crate::saturate::prices::PriceList;
+use crate::saturate::costs::CostModel;
 use crate::saturate::{self, saturate};
 use crate::schedule::passes;
 use crate::stabilise::{self, stabilise};
 
-const ROWS: usize = 4;
-const ROW_LENGTH: usize = 4;
+const PLANES: usize = 4;
+const PLANE_LENGTH: usize = 4;
 
 /// Values at which rewrites go wrong.
 const EDGES: [f64; 12] = [
@@ -36,7 +36,7 @@ const EDGES: [f64; 12] = [
 /// Ordinary pixels; edges; and a group without positives among edges, with both
 /// infinities but no NaN.
 pub(super) fn samples() -> Vec<Sample> {
-    let count = ROWS * ROW_LENGTH;
+    let count = PLANES * PLANE_LENGTH;
     let ordinary = |scale: f32, shift: usize| -> Vec<f64> {
         (0..count)
             .map(|index| f64::from((((index + shift) * 29 % 47) as f32 / 8.0 - 2.8125) * scale))
@@ -49,9 +49,9 @@ pub(super) fn samples() -> Vec<Sample> {
         (0..count).map(|index| f64::from(u8::from(index % period == 1))).collect()
     };
     let sample = |pixels: [Vec<f64>; 3], number: f64| Sample {
-        row_group: vec![0, 1, 1, 0],
+        plane_group: vec![0, 1, 1, 0],
         groups: 2,
-        row_length: ROW_LENGTH,
+        plane_length: PLANE_LENGTH,
         pixels: pixels.into(),
         scalars: vec![number],
         ..Sample::default()
@@ -76,14 +76,14 @@ fn shapes_for(rule: Rule) -> Vec<Shape> {
 }
 
 fn left(rule: Rule) -> Shape {
-    let wish = |condition: &Condition| match *condition {
-        Condition::Finite(name) => Some(Wish::Finite(name)),
-        Condition::NonNegative(name) => Some(Wish::NonNegative(name)),
-        Condition::PerGroup(name) => Some(Wish::PerGroup(name)),
-        Condition::PerCall(name) => Some(Wish::PerCall(name)),
+    let constraint = |condition: &Condition| match *condition {
+        Condition::Finite(name) => Some(Constraint::Finite(name)),
+        Condition::NonNegative(name) => Some(Constraint::NonNegative(name)),
+        Condition::PerGroup(name) => Some(Constraint::PerGroup(name)),
+        Condition::PerCall(name) => Some(Constraint::PerCall(name)),
         _ => None,
     };
-    Shape::new(rule.left, rule.conditions.iter().filter_map(wish))
+    Shape::new(rule.left, rule.conditions.iter().filter_map(constraint))
 }
 
 /// The seed of all random programs; the environment may choose another.
@@ -156,7 +156,7 @@ pub(super) fn check_rewriting(
     }
     let (before, after) = rewriting.cost;
     if after > before {
-        return Err(format!("the price rises from {before:?} to {after:?} {}", by()));
+        return Err(format!("the cost rises from {before:?} to {after:?} {}", by()));
     }
     let ((forward, backward), (known_forward, known_backward)) = (passes(&rewriting.program), passes(source));
     if forward > known_forward || forward + backward > known_forward + known_backward {
@@ -165,11 +165,11 @@ pub(super) fn check_rewriting(
     Ok(())
 }
 
-/// Saturates by each price list and checks the results.
+/// Saturates by each cost model and checks the results.
 pub(super) fn check_saturation(source: &Program, samples: &[Sample], tally: &Tally) -> Result<(), String> {
     let rules = saturate::rules::all();
-    for prices in [PriceList::Host, PriceList::Nvidia, PriceList::NvidiaFast] {
-        let rewriting = saturate(source, prices, true).map_err(|error| error.to_string())?;
+    for costs in [CostModel::Host, CostModel::Nvidia, CostModel::NvidiaFast] {
+        let rewriting = saturate(source, costs, true).map_err(|error| error.to_string())?;
         check_rewriting(source, &rewriting, &rules, samples, tally)?;
     }
     Ok(())
@@ -193,27 +193,27 @@ fn rewritten_programs_mean_what_their_sources_mean() {
 /// side because `dear` costs much, is caught.
 fn is_caught(wrong: Rule, dear: Op, cases: u32, samples: &[Sample]) -> bool {
     let rules = [wrong];
-    let price = move |op: Op, _: Level| match op {
+    let cost = move |op: Op, _: Level| match op {
         Op::Argument(_) | Op::Constant(_) => 0,
         _ if op == dear => 100,
         _ => 1,
     };
     let check = |plan: &Plan, shapes: &[Shape]| {
         let source = plan.program(shapes, true);
-        let result = rewrite(&source, &rules, Limits::default(), &price, true);
+        let result = rewrite(&source, &rules, Limits::default(), &cost, true);
         let rewriting = result.map_err(|error| error.to_string())?;
         check_rewriting(&source, &rewriting, &rules, samples, &Tally::default())
     };
     run_random_programs(cases, 0, &shapes_for(wrong), check).is_err()
 }
 
-/// The negative control: the judge is not so forgiving that it lets wrong rules by.
+/// The negative control: the reference is not so forgiving that it lets wrong rules by.
 #[test]
 fn random_programs_catch_wrong_rules() {
     let samples = samples();
-    let by_any_price =
+    let by_any_cost =
         |wrong: &Rule| ops_of(wrong.left).into_iter().any(|op| is_caught(*wrong, op, 3000, &samples));
-    let missed: Vec<_> = WRONG.iter().filter(|wrong| !by_any_price(wrong)).map(|wrong| wrong.name).collect();
+    let missed: Vec<_> = WRONG.iter().filter(|wrong| !by_any_cost(wrong)).map(|wrong| wrong.name).collect();
     assert!(missed.is_empty(), "not caught: {}", missed.join(", "));
 }
 
@@ -234,7 +234,7 @@ fn a_program_is_rewritten_the_same_way_each_time() {
         let rewritten = || -> Result<String, String> {
             let stable = stabilise(&plan.program(shapes, true), false).map_err(|error| error.to_string())?;
             let result =
-                saturate(&stable.program, PriceList::Host, false).map_err(|error| error.to_string())?;
+                saturate(&stable.program, CostModel::Host, false).map_err(|error| error.to_string())?;
             Ok(text::print(&result.program))
         };
         if rewritten()? == rewritten()? { Ok(()) } else { Err("another text on the second run".into()) }

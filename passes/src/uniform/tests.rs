@@ -1,6 +1,6 @@
 //! What is folded, what is not, and that it means the same.
 
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Builder, Element, Level, Op, Program, text};
 
 use super::fold;
@@ -42,24 +42,24 @@ fn what_is_the_same_everywhere_is_not_reduced() {
 #[test]
 fn folded_programs_have_the_same_values() {
     let (program, folded) = (uniform(), fold(&uniform()));
-    for (rows, groups, row_length) in [(4, 2, 3), (6, 6, 1), (0, 0, 5), (0, 3, 5), (2, 2, 0)] {
+    for (planes, groups, plane_length) in [(4, 2, 3), (6, 6, 1), (0, 0, 5), (0, 3, 5), (2, 2, 0)] {
         for number in [-0.5, -0.0, f64::INFINITY, f64::NAN, 3.0] {
-            let pixels = [(0..rows * row_length).map(|index| index as f64 - 2.5).collect()];
-            let row_group: Vec<_> = (0..rows).map(|row| row % groups).collect();
+            let pixels = [(0..planes * plane_length).map(|index| index as f64 - 2.5).collect()];
+            let plane_group: Vec<_> = (0..planes).map(|plane| plane % groups).collect();
             let inputs = Inputs {
-                row_group: &row_group,
+                plane_group: &plane_group,
                 groups,
-                row_length,
+                plane_length,
                 pixels: &pixels,
                 scalars: &[number],
                 uniform: &|_| 0.5,
             };
-            let of = |program| interpret(program, &inputs, Meaning::Real);
+            let of = |program| interpret(program, &inputs, Precision::Real);
             let bits = |values: Vec<Vec<f64>>| -> Vec<Vec<_>> {
                 let bits = |value: &f64| if value.is_nan() { 0 } else { value.to_bits() };
                 values.iter().map(|values| values.iter().map(bits).collect()).collect()
             };
-            assert_eq!(bits(of(&folded)), bits(of(&program)), "{rows} {groups} {row_length} {number}");
+            assert_eq!(bits(of(&folded)), bits(of(&program)), "{planes} {groups} {plane_length} {number}");
         }
     }
 }

@@ -71,8 +71,8 @@ unsafe fn load(path: &CStr, device: usize) -> Result<CudaLoss, Box<dyn Error>> {
 ///
 /// # Safety
 /// `loss` comes from [`lossc_cuda_load`], and no other thread uses it now. `pixels` are
-/// as many device addresses as the bundle has inputs, of tensors of its types, row by
-/// row, which stay as they are until the work is done; `shape` has `dimensions`
+/// as many device addresses as the bundle has inputs, of tensors of its types, plane by
+/// plane, which stay as they are until the work is done; `shape` has `dimensions`
 /// numbers. `stream` is a `CUstream` of the device's primary context, which lives until
 /// the loss is freed. `result` is writable.
 #[unsafe(no_mangle)]

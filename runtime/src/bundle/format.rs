@@ -8,7 +8,7 @@ use super::{Bundle, BundleError, Code, Processor};
 use crate::manifest::Manifest;
 
 /// The format's version.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 const MAGIC: [u8; 8] = *b"\x89LOSSC\r\n";
 

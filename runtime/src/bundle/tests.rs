@@ -137,7 +137,7 @@ fn a_wrong_header_is_named_though_its_hash_is_right() {
     };
     let cases = [
         (replace("\"nvidia\"", "\"nvidio\""), "unknown variant `nvidio`"),
-        (replace("\"cells\"", "\"sells\""), "missing field `cells`"),
+        (replace("\"group_totals\"", "\"group_totalz\""), "missing field `group_totals`"),
         (replace("\"producer\"", "\"producel\""), "unknown field `producel`"),
         (replace("{", "["), "expected `,` or `]`"),
     ];
@@ -204,7 +204,7 @@ fn files_are_written_whole_and_named_in_errors() {
         bundle.write(&path).unwrap();
         assert_eq!(Bundle::read(&path).unwrap(), bundle);
     }
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no buffer file is left");
     let missing = folder.path().join("none/loss.lossc");
     let name = missing.display().to_string();
     let read = Bundle::read(&missing).unwrap_err().to_string();

@@ -21,7 +21,7 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
     let pixel = |name: &str, element| PixelArgument { name: name.into(), element };
     let scalar = |name: &str, default| ScalarArgument { name: name.into(), default };
     let pass = |reductions: &[(usize, ReductionKind)], outputs| KernelManifest {
-        reductions: reductions.iter().map(|&(cell, kind)| Reduction { cell, kind }).collect(),
+        reductions: reductions.iter().map(|&(group_total, kind)| Reduction { group_total, kind }).collect(),
         outputs,
         needs_sizes: false,
     };
@@ -38,8 +38,8 @@ pub(crate) fn manifest(passes: usize) -> Manifest {
         pixel_outputs: vec![pixel("gradient", ElementType::F32)],
         scalars: vec![scalar("upstream", 1.0), scalar("shift", 0.0)],
         scalar_slots: 5,
-        cells: if passes == 1 { 2 } else { 3 },
-        temporaries: vec![],
+        group_totals: if passes == 1 { 2 } else { 3 },
+        buffers: vec![],
         step_bytes: (passes == 3).then_some(3),
         has_block_teams: passes == 3,
         kernels: all[..passes].to_vec(),
@@ -232,7 +232,7 @@ fn two_workers_add_up_to_one() {
     let (expected, _) = whole.run(&mut executor, 1.0);
     let total = Outcome::new(workers.remove(0));
     assert_eq!(total.group("positives"), expected.group("positives"));
-    // The halves' rows are added in another order than the whole's.
+    // The halves' planes are added in another order than the whole's.
     assert!((total.loss - expected.loss).abs() <= 1e-6 * expected.loss);
 }
 
@@ -318,7 +318,7 @@ fn wrong_gradients_and_residuals_are_named() {
 
 #[test]
 fn an_object_without_a_kernel_is_refused() {
-    let object = compile_c("void kernel_0(void) {} void finish_0(void) {}", &[]);
+    let object = compile_c("void kernel_0(void) {} void epilogue_0(void) {}", &[]);
     // SAFETY: loading fails before anything is called.
     let error = unsafe { NativeKernels::from_object(&object, manifest(3)) }.unwrap_err();
     assert_eq!(error.to_string(), "the object does not define function `kernel_1`");

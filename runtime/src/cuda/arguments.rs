@@ -43,7 +43,7 @@ fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64])
     // they point to is freed or reused in stream order, after the kernel.
     let launched = unsafe {
         let (grid, block, shared) = ((blocks as u32, 1, 1), (THREADS, 1, 1), shared_bytes as u32);
-        if matches!(entry, Entry::Both(_)) {
+        if matches!(entry, Entry::Cooperative(_)) {
             result::launch_cooperative_kernel(function, grid, block, shared, stream.raw(), &mut pointers)
         } else {
             result::launch_kernel(function, grid, block, shared, stream.raw(), &mut pointers)

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::arguments::Arguments;
 use super::call::{DeviceCall, Upstream, store_upstream};
+use super::capacity::Capacity;
 use super::device::Stream;
 use super::error::CudaError;
 use super::kernels::CudaKernels;
 use super::memory::DeviceBuffer;
-use super::plan::{self, Arrays, Wish};
+use super::plan::{self, Arrays, LaunchOverrides};
 use super::pointers::pixel_pointers;
 use super::residuals::{DeviceResiduals, bytes};
-use super::room::Room;
 use super::tensor::DeviceTensor;
 use crate::error::RuntimeError;
 use crate::executor::{Residuals, check_gradients, check_pixels, forward_kernel, kernels_of, layout_of};
@@ -30,11 +30,11 @@ use crate::manifest::{Direction, Manifest};
 pub struct CudaExecutor {
     pub(super) kernels: CudaKernels,
     pub(super) own_stream: Stream,
-    pub(super) room: Room,
-    wish: Wish,
+    pub(super) room: Capacity,
+    overrides: LaunchOverrides,
     workspace: DeviceBuffer,
-    rows: DeviceBuffer,
-    /// The layout that `rows` is of, and its source, which a transfer may still read.
+    planes: DeviceBuffer,
+    /// The layout that `planes` is of, and its source, which a transfer may still read.
     layout: Option<(Layout, Vec<i64>)>,
 }
 
@@ -46,12 +46,12 @@ impl CudaExecutor {
     pub fn new(kernels: CudaKernels) -> Result<Self, RuntimeError> {
         kernels.device().bind()?;
         let own_stream = kernels.device().new_stream()?;
-        let room = Room::new(&kernels)?;
+        let room = Capacity::new(&kernels)?;
         Ok(Self {
             room,
-            wish: Wish::default(),
+            overrides: LaunchOverrides::default(),
             workspace: DeviceBuffer::new(&own_stream, 0)?,
-            rows: DeviceBuffer::new(&own_stream, 0)?,
+            planes: DeviceBuffer::new(&own_stream, 0)?,
             layout: None,
             kernels,
             own_stream,
@@ -64,8 +64,8 @@ impl CudaExecutor {
     }
 
     /// Lets later calls be planned as wished, for comparison. Their results are the same.
-    pub fn set_wish(&mut self, wish: Wish) {
-        self.wish = wish;
+    pub fn set_overrides(&mut self, overrides: LaunchOverrides) {
+        self.overrides = overrides;
     }
 
     /// Queues the forward direction. [`DeviceResiduals::loss_pointer`] is where
@@ -101,7 +101,7 @@ impl CudaExecutor {
         residuals: &mut DeviceResiduals,
         stream: &Stream,
     ) -> Result<(), RuntimeError> {
-        self.renew(call, residuals, stream)?;
+        self.reset(call, residuals, stream)?;
         self.run(stream, call.pixels, &[], residuals, Direction::Forward)
     }
 
@@ -135,7 +135,7 @@ impl CudaExecutor {
         residuals: &mut DeviceResiduals,
         stream: &Stream,
     ) -> Result<(), RuntimeError> {
-        self.renew(call, residuals, stream)?;
+        self.reset(call, residuals, stream)?;
         check_gradients(self.kernels.manifest(), gradients, call.pixels[0].shape())?;
         self.run(stream, call.pixels, gradients, residuals, Direction::ForwardBackward)
     }
@@ -191,7 +191,7 @@ impl CudaExecutor {
         let pixels = pixel_pointers(self.kernels.manifest(), pixels, &[])?;
         let arguments = self.prepare(stream, residuals, &pixels, &[kernel])?;
         let layout = residuals.host().layout();
-        let team = plan::team(self.kernels.manifest(), layout, &self.room, self.wish);
+        let team = plan::team(self.kernels.manifest(), layout, &self.room, self.overrides);
         let launch = plan::totals(layout, kernel, team);
         Ok(arguments.launch(stream, &self.kernels, launch)?)
     }
@@ -212,7 +212,7 @@ impl CudaExecutor {
         self.check_residuals(residuals)?;
         residuals.move_to(stream)?;
         let arguments = self.prepare(stream, residuals, &[], &[])?;
-        Ok(arguments.launch(stream, &self.kernels, [plan::finish(kernel)])?)
+        Ok(arguments.launch(stream, &self.kernels, [plan::epilogue(kernel)])?)
     }
 
     /// Queues passes.
@@ -229,7 +229,7 @@ impl CudaExecutor {
         let pixels = pixel_pointers(&manifest, pixels, gradients)?;
         let arguments = self.prepare(stream, residuals, &pixels, kernels)?;
         let layout = residuals.host().layout();
-        let launches = plan::launches(&manifest, layout, direction, &self.room, self.wish);
+        let launches = plan::launches(&manifest, layout, direction, &self.room, self.overrides);
         Ok(arguments.launch(stream, &self.kernels, launches)?)
     }
 
@@ -242,7 +242,7 @@ impl CudaExecutor {
         kernels: &[usize],
     ) -> Result<Arguments, RuntimeError> {
         self.workspace.move_to(stream)?;
-        self.rows.move_to(stream)?;
+        self.planes.move_to(stream)?;
         let layout = residuals.host().layout();
         let manifest = self.kernels.manifest();
         let lengths = kernels.iter().map(|&kernel| plan::workspace_bytes(manifest, layout, kernel));
@@ -253,13 +253,13 @@ impl CudaExecutor {
             self.workspace = DeviceBuffer::new(stream, length)?;
         }
         if self.layout.as_ref().is_none_or(|(known, _)| known != layout) {
-            let (_, source) = self.layout.insert((layout.clone(), plan::rows(layout)));
-            self.rows = DeviceBuffer::upload(stream, bytes(source))?;
+            let (_, source) = self.layout.insert((layout.clone(), plan::planes(layout)));
+            self.planes = DeviceBuffer::upload(stream, bytes(source))?;
         }
         let arrays = Arrays {
-            rows: self.rows.pointer(),
+            planes: self.planes.pointer(),
             scalars: residuals.scalars_pointer(),
-            cells: residuals.cells_pointer(),
+            group_totals: residuals.group_totals_pointer(),
             workspace: self.workspace.pointer(),
             results: residuals.results_pointer(),
         };
@@ -275,7 +275,7 @@ impl CudaExecutor {
         Residuals::with_layout(manifest, layout, call.random, call.scalars)
     }
 
-    fn renew(
+    fn reset(
         &self,
         call: &DeviceCall<'_>,
         residuals: &mut DeviceResiduals,
@@ -283,7 +283,7 @@ impl CudaExecutor {
     ) -> Result<(), RuntimeError> {
         let host = self.host_residuals(call, stream)?;
         self.check_device(residuals)?;
-        Ok(residuals.renew(stream, host)?)
+        Ok(residuals.reset(stream, host)?)
     }
 
     fn check_call(

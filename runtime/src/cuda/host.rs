@@ -20,7 +20,7 @@ impl Executor for CudaExecutor {
     }
 
     fn forward_reusing(&mut self, call: &Call<'_>, residuals: &mut Residuals) -> Result<(), RuntimeError> {
-        residuals.renew(self.manifest(), call)?;
+        residuals.reset(self.manifest(), call)?;
         let stream = self.begin()?;
         let _wait = WaitOnDrop(&stream);
         let inputs = Copies::upload(&stream, call.pixels)?;
@@ -57,7 +57,7 @@ impl Executor for CudaExecutor {
         gradients: &mut [TensorViewMut<'_>],
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError> {
-        residuals.renew(self.manifest(), call)?;
+        residuals.reset(self.manifest(), call)?;
         check_gradients(self.manifest(), gradients, call.pixels[0].shape())?;
         let stream = self.begin()?;
         let _wait = WaitOnDrop(&stream);

@@ -5,7 +5,7 @@
 
 mod arrays;
 
-pub use arrays::{Arrays, parameters, rows, workspace_bytes};
+pub use arrays::{Arrays, parameters, planes, workspace_bytes};
 
 use crate::layout::Layout;
 use crate::manifest::{Direction, Manifest};
@@ -23,7 +23,7 @@ const WARPS: usize = 8;
 const STEPS: usize = 16;
 
 /// Steps that a warp does at the same time.
-const STEPS_AT_ONCE: usize = 2;
+const UNROLLED_STEPS: usize = 2;
 
 /// The threads that sum a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +38,7 @@ impl Team {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Warp, Self::Block];
 
-    /// Chunks of a row that a block sums at the same time: a *tile*.
+    /// Chunks of a plane that a block sums at the same time: a *tile*.
     const fn chunks_per_tile(self) -> usize {
         match self {
             Self::Warp => WARPS,
@@ -51,9 +51,9 @@ impl Team {
         STEPS * self.chunks_per_tile() / WARPS
     }
 
-    /// Tiles of a call's rows: none has chunks of two.
+    /// Tiles of a call's planes: none has chunks of two.
     fn tiles(self, layout: &Layout) -> usize {
-        layout.rows() * layout.chunks_per_row().div_ceil(self.chunks_per_tile())
+        layout.planes() * layout.chunks_per_plane().div_ceil(self.chunks_per_tile())
     }
 }
 
@@ -64,10 +64,10 @@ pub enum Entry {
     /// follows from the totals.
     Pass(Team),
     /// Only computes what follows from the totals.
-    Finish,
+    Epilogue,
     /// All passes of `forward_backward`, of which this is the first, on blocks that are
     /// on the device at the same time.
-    Both(Team),
+    Cooperative(Team),
 }
 
 impl Entry {
@@ -76,9 +76,9 @@ impl Entry {
         let stem = match self {
             Self::Pass(Team::Warp) => "kernel",
             Self::Pass(Team::Block) => "kernel_block",
-            Self::Finish => "finish",
-            Self::Both(Team::Warp) => "both",
-            Self::Both(Team::Block) => "both_block",
+            Self::Epilogue => "epilogue",
+            Self::Cooperative(Team::Warp) => "cooperative",
+            Self::Cooperative(Team::Block) => "cooperative_block",
         };
         format!("{stem}_{kernel}")
     }
@@ -87,9 +87,11 @@ impl Entry {
 /// All kernel functions that the code of a loss has.
 pub fn entries(manifest: &Manifest) -> Vec<(usize, Entry)> {
     let teams = || teams(manifest);
-    let of_pass = |kernel| teams().map(Entry::Pass).chain([Entry::Finish]).map(move |entry| (kernel, entry));
+    let of_pass =
+        |kernel| teams().map(Entry::Pass).chain([Entry::Epilogue]).map(move |entry| (kernel, entry));
     let both = manifest.forward_backward.first().filter(|_| manifest.step_bytes.is_some());
-    let both = both.into_iter().flat_map(|&kernel| teams().map(move |team| (kernel, Entry::Both(team))));
+    let both =
+        both.into_iter().flat_map(|&kernel| teams().map(move |team| (kernel, Entry::Cooperative(team))));
     (0..manifest.kernels.len()).flat_map(of_pass).chain(both).collect()
 }
 
@@ -117,8 +119,8 @@ impl Launch {
     pub fn parameters(self, all: &[u64]) -> Vec<u64> {
         match self.entry {
             Entry::Pass(_) => all.to_vec(),
-            Entry::Finish => all[..COMMON].to_vec(),
-            Entry::Both(_) => all.iter().copied().chain([self.room as u64]).collect(),
+            Entry::Epilogue => all[..COMMON].to_vec(),
+            Entry::Cooperative(_) => all.iter().copied().chain([self.room as u64]).collect(),
         }
     }
 }
@@ -128,19 +130,19 @@ pub trait Device {
     /// Its multiprocessors.
     fn processors(&self) -> usize;
 
-    /// How many blocks of [`Entry::Both`] it holds at the same time if each has so many
+    /// How many blocks of [`Entry::Cooperative`] it holds at the same time if each has so many
     /// bytes of shared memory beside its own; 0 where it cannot launch such.
     fn resident(&self, team: Team, shared_bytes: usize) -> usize;
 }
 
-/// What a caller may wish of a plan, to compare: where nothing is said, what is expected
+/// What a caller may overrides of a plan, to compare: where nothing is said, what is expected
 /// to be fastest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct LaunchOverrides {
     /// Who sums a chunk.
     pub team: Option<Team>,
     /// Whether `forward_backward` is one launch.
-    pub at_once: Option<bool>,
+    pub cooperative: Option<bool>,
 }
 
 /// The launches of a direction, one after the other.
@@ -149,16 +151,16 @@ pub fn launches(
     layout: &Layout,
     direction: Direction,
     device: &impl Device,
-    wish: Wish,
+    overrides: LaunchOverrides,
 ) -> Vec<Launch> {
     let kernels = manifest.kernels_of(direction);
-    let at_once = match direction {
-        Direction::ForwardBackward => both(manifest, layout, device, wish),
+    let cooperative = match direction {
+        Direction::ForwardBackward => both(manifest, layout, device, overrides),
         Direction::Forward | Direction::Backward => None,
     };
-    let team = team(manifest, layout, device, wish);
-    let pass = |&kernel: &usize| totals(layout, kernel, team).unwrap_or_else(|| finish(kernel));
-    at_once.map_or_else(|| kernels.iter().map(pass).collect(), |launch| vec![launch])
+    let team = team(manifest, layout, device, overrides);
+    let pass = |&kernel: &usize| totals(layout, kernel, team).unwrap_or_else(|| epilogue(kernel));
+    cooperative.map_or_else(|| kernels.iter().map(pass).collect(), |launch| vec![launch])
 }
 
 /// The launch of pass `kernel`, totals and what follows from them; none for a call
@@ -171,15 +173,15 @@ pub fn totals(layout: &Layout, kernel: usize, team: Team) -> Option<Launch> {
 
 /// The launch that computes what follows from the totals of pass `kernel`, for
 /// totals that did not come from a launch of it alone.
-pub fn finish(kernel: usize) -> Launch {
-    Launch { kernel, entry: Entry::Finish, blocks: 1, room: 0, shared_bytes: 0 }
+pub fn epilogue(kernel: usize) -> Launch {
+    Launch { kernel, entry: Entry::Epilogue, blocks: 1, room: 0, shared_bytes: 0 }
 }
 
 /// Who sums the chunks: blocks, if as warps' work they would be fewer tiles than two a
 /// multiprocessor, which is then not busy. (The number is a guess: it was not measured.)
-pub fn team(manifest: &Manifest, layout: &Layout, device: &impl Device, wish: Wish) -> Team {
+pub fn team(manifest: &Manifest, layout: &Layout, device: &impl Device, overrides: LaunchOverrides) -> Team {
     let is_small = Team::Warp.tiles(layout) < 2 * device.processors();
-    let team = wish.team.unwrap_or(if is_small { Team::Block } else { Team::Warp });
+    let team = overrides.team.unwrap_or(if is_small { Team::Block } else { Team::Warp });
     if manifest.has_block_teams { team } else { Team::Warp }
 }
 
@@ -188,43 +190,50 @@ pub fn possible_bytes(manifest: &Manifest, most: usize) -> Vec<usize> {
     match manifest.step_bytes {
         None => vec![],
         Some(0) => vec![0],
-        Some(step) => rooms().map(|room| chip_bytes(step, room)).take_while(|&bytes| bytes <= most).collect(),
+        Some(step) => {
+            rooms().map(|room| shared_bytes(step, room)).take_while(|&bytes| bytes <= most).collect()
+        }
     }
 }
 
 /// For how many steps a warp may have room.
 fn rooms() -> impl Iterator<Item = usize> {
-    (0..).step_by(STEPS_AT_ONCE)
+    (0..).step_by(UNROLLED_STEPS)
 }
 
 /// The bytes of shared memory that a block takes for that: a warp also has a place for
 /// the steps that find no room.
-fn chip_bytes(step_bytes: usize, room: usize) -> usize {
+fn shared_bytes(step_bytes: usize, room: usize) -> usize {
     (room + 1) * WARPS * step_bytes
 }
 
 /// The share of pixels that must find room on the chip for one launch to be worth it:
 /// one in so many. (A guess, as above.)
-const LEAST_KEPT: usize = 3;
+const LEAST_RESIDENT: usize = 3;
 
 /// All of `forward_backward` in one cooperative launch, if the code and the device can,
 /// and enough pixels find room.
-fn both(manifest: &Manifest, layout: &Layout, device: &impl Device, wish: Wish) -> Option<Launch> {
+fn both(
+    manifest: &Manifest,
+    layout: &Layout,
+    device: &impl Device,
+    overrides: LaunchOverrides,
+) -> Option<Launch> {
     let (step_bytes, &kernel) = (manifest.step_bytes?, manifest.forward_backward.first()?);
-    let team = team(manifest, layout, device, wish);
+    let team = team(manifest, layout, device, overrides);
     let tiles = team.tiles(layout);
-    let blocks = device.resident(team, chip_bytes(step_bytes, 0)).min(tiles);
+    let blocks = device.resident(team, shared_bytes(step_bytes, 0)).min(tiles);
     if blocks == 0 {
         return None;
     }
     let wanted = tiles.div_ceil(blocks) * team.steps_per_tile();
     // More room for each block must not mean fewer blocks.
-    let fits = |room: &usize| device.resident(team, chip_bytes(step_bytes, *room)) >= blocks;
+    let fits = |room: &usize| device.resident(team, shared_bytes(step_bytes, *room)) >= blocks;
     let room = rooms().take_while(|room| *room <= wanted && fits(room)).last().unwrap_or(0);
-    let shared_bytes = chip_bytes(step_bytes, room);
+    let shared_bytes = shared_bytes(step_bytes, room);
     let (kept, steps) = (blocks * room, tiles * team.steps_per_tile());
-    let is_worthwhile = wish.at_once.unwrap_or(kept * LEAST_KEPT >= steps);
-    let launch = Launch { kernel, entry: Entry::Both(team), blocks, room, shared_bytes };
+    let is_worthwhile = overrides.cooperative.unwrap_or(kept * LEAST_RESIDENT >= steps);
+    let launch = Launch { kernel, entry: Entry::Cooperative(team), blocks, room, shared_bytes };
     is_worthwhile.then_some(launch)
 }
 

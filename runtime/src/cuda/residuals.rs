@@ -13,7 +13,7 @@ pub struct DeviceResiduals {
     /// Manifest, layout and seed, and the scalars as they were before the
     /// call; its sums are stale.
     host: Residuals,
-    /// Cells, then results, then scalars.
+    /// Group totals, then results, then scalars.
     block: DeviceBuffer,
     /// The bits that the scalar arguments and the sizes have on the device, as far as is
     /// known.
@@ -33,7 +33,7 @@ impl DeviceResiduals {
     /// For another call. Where they were of one of the same layout and had the same
     /// scalars, nothing is queued: the call's launches write the sums that they read, and
     /// those of other directions stay.
-    pub(super) fn renew(&mut self, stream: &Stream, host: Residuals) -> Result<(), CudaError> {
+    pub(super) fn reset(&mut self, stream: &Stream, host: Residuals) -> Result<(), CudaError> {
         if host.manifest() != self.host.manifest() || host.layout() != self.host.layout() {
             *self = Self::new(stream, host)?;
             return Ok(());
@@ -52,14 +52,14 @@ impl DeviceResiduals {
     pub(super) fn upload(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
         let residuals = Self::allocate(stream, host)?;
         let host = &residuals.host;
-        upload(stream, residuals.cells_pointer(), bytes(host.cells()))?;
+        upload(stream, residuals.group_totals_pointer(), bytes(host.group_totals()))?;
         upload(stream, residuals.results_pointer(), bytes(host.results()))?;
         upload(stream, residuals.scalars_pointer(), bytes(host.scalars()))?;
         Ok(residuals)
     }
 
     fn allocate(stream: &Stream, host: Residuals) -> Result<Self, CudaError> {
-        let slots = host.cells().len() + host.results().len();
+        let slots = host.group_totals().len() + host.results().len();
         let length = slots * size_of::<u64>() + size_of_val(host.scalars());
         let known = vec![None; host.manifest().size_slots().end];
         Ok(Self { block: DeviceBuffer::new(stream, length)?, host, known })
@@ -75,10 +75,10 @@ impl DeviceResiduals {
         self.results_pointer()
     }
 
-    /// The device address of the totals, `[cells][groups]`: f64 for a sum,
+    /// The device address of the totals, `[group_totals][groups]`: f64 for a sum,
     /// i64 for a count. Workers may add theirs up here between
     /// `partials_of_pass_on_device` and `finish_pass_on_device`.
-    pub fn cells_pointer(&self) -> u64 {
+    pub fn group_totals_pointer(&self) -> u64 {
         self.block.pointer()
     }
 
@@ -96,8 +96,8 @@ impl DeviceResiduals {
     pub(super) fn read_into(&self, host: &mut Residuals) -> Result<(), CudaError> {
         let stream = self.block.stream();
         let (results, scalars) = (self.results_pointer(), self.scalars_pointer());
-        let (cell_values, scalar_values, result_values) = host.buffers_mut();
-        let copied = download(stream, bytes_mut(cell_values), self.cells_pointer())
+        let (group_total_values, scalar_values, result_values) = host.buffers_mut();
+        let copied = download(stream, bytes_mut(group_total_values), self.group_totals_pointer())
             .and_then(|()| download(stream, bytes_mut(result_values), results))
             .and_then(|()| download(stream, bytes_mut(scalar_values), scalars));
         // A copy may be under way even if a later one could not be queued.
@@ -147,7 +147,7 @@ impl DeviceResiduals {
     }
 
     pub(super) fn results_pointer(&self) -> u64 {
-        self.cells_pointer() + size_of_val(self.host.cells()) as u64
+        self.group_totals_pointer() + size_of_val(self.host.group_totals()) as u64
     }
 
     pub(super) fn scalars_pointer(&self) -> u64 {

@@ -19,7 +19,7 @@ impl DeviceTensor {
     /// If the shape does not fit in memory.
     ///
     /// # Safety
-    /// The memory must be on the executor's device and hold the tensor, row-major,
+    /// The memory must be on the executor's device and hold the tensor, plane-major,
     /// until the work of every call that it is passed to is done; nothing else
     /// may write to it meanwhile, nor read it if the call writes to it.
     pub unsafe fn from_raw(pointer: u64, element: ElementType, shape: &[usize]) -> Result<Self, TensorError> {

@@ -58,7 +58,7 @@ fn check_everything() {
     checks::the_room_for_blocks_is_asked_for(&device);
     checks::the_compilers_log_is_in_the_error(&device);
     checks::host_tensors_give_the_bits_of_the_cpu(&device);
-    checks::wishes_do_not_show_in_results(&device);
+    checks::overrides_do_not_show_in_results(&device);
     checks::single_passes_give_the_bits_of_the_cpu(&device);
     checks::device_tensors_on_other_streams_give_the_bits_of_the_cpu(&device);
     checks::calls_over_others_residuals_give_the_bits_of_the_cpu(&device);

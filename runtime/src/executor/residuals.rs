@@ -21,7 +21,7 @@ pub struct Residuals {
     manifest: Arc<Manifest>,
     layout: Arc<Layout>,
     random: Random,
-    cells: Vec<u64>,
+    group_totals: Vec<u64>,
     scalars: Vec<u64>,
     results: Vec<u64>,
     /// Whether the pixels of other workers are among those counted.
@@ -36,7 +36,7 @@ impl Default for Residuals {
             manifest: Arc::new(manifest),
             layout: Arc::default(),
             random: Random::default(),
-            cells: vec![],
+            group_totals: vec![],
             scalars: vec![],
             results: vec![],
             has_all_sizes: false,
@@ -50,7 +50,7 @@ impl Clone for Residuals {
             manifest: Arc::clone(&self.manifest),
             layout: Arc::clone(&self.layout),
             random: self.random,
-            cells: self.cells.clone(),
+            group_totals: self.group_totals.clone(),
             scalars: self.scalars.clone(),
             results: self.results.clone(),
             has_all_sizes: self.has_all_sizes,
@@ -62,7 +62,7 @@ impl Clone for Residuals {
         self.manifest.clone_from(&source.manifest);
         self.layout.clone_from(&source.layout);
         self.random = source.random;
-        self.cells.clone_from(&source.cells);
+        self.group_totals.clone_from(&source.group_totals);
         self.scalars.clone_from(&source.scalars);
         self.results.clone_from(&source.results);
         self.has_all_sizes = source.has_all_sizes;
@@ -76,7 +76,7 @@ impl Residuals {
     /// If an argument does not fit the manifest.
     pub fn new(manifest: &Arc<Manifest>, call: &Call<'_>) -> Result<Self, RuntimeError> {
         let mut residuals = Self::default();
-        residuals.renew(manifest, call)?;
+        residuals.reset(manifest, call)?;
         Ok(residuals)
     }
 
@@ -85,7 +85,7 @@ impl Residuals {
     ///
     /// # Errors
     /// If an argument does not fit the manifest; they are then what they were.
-    pub(crate) fn renew(&mut self, manifest: &Arc<Manifest>, call: &Call<'_>) -> Result<(), RuntimeError> {
+    pub(crate) fn reset(&mut self, manifest: &Arc<Manifest>, call: &Call<'_>) -> Result<(), RuntimeError> {
         check_pixels(manifest, call.pixels)?;
         check_scalars(manifest, call.scalars)?;
         let shape = call.pixels[0].shape();
@@ -113,7 +113,7 @@ impl Residuals {
     /// be given arrays of another call's size.
     fn begin(&mut self, manifest: &Arc<Manifest>, random: Random, scalars: &[(&str, f32)]) {
         let groups = self.layout.groups();
-        zero(&mut self.cells, manifest.cells * groups);
+        zero(&mut self.group_totals, manifest.group_totals * groups);
         zero(&mut self.results, manifest.result_slots(groups));
         zero(&mut self.scalars, manifest.scalar_slots);
         for (slot, scalar) in manifest.scalars.iter().enumerate() {
@@ -144,19 +144,19 @@ impl Residuals {
         self.random
     }
 
-    /// One total a cell and group, cell-major: f64 bits for a sum, an i64 for
+    /// One total a group total and group, group total-major: f64 bits for a sum, an i64 for
     /// a count.
-    pub fn cells(&self) -> &[u64] {
-        &self.cells
+    pub fn group_totals(&self) -> &[u64] {
+        &self.group_totals
     }
 
     /// The totals, for workers that add them up by their own means.
-    pub fn cells_mut(&mut self) -> &mut [u64] {
-        &mut self.cells
+    pub fn group_totals_mut(&mut self) -> &mut [u64] {
+        &mut self.group_totals
     }
 
     /// The scalar slots: arguments, f32 bits in the low half of each; the number of groups
-    /// and that of all pixels, and what finish steps computed, f64 bits.
+    /// and that of all pixels, and what epilogues computed, f64 bits.
     pub fn scalars(&self) -> &[u64] {
         &self.scalars
     }
@@ -224,8 +224,9 @@ impl Residuals {
             self.add_pixels(other);
         }
         for reduction in &self.manifest.kernels[kernel].reductions {
-            for slot in reduction.cell * groups..(reduction.cell + 1) * groups {
-                self.cells[slot] = add(reduction.kind, self.cells[slot], other.cells[slot]);
+            for slot in reduction.group_total * groups..(reduction.group_total + 1) * groups {
+                self.group_totals[slot] =
+                    add(reduction.kind, self.group_totals[slot], other.group_totals[slot]);
             }
         }
         Ok(())
@@ -263,9 +264,9 @@ impl Residuals {
         self.scalars[slot] = u64::from(value.to_bits());
     }
 
-    /// The three arrays kernels write: cells, scalars, results.
+    /// The three arrays kernels write: group totals, scalars, results.
     pub(crate) fn buffers_mut(&mut self) -> (&mut [u64], &mut [u64], &mut [u64]) {
-        (&mut self.cells, &mut self.scalars, &mut self.results)
+        (&mut self.group_totals, &mut self.scalars, &mut self.results)
     }
 }
 

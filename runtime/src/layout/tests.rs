@@ -18,20 +18,20 @@ fn balances_parse_back() {
 }
 
 #[test]
-fn rows_and_groups_of_each_balance() {
-    let groups = |balance| layout(&[2, 3, 4, 5], balance).row_group().to_vec();
+fn planes_and_groups_of_each_balance() {
+    let groups = |balance| layout(&[2, 3, 4, 5], balance).plane_group().to_vec();
     assert_eq!(groups(Balance::Image), [0, 1, 2, 3, 4, 5]);
     assert_eq!(groups(Balance::Sample), [0, 0, 0, 1, 1, 1]);
     assert_eq!(groups(Balance::Channel), [0, 1, 2, 0, 1, 2]);
     assert_eq!(groups(Balance::Batch), [0; 6]);
     let planes = layout(&[3, 4, 5], Balance::Sample);
-    assert_eq!((planes.rows(), planes.groups(), planes.row_length()), (3, 1, 20));
+    assert_eq!((planes.planes(), planes.groups(), planes.plane_length()), (3, 1, 20));
     assert_eq!(layout(&[4, 5], Balance::Channel).groups(), 1);
 }
 
 #[test]
-fn chunks_count_the_padding_only_where_rows_are_misaligned() {
-    let chunks = |shape: &[usize]| layout(shape, Balance::Image).chunks_per_row();
+fn chunks_count_the_padding_only_where_planes_are_misaligned() {
+    let chunks = |shape: &[usize]| layout(shape, Balance::Image).chunks_per_plane();
     assert_eq!(chunks(&[1, 2048]), 1);
     assert_eq!(chunks(&[1, 2047]), 1);
     assert_eq!(chunks(&[1, 2049]), 2);
@@ -45,10 +45,10 @@ fn chunks_count_the_padding_only_where_rows_are_misaligned() {
 #[test]
 fn empty_tensors_have_a_layout() {
     let no_samples = layout(&[0, 3, 4, 5], Balance::Channel);
-    assert_eq!((no_samples.rows(), no_samples.groups(), no_samples.chunks()), (0, 3, 0));
+    assert_eq!((no_samples.planes(), no_samples.groups(), no_samples.chunks()), (0, 3, 0));
     assert_eq!(layout(&[2, 0, 4, 5], Balance::Sample).groups(), 2);
     let no_pixels = layout(&[2, 3, 0, 5], Balance::Image);
-    assert_eq!((no_pixels.rows(), no_pixels.groups(), no_pixels.chunks()), (6, 6, 0));
+    assert_eq!((no_pixels.planes(), no_pixels.groups(), no_pixels.chunks()), (6, 6, 0));
     assert_eq!(layout(&[0, 3, 4, 5], Balance::Batch).groups(), 1);
 }
 
@@ -68,13 +68,13 @@ proptest! {
         samples in 1usize..4, channels in 1usize..4, height in 1usize..5, width in 1usize..1500,
     ) {
         let layout = layout(&[samples, channels, height, width], Balance::Image);
-        for row in 0..layout.rows() {
-            let start = row * layout.row_length() - layout.phase(row);
+        for plane in 0..layout.planes() {
+            let start = plane * layout.plane_length() - layout.phase(plane);
             prop_assert_eq!(start % 4, 0);
-            let last = layout.row_length() - 1 + layout.phase(row);
-            prop_assert!(last / CHUNK < layout.chunks_per_row());
+            let last = layout.plane_length() - 1 + layout.phase(plane);
+            prop_assert!(last / CHUNK < layout.chunks_per_plane());
         }
         prop_assert_eq!(layout.pixels(), samples * channels * height * width);
-        prop_assert!(layout.row_group().iter().all(|&group| (group as usize) < layout.groups()));
+        prop_assert!(layout.plane_group().iter().all(|&group| (group as usize) < layout.groups()));
     }
 }

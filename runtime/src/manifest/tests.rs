@@ -1,7 +1,7 @@
 use super::*;
 
 fn manifest() -> Manifest {
-    let reduction = |cell, kind| Reduction { cell, kind };
+    let reduction = |group_total, kind| Reduction { group_total, kind };
     Manifest {
         name: "tiny".into(),
         is_reproducible: true,
@@ -9,8 +9,8 @@ fn manifest() -> Manifest {
         pixel_outputs: vec![PixelArgument { name: "gradient".into(), element: ElementType::Bf16 }],
         scalars: vec![ScalarArgument { name: UPSTREAM.into(), default: 1.0 }],
         scalar_slots: 4,
-        cells: 2,
-        temporaries: vec![],
+        group_totals: 2,
+        buffers: vec![],
         step_bytes: None,
         has_block_teams: false,
         kernels: vec![
@@ -59,17 +59,20 @@ fn what_does_not_fit_is_named() {
 /// Each of them made an executor ask for all memory there is, or more, and abort.
 #[test]
 fn sizes_that_no_loss_has_are_refused() {
-    assert_eq!(broken(|m| m.cells = 3), "3 cells: there are 2 at most");
-    assert_eq!(broken(|m| m.cells = usize::MAX), format!("{} cells: there are 2 at most", usize::MAX));
+    assert_eq!(broken(|m| m.group_totals = 3), "3 group totals: there are 2 at most");
+    assert_eq!(
+        broken(|m| m.group_totals = usize::MAX),
+        format!("{} group totals: there are 2 at most", usize::MAX)
+    );
     assert_eq!(broken(|m| m.scalar_slots = 1 << 40), "1099511627776 scalar slots: there are 1048576 at most");
-    let error = broken(|m| m.temporaries = vec![64, 1 << 40]);
-    assert_eq!(error, "1099511627776 bytes a chunk of a temporary: there are 1048576 at most");
+    let error = broken(|m| m.buffers = vec![64, 1 << 40]);
+    assert_eq!(error, "1099511627776 bytes a chunk of a buffer: there are 1048576 at most");
     let error = broken(|m| m.step_bytes = Some(usize::MAX));
     assert_eq!(error, format!("{} bytes a step: there are 1048576 at most", usize::MAX));
 }
 
 #[test]
-fn kernels_and_cells_must_match() {
+fn kernels_and_group_totals_must_match() {
     let error = broken(|m| {
         [&mut m.forward, &mut m.backward, &mut m.forward_backward].into_iter().for_each(Vec::clear);
     });
@@ -78,7 +81,10 @@ fn kernels_and_cells_must_match() {
     assert_eq!(error, "the backward direction cannot run kernels [2] of 2");
     assert_eq!(broken(|m| m.kernels[0].outputs = true), "kernel 0 cannot write pixel outputs");
     assert_eq!(broken(|m| m.pixel_outputs.clear()), "kernel 1 cannot write pixel outputs");
-    assert_eq!(broken(|m| m.cells = 1), "cell 1 of 1 cannot be reduced by the forward direction");
+    assert_eq!(
+        broken(|m| m.group_totals = 1),
+        "group total 1 of 1 cannot be reduced by the forward direction"
+    );
     let error = broken(|m| m.kernels[1].reductions = m.kernels[0].reductions.clone());
-    assert_eq!(error, "cell 1 of 2 cannot be reduced by the forward_backward direction");
+    assert_eq!(error, "group total 1 of 2 cannot be reduced by the forward_backward direction");
 }

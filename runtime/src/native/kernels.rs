@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::RuntimeError;
 use crate::executor::validated;
 use crate::manifest::Manifest;
-use crate::native::{FinishFunction, KernelFunction, NativeObject, ObjectError};
+use crate::native::{EpilogueFunction, KernelFunction, NativeObject, ObjectError};
 
 /// The two functions of one kernel.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct KernelFunctions {
     /// Computes a chunk.
     pub run: KernelFunction,
     /// Computes what follows from the totals.
-    pub finish: FinishFunction,
+    pub epilogue: EpilogueFunction,
 }
 
 /// A loss compiled for this machine's CPU. Clones share the code.
@@ -28,14 +28,14 @@ pub struct NativeKernels {
 }
 
 impl NativeKernels {
-    /// Loads `kernel_k` and `finish_k` of every kernel from an object file.
+    /// Loads `kernel_k` and `epilogue_k` of every kernel from an object file.
     ///
     /// # Errors
     /// If the object cannot be loaded, lacks a function, or the manifest's
     /// parts do not fit together.
     ///
     /// # Safety
-    /// The object's functions must follow [`crate::native::Frame`]'s interface
+    /// The object's functions must follow [`crate::native::KernelArguments`]'s interface
     /// for exactly this manifest, and use only instructions of this CPU.
     pub unsafe fn from_object(object: &[u8], manifest: Manifest) -> Result<Self, RuntimeError> {
         let object = NativeObject::load(object)?;
@@ -57,7 +57,7 @@ impl NativeKernels {
     ///
     /// # Safety
     /// There must be one element of `functions` a kernel; the functions must follow
-    /// [`crate::native::Frame`]'s interface for exactly this manifest and stay
+    /// [`crate::native::KernelArguments`]'s interface for exactly this manifest and stay
     /// callable until `owner` is dropped.
     pub unsafe fn from_functions(
         functions: Vec<KernelFunctions>,
@@ -78,17 +78,17 @@ impl NativeKernels {
 }
 
 /// # Safety
-/// The object's `kernel_k` and `finish_k` must have the types that
+/// The object's `kernel_k` and `epilogue_k` must have the types that
 /// [`KernelFunctions`] gives them.
 unsafe fn kernel_functions(object: &NativeObject, kernel: usize) -> Result<KernelFunctions, ObjectError> {
     let run = object.function(&format!("kernel_{kernel}"))?;
-    let finish = object.function(&format!("finish_{kernel}"))?;
+    let epilogue = object.function(&format!("epilogue_{kernel}"))?;
     // SAFETY: both are addresses of functions in executable memory, and the
     // caller vouches for their types.
     unsafe {
         Ok(KernelFunctions {
             run: std::mem::transmute::<*const u8, KernelFunction>(run),
-            finish: std::mem::transmute::<*const u8, FinishFunction>(finish),
+            epilogue: std::mem::transmute::<*const u8, EpilogueFunction>(epilogue),
         })
     }
 }

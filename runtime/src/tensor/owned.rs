@@ -38,7 +38,7 @@ impl Tensor {
         Ok(Self { element, shape: shape.to_vec(), length, lines })
     }
 
-    /// A copy of raw row-major bytes, which may be misaligned.
+    /// A copy of raw plane-major bytes, which may be misaligned.
     ///
     /// # Errors
     /// If the length or a `bool` byte is not right.
@@ -57,7 +57,7 @@ impl Tensor {
         })
     }
 
-    /// A copy of `elements` in row-major order.
+    /// A copy of `elements` in plane-major order.
     ///
     /// # Errors
     /// If `elements` is not as long as `shape` needs.
@@ -93,7 +93,7 @@ impl Tensor {
         &self.shape
     }
 
-    /// The elements' memory, row-major.
+    /// The elements' memory, plane-major.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the lines are `length` initialised bytes and a tail.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }

@@ -13,7 +13,7 @@ pub struct TensorView<'a> {
 }
 
 impl<'a> TensorView<'a> {
-    /// A view of raw row-major bytes.
+    /// A view of raw plane-major bytes.
     ///
     /// # Errors
     /// If the length, the alignment or a `bool` byte is not right.
@@ -22,7 +22,7 @@ impl<'a> TensorView<'a> {
         Ok(Self::from_checked(element, Shape::from_slice(shape), bytes))
     }
 
-    /// A view of `elements` in row-major order.
+    /// A view of `elements` in plane-major order.
     ///
     /// # Errors
     /// If `elements` is not as long as `shape` needs.
@@ -59,7 +59,7 @@ impl<'a> TensorView<'a> {
         &self.shape
     }
 
-    /// The elements' memory, row-major.
+    /// The elements' memory, plane-major.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -109,7 +109,7 @@ pub struct TensorViewMut<'a> {
 }
 
 impl<'a> TensorViewMut<'a> {
-    /// A writable view of `elements` in row-major order.
+    /// A writable view of `elements` in plane-major order.
     ///
     /// # Errors
     /// If `elements` is not as long as `shape` needs.

@@ -20,8 +20,8 @@ use machine::Machine;
 
 /// The ways to compile a loss that are compared.
 const PLANS: [(&str, Optimisation); 4] = [
-    ("fused", Optimisation::Sieve),
-    ("fused-without-sieve", Optimisation::Algebra),
+    ("fused", Optimisation::Compaction),
+    ("fused-without-compaction", Optimisation::Algebra),
     ("fused-without-algebra", Optimisation::Fusion),
     ("unfused", Optimisation::None),
 ];
@@ -34,7 +34,7 @@ const MOST_PIXELS: u64 = 1 << 28;
 const PIXELS_PER_MEDIAN: usize = 1 << 26;
 const ROUNDS: (usize, usize) = (7, 999);
 
-/// Measures what losses take: fused as lossc does it, without its sieve, without its algebra
+/// Measures what losses take: fused as lossc does it, without its compaction, without its algebra
 /// too, and with one kernel an op
 ///
 /// Logits are f32, around --mean with a deviation of 2; labels are u8, a thousandth of them positive,

@@ -17,10 +17,10 @@ use crate::specialise::NumericsName;
 pub struct Explain {
     #[command(flatten)]
     source: Source,
-    /// Whose prices to use: cpu, sm_80, sm_90, …
+    /// Whose costs to use: cpu, sm_80, sm_90, …
     #[arg(long, default_value = "cpu")]
     target: String,
-    /// Whose meanings of the ops to price
+    /// Whose meanings of the ops to cost
     #[arg(long, value_enum, default_value_t)]
     numerics: NumericsName,
     /// Say what each rule matched and what that became

@@ -29,7 +29,7 @@ faults! {
     /// Schedule: memory of a kept value is used again while the value is needed.
     KeptValuesAreOverwritten,
     /// Schedule: the sieve takes the wrong bound of what a random number is compared with.
-    SieveTakesTheWrongBound,
+    CompactionTakesTheWrongBound,
     /// Rules: those that ask for small terms take any, so that a sum may overflow.
     SumsMayOverflow,
     /// Rules: those that ask for a value from 0 to 1 take any.
@@ -51,7 +51,7 @@ faults! {
     /// Lowering: half of the key of random numbers stays as it is from round to round.
     KeysStayAsTheyAre,
     /// Lowering: the lanes of a chunk are added in another order.
-    LanesAreAddedOtherwise,
+    AccumulatorsAreAddedOtherwise,
     /// Lowering: a fused multiply-add rounds twice.
     ProductsAreRounded,
     /// Lowering: the total of all groups is rounded before its mean is taken.
@@ -63,7 +63,7 @@ faults! {
     /// Cache: an entry's name does not depend on the options.
     OptionsAreNotInTheKey,
     /// Runtime: the last row of a group is all of it.
-    RowsReplaceOneAnother,
+    PlanesReplaceOneAnother,
     /// Runtime: every reduction of a pass gets the sums of the first.
     PartialsAreMixedUp,
     /// Runtime: the gradient is not scaled by the upstream one.

@@ -9,7 +9,7 @@ func.func @class_weight(%x: tensor<?x?xf32>, %t: tensor<?x?xf32>) -> tensor<f32>
   %w = "loss.ratio_or_zero"(%i, %n) : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
   %b = "loss.broadcast"(%w) : (tensor<?xf32>) -> tensor<?x?xf32>
   %f = "loss.softplus"(%x) : (tensor<?x?xf32>) -> tensor<?x?xf32>
-  %v = "loss.weight"(%b, %f) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %v = "loss.absorbing_mul"(%b, %f) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
   %s = "loss.select"(%m, %v, %z) : (tensor<?x?xi1>, tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
   %g = "loss.sum"(%s) : (tensor<?x?xf32>) -> tensor<?xf32>
   %l = "loss.sum_groups"(%g) : (tensor<?xf32>) -> tensor<f32>

@@ -11,7 +11,7 @@ use super::input::Input;
 pub struct Subject {
     pub name: String,
     pub program: Program,
-    /// The same real numbers, said stably: what the judge reads.
+    /// The same real numbers, said stably: what the reference reads.
     pub twin: Program,
     /// What it was grown from.
     pub plan: Option<Plan>,

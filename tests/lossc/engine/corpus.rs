@@ -6,7 +6,7 @@ mod texts;
 use lossc::Program;
 use lossc_passes::egraph::{Condition, Rule};
 use lossc_passes::{saturate, stabilise};
-use lossc_programs::generate::{Form, Plan, Shape, Step, Wish, plain_shapes};
+use lossc_programs::generate::{Constraint, Form, Plan, Shape, Step, plain_shapes};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -38,14 +38,14 @@ pub fn shapes() -> Vec<Shape> {
 }
 
 fn left(rule: Rule) -> Shape {
-    let wish = |condition: &Condition| match *condition {
-        Condition::Finite(name) => Some(Wish::Finite(name)),
-        Condition::NonNegative(name) => Some(Wish::NonNegative(name)),
-        Condition::PerGroup(name) => Some(Wish::PerGroup(name)),
-        Condition::PerCall(name) => Some(Wish::PerCall(name)),
+    let constraint = |condition: &Condition| match *condition {
+        Condition::Finite(name) => Some(Constraint::Finite(name)),
+        Condition::NonNegative(name) => Some(Constraint::NonNegative(name)),
+        Condition::PerGroup(name) => Some(Constraint::PerGroup(name)),
+        Condition::PerCall(name) => Some(Constraint::PerCall(name)),
         _ => None,
     };
-    Shape::new(rule.left, rule.conditions.iter().filter_map(wish))
+    Shape::new(rule.left, rule.conditions.iter().filter_map(constraint))
 }
 
 /// The losses that a person wrote: the library, with all choices, and the texts of tests.
@@ -88,7 +88,7 @@ impl Corpus {
     }
 
     /// Calls of `subject` at edges. What rules and options make of it shows in what is
-    /// lowered, and is judged; only means are run.
+    /// lowered, and is compared; only means are run.
     pub fn edges(&self, subject: &Subject) -> Vec<Case> {
         let case = |(choices, input): (Choices, Input)| {
             let is_run = choices.mean && choices.ignore_index.is_none();
@@ -98,7 +98,7 @@ impl Corpus {
         calls::edges().map(case).into()
     }
 
-    /// A call of `subject` on ordinary long rows.
+    /// A call of `subject` on ordinary long planes.
     pub fn ordinary(&mut self, subject: Subject, number: usize) -> Case {
         let (choices, input) = calls::ordinary(&mut self.random, number);
         Case { subject, choices, input, executors: vec![] }

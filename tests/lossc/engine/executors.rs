@@ -36,7 +36,7 @@ pub enum Executor {
     Lanes(usize),
     /// A level of x86-64.
     Level(&'static str),
-    /// All that code can be made of: one kernel an op, fused, without its sieve.
+    /// All that code can be made of: one kernel an op, fused, without its compaction.
     Optimised(Optimisation),
     /// Written to a file as a bundle and read back.
     Bundle,
@@ -82,7 +82,7 @@ impl Executor {
     fn optimisation(self) -> Optimisation {
         match self {
             Self::Optimised(optimisation) => optimisation,
-            _ => Optimisation::Sieve,
+            _ => Optimisation::Compaction,
         }
     }
 
@@ -110,7 +110,7 @@ impl<'a> Bench<'a> {
 
     /// The program that is lowered, and its exact results.
     pub fn expected(&mut self, optimisation: Optimisation) -> Result<&(Program, Outcome), String> {
-        let algebra = matches!(optimisation, Optimisation::Algebra | Optimisation::Sieve);
+        let algebra = matches!(optimisation, Optimisation::Algebra | Optimisation::Compaction);
         if !self.expected.contains_key(&algebra) {
             let Case { subject, choices, input, .. } = self.case;
             let options = pipeline::Options { optimisation, ..choices.options(input).into() };

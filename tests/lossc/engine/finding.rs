@@ -1,4 +1,4 @@
-//! Checking a case: by each of its executors, then by the judge.
+//! Checking a case: by each of its executors, then by the reference.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,12 +10,12 @@ use lossc_passes::specialise::specialise;
 
 use super::case::Case;
 use super::executors::Bench;
-use super::verdict::{Tally, judge};
+use super::verdict::{Tally, compare};
 
-/// Who disagrees with the interpreter, or the interpreter with the judge.
+/// Who disagrees with the interpreter, or the interpreter with the reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The executor's name, or `judge`.
+    /// The executor's name, or `reference`.
     pub by: String,
     /// What differs, or what failed.
     pub what: String,
@@ -27,7 +27,7 @@ impl Finding {
         let words =
             self.what.split_whitespace().filter(|word| !word.contains(|it: char| it.is_ascii_digit()));
         // Executors of one program differ in the same way.
-        let by = if self.by == "judge" { "judge" } else { "executors" };
+        let by = if self.by == "reference" { "reference" } else { "executors" };
         format!("{by}: {}", words.take(8).collect::<Vec<_>>().join(" "))
     }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Counts {
             let comma = if index == 0 { "" } else { ", " };
             write!(formatter, "{comma}{name} {count}")?;
         }
-        write!(formatter, "), judged {values} values and {slopes} slopes, {unknown} unknown")
+        write!(formatter, "), compared {values} values and {slopes} slopes, {unknown} unknown")
     }
 }
 
@@ -90,11 +90,11 @@ pub fn check(case: &Case, counts: &mut Counts) -> Result<(), Finding> {
         return Ok(());
     }
     let mut bench = Bench::new(case);
-    for optimisation in [Optimisation::Sieve, Optimisation::Fusion] {
+    for optimisation in [Optimisation::Compaction, Optimisation::Fusion] {
         let mut tally = counts.tally;
-        guarded("judge", || {
+        guarded("reference", || {
             let (_, found) = bench.expected(optimisation)?;
-            judge(case, found, &mut tally)
+            compare(case, found, &mut tally)
         })?;
         counts.tally = tally;
     }

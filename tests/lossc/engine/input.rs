@@ -7,8 +7,8 @@ use lossc::{Balance, ElementType, Tensor, TensorView};
 use lossc_programs::evaluate::{Draws, Sample, Seen};
 
 use super::case::Choices;
-use crate::data::group_of_row;
-use crate::judge::uniform;
+use crate::data::group_of_plane;
+use crate::reference::uniform;
 
 /// The tensors and options of a call. The pixels are what their types hold.
 #[derive(Clone, Debug)]
@@ -128,13 +128,13 @@ impl Input {
 
     /// The call as interpreters of `program` take it, which has as many tensors.
     pub fn sample(&self, program: &lossc::Program) -> Sample {
-        let (row_group, groups) = group_of_row(&self.shape, self.balance);
+        let (plane_group, groups) = group_of_plane(&self.shape, self.balance);
         let mut pixels = self.pixels();
         pixels.truncate(program.pixel_arguments().count());
         let (seed, stream) = (self.seed, self.stream);
         Sample {
-            row_length: self.shape[self.shape.len() - 2..].iter().product(),
-            row_group,
+            plane_length: self.shape[self.shape.len() - 2..].iter().product(),
+            plane_group,
             groups,
             pixels,
             scalars: self.numbers(program),

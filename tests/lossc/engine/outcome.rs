@@ -1,7 +1,7 @@
 //! What a call gives, whoever computed it, and where two of them differ.
 
 use lossc::{Error, Forward, GroupResult, GroupValues, Program, Step, Tensor};
-use lossc_dialect::interpret::{Meaning, interpret};
+use lossc_dialect::interpret::{Precision, interpret};
 use lossc_passes::specialise::{INVALID_LABELS, NAN_LOGITS};
 use lossc_programs::evaluate::Sample;
 
@@ -27,7 +27,7 @@ pub struct Values {
 
 /// The exact f32 results of an optimised program.
 pub fn exact(program: &Program, sample: &Sample) -> Outcome {
-    let mut results = interpret(program, &sample.inputs(), Meaning::Exact).into_iter();
+    let mut results = interpret(program, &sample.inputs(), Precision::Exact).into_iter();
     let mut values = Values { loss: 0.0, groups: vec![], nan_logits: 0, gradient: None };
     let mut invalid = 0;
     for result in program.results() {

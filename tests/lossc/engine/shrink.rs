@@ -149,7 +149,7 @@ fn changed(case: &Case, change: impl Fn(&mut Case)) -> Option<Case> {
     (format!("{simpler:?}") != format!("{case:?}")).then_some(simpler)
 }
 
-/// The first or second half of the pixels, as one row.
+/// The first or second half of the pixels, as one plane.
 fn part(case: &Case, first: bool) -> Option<Case> {
     let count = case.input.len();
     if count < 2 {

@@ -28,7 +28,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// The cases of the ordinary tests: the written losses at edges, on long rows and on what
+/// The cases of the ordinary tests: the written losses at edges, on long planes and on what
 /// the seed gives, by all executors in turn, and some generated ones.
 fn slice() -> Vec<Case> {
     let mut corpus = Corpus::new(1);

@@ -1,6 +1,6 @@
 //! What the loss is in real numbers, and how far f32 may be from it.
 //!
-//! The judge reads a loss's twin, which says the same stably, through no rewriting.
+//! The reference reads a loss's twin, which says the same stably, through no rewriting.
 //! Every value comes with the bound of its own rounding in f64, and with the bound that
 //! f32's rounding has along the same formula; where a bound is infinite nothing is
 //! known. The options are said by the sample and not by the compiler's own pass, and the
@@ -16,7 +16,7 @@ use lossc_programs::slope::{Traces, slope};
 use super::case::Case;
 use super::outcome::{Outcome, Values};
 
-/// Beyond it the judge is not asked: it computes each op several times.
+/// Beyond it the reference is not asked: it computes each op several times.
 pub const PIXELS: usize = 80;
 
 /// Logits whose slopes are taken.
@@ -25,7 +25,7 @@ const SLOPES: usize = 4;
 /// How often the sum of the bounds a value may be off. The bounds are first order.
 const SLACK: f64 = 4.0;
 
-/// What the judge compared.
+/// What the reference compared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub values: u64,
@@ -33,7 +33,7 @@ pub struct Tally {
     pub unknown: u64,
 }
 
-/// A value with the bound of the judge's own error, and with f32's.
+/// A value with the bound of the reference's own error, and with f32's.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     real: Bounded,
@@ -41,7 +41,7 @@ struct Known {
 }
 
 /// Judges the exact outcome of a case.
-pub fn judge(case: &Case, found: &Outcome, tally: &mut Tally) -> Result<(), String> {
+pub fn compare(case: &Case, found: &Outcome, tally: &mut Tally) -> Result<(), String> {
     let Case { choices, input, subject, .. } = case;
     let invalid = if choices.checks { input.invalid_labels(choices) } else { 0 };
     let found = match found {
@@ -60,8 +60,8 @@ pub fn judge(case: &Case, found: &Outcome, tally: &mut Tally) -> Result<(), Stri
     let gradient = differentiate(&source).map_err(|error| error.to_string())?;
     let known = known(&gradient, &input.sample(&gradient));
     let sample = input.sample_with(&subject.twin, choices);
-    let judge = Judge { case, twin: &subject.twin, sample, tally };
-    judge.check(&gradient, &known, found)
+    let reference = Reference { case, twin: &subject.twin, sample, tally };
+    reference.check(&gradient, &known, found)
 }
 
 /// The results of `program`, each with one value for each of its places.
@@ -72,14 +72,14 @@ fn known(program: &Program, sample: &Sample) -> Vec<Vec<Known>> {
     pairs.map(|(real, f32)| real.into_iter().zip(f32).map(known).collect()).collect()
 }
 
-struct Judge<'a> {
+struct Reference<'a> {
     case: &'a Case,
     twin: &'a Program,
     sample: Sample,
     tally: &'a mut Tally,
 }
 
-impl Judge<'_> {
+impl Reference<'_> {
     fn check(mut self, program: &Program, known: &[Vec<Known>], found: &Values) -> Result<(), String> {
         for (result, known) in program.results().iter().zip(known) {
             let values = match result.name.as_str() {

@@ -1,5 +1,5 @@
 //! Fast kernels on a simulated GPU whose approximate instructions are as wrong as they
-//! may be, against the judge. This is no GPU result.
+//! may be, against the reference. This is no GPU result.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use lossc::pipeline::{self, optimise};
 use lossc::{Balance, Loss, Numerics, Target};
 use lossc_passes::codegen::{self, Artifact, Output};
 use lossc_passes::lower::lower;
-use lossc_passes::saturate::prices::PriceList;
-use lossc_passes::schedule::{self, Storage, schedule};
-use lossc_runtime::cuda::plan::{Team, Wish};
+use lossc_passes::saturate::costs::CostModel;
+use lossc_passes::schedule::{self, SavedIn, schedule};
+use lossc_runtime::cuda::plan::{LaunchOverrides, Team};
 use lossc_runtime::manifest::Direction;
 use lossc_runtime::{Call, Manifest, Random, Residuals, TensorView};
 use lossc_simulator::{Code, Device, Machine, Order, Step, Tensors};
 
 use crate::data::{self, Sample, sample};
-use crate::judge::{SCHEDULES, Verdict, balanced_bce, bce, random_drop_within};
+use crate::reference::{SCHEDULES, Verdict, balanced_bce, bce, random_drop_within};
 use crate::targets::library_losses;
 
 use super::SEED;
@@ -48,7 +48,7 @@ fn size(logit: f32) -> f64 {
 const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
 
 /// How near a draw must be to its probability that the kernel may decide otherwise than
-/// the judge: the absolute error of a probability made of a sigmoid, its square, or a
+/// the reference: the absolute error of a probability made of a sigmoid, its square, or a
 /// softplus below 2.4, and of the product that stands for the quotient.
 const CLOSE: f64 = 2e-6;
 
@@ -65,8 +65,8 @@ impl Fast {
         let options = pipeline::Options { numerics: Numerics::Fast, ..Default::default() };
         let program =
             optimise(data::program(loss), &options, &target, false).expect("the passes run").program;
-        let storage = Storage::Chip(PriceList::NvidiaFast);
-        let schedule = schedule(&program, schedule::Options { storage, ..Default::default() });
+        let saved_in = SavedIn::SharedMemory(CostModel::NvidiaFast);
+        let schedule = schedule(&program, schedule::Options { saved_in, ..Default::default() });
         let module = lower(&schedule, &target, Numerics::Fast).expect("lowers");
         let ir = codegen::compile(&module, &target, Output::LlvmIr, None).expect("compiles");
         let Artifact::Text(ir) = ir else { panic!("IR is text") };
@@ -94,19 +94,22 @@ impl Fast {
             device = device.with_errors(seed);
         }
         let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &zeros, upstream: None };
-        let machine =
-            |at_once| Machine { wish: Wish { team: Some(team), at_once }, blocks: 3, shared_bytes: 30 << 10 };
-        let mut run = |residuals, direction, at_once| {
+        let machine = |cooperative| Machine {
+            overrides: LaunchOverrides { team: Some(team), cooperative },
+            blocks: 3,
+            shared_bytes: 30 << 10,
+        };
+        let mut run = |residuals, direction, cooperative| {
             let tensors = Tensors { residuals, ..tensors };
-            loss.run(&mut device, &tensors, direction, &machine(Some(at_once))).expect("no fault")
+            loss.run(&mut device, &tensors, direction, &machine(Some(cooperative))).expect("no fault")
         };
         let forward = run(&zeros, Direction::Forward, false);
         let both = run(&zeros, Direction::ForwardBackward, false);
-        let at_once = run(&zeros, Direction::ForwardBackward, true);
+        let cooperative = run(&zeros, Direction::ForwardBackward, true);
         let mut known = zeros.clone();
-        known.cells_mut().copy_from_slice(&forward.cells);
+        known.group_totals_mut().copy_from_slice(&forward.group_totals);
         let backward = run(&known, Direction::Backward, false);
-        [forward, both, at_once, backward]
+        [forward, both, cooperative, backward]
     }
 }
 
@@ -120,7 +123,7 @@ fn with_edges(mut sample: Sample) -> Sample {
     sample
 }
 
-/// What the judge says of a sample, whose close calls are decided as in `gradient`.
+/// What the reference says of a sample, whose close calls are decided as in `gradient`.
 fn verdict(name: &str, sample: &Sample, gradient: &[f32]) -> Verdict {
     let (pixels, groups) = sample.pixels(&data::options(SEED, Balance::Image), None);
     match name.split_once('.') {
@@ -134,7 +137,7 @@ fn verdict(name: &str, sample: &Sample, gradient: &[f32]) -> Verdict {
     }
 }
 
-/// Counts as the judge's, loss and gradient within their errors.
+/// Counts as the reference's, loss and gradient within their errors.
 fn check(what: &str, step: &Step, sample: &Sample, name: &str) {
     let (words, _) = step.gradients[0].as_chunks::<4>();
     let gradient: Vec<_> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
@@ -160,11 +163,14 @@ fn check_sample(fast: &Fast, sample: &Sample) {
     let cases = ERRORS.into_iter().zip(Order::ALL);
     for ((errors, order), team) in cases.flat_map(|case| Team::ALL.map(|team| (case, team))) {
         let what = format!("{} {:?} {errors:?} {order:?} {team:?}", fast.name, sample.logits.shape());
-        let [forward, both, at_once, backward] = fast.steps(sample, errors, order, team);
+        let [forward, both, cooperative, backward] = fast.steps(sample, errors, order, team);
         check(&what, &both, sample, &fast.name);
         // The draws are the same in every kernel, and so are the bits.
-        assert!((&forward.cells, &forward.results) == (&both.cells, &both.results), "forward of {what}");
-        assert!(at_once == both, "at once: {what}");
+        assert!(
+            (&forward.group_totals, &forward.results) == (&both.group_totals, &both.results),
+            "forward of {what}"
+        );
+        assert!(cooperative == both, "at once: {what}");
         assert!(backward.gradients == both.gradients, "backward of {what}");
     }
 }

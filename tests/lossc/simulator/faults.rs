@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use lossc::{Balance, Loss};
-use lossc_runtime::cuda::plan::{Team, Wish};
+use lossc_runtime::cuda::plan::{LaunchOverrides, Team};
 use lossc_runtime::manifest::Direction;
 use lossc_runtime::{Call, Random, Residuals, TensorView};
 use lossc_simulator::{Code, Device, Fault, Machine, Order, Problem, Step, Tensors};
 
-use super::{Both, CHIP_BYTES, SEED, on_processor};
+use super::{Both, SEED, SHARED_BYTES, on_processor};
 use crate::data::{Sample, sample};
 
 /// How a fault was noticed.
@@ -54,10 +54,10 @@ impl Subject {
         let tensors = Tensors { pixels: &pixels, misalignment: 0, residuals: &zeros, upstream: None };
         let direction = if is_forward { Direction::Forward } else { Direction::ForwardBackward };
         let team = if function.contains("_block_") { Team::Block } else { Team::Warp };
-        let wish = Wish { team: Some(team), at_once: Some(!is_forward) };
+        let overrides = LaunchOverrides { team: Some(team), cooperative: Some(!is_forward) };
         let cases = BLOCKS.into_iter().flat_map(|blocks| Order::ALL.map(|order| (blocks, order)));
         cases.into_iter().find_map(|(blocks, order)| {
-            let machine = Machine { wish, blocks, shared_bytes: CHIP_BYTES };
+            let machine = Machine { overrides, blocks, shared_bytes: SHARED_BYTES };
             let result: Result<Step, Fault> =
                 loss.run(&mut Device::new(order), &tensors, direction, &machine);
             match result {
@@ -76,13 +76,13 @@ const FORWARD: &str = "kernel_0";
 const FORWARD_BY_BLOCK: &str = "kernel_block_0";
 
 /// The kernel of both directions.
-const BOTH: &str = "both_0";
+const COOPERATIVE: &str = "cooperative_0";
 
 /// The same where a block sums a chunk.
-const BOTH_BY_BLOCK: &str = "both_block_0";
+const COOPERATIVE_BY_BLOCK: &str = "cooperative_block_0";
 
 /// Blocks that a device holds: fewer than there are tiles, and enough that the last ones
-/// of rows are different blocks.
+/// of planes are different blocks.
 const BLOCKS: [usize; 2] = [3, 20];
 
 /// The text without the bodies of all functions but one, which nobody calls.
@@ -132,7 +132,7 @@ fn nothing_is_caught_without_a_fault() {
 /// Each line with `text` is needed: without it there is a race, or something is read
 /// that nobody has written yet.
 fn each_is_missed(function: &str, text: &str, least: usize) {
-    // Two rows of ten chunks: two blocks a row, several warps a block. And more groups than
+    // Two planes of ten chunks: two blocks a plane, several warps a block. And more groups than
     // a block has threads.
     let mut subjects = [&[2, 1, 18_500][..], &[300, 1, 5]].map(|shape| Subject::new(shape, Balance::Image));
     let ir = subjects[0].both.ir.clone();
@@ -152,17 +152,17 @@ fn each_is_missed(function: &str, text: &str, least: usize) {
 #[test]
 fn every_barrier_is_missed_when_it_is_removed() {
     each_is_missed(FORWARD, BARRIER, 6);
-    each_is_missed(BOTH, BARRIER, 7);
+    each_is_missed(COOPERATIVE, BARRIER, 7);
     each_is_missed(FORWARD_BY_BLOCK, BARRIER, 7);
-    each_is_missed(BOTH_BY_BLOCK, BARRIER, 8);
+    each_is_missed(COOPERATIVE_BY_BLOCK, BARRIER, 8);
 }
 
 #[test]
 fn every_fence_is_missed_when_it_is_removed() {
     each_is_missed(FORWARD, FENCE, 4);
-    each_is_missed(BOTH, FENCE, 6);
+    each_is_missed(COOPERATIVE, FENCE, 6);
     each_is_missed(FORWARD_BY_BLOCK, FENCE, 4);
-    each_is_missed(BOTH_BY_BLOCK, FENCE, 6);
+    each_is_missed(COOPERATIVE_BY_BLOCK, FENCE, 6);
 }
 
 /// Only some of the threads reach one of the barriers.
@@ -197,7 +197,7 @@ fn a_barrier_in_a_divergent_branch_is_caught() {
 
 #[test]
 fn every_shuffle_distance_matters() {
-    // 32 chunks, so that each thread of a warp has something to add for the row.
+    // 32 chunks, so that each thread of a warp has something to add for the plane.
     let mut subject = Subject::new(&[1, 65_500], Balance::Image);
     let ir = subject.both.ir.clone();
     let shuffles = lines_with(&ir, FORWARD, "@llvm.nvvm.shfl.sync.bfly.");
@@ -232,7 +232,7 @@ fn a_tail_that_is_off_by_one_is_caught() {
 }
 
 #[test]
-fn a_missing_guard_on_the_last_row_is_caught() {
+fn a_missing_guard_on_the_last_plane_is_caught() {
     let mut subject = Subject::new(&[2, 1, 5], Balance::Image);
     let ir = subject.both.ir.clone();
     let guard = lines_with(&ir, FORWARD, "icmp ult i64")[0];
@@ -254,7 +254,7 @@ fn every_wrong_place_on_the_chip_is_caught() {
     let ir = subject.both.ir.clone();
     let bytes = subject.both.manifest.step_bytes.expect("pixels are kept");
     let (right, wrong) = (format!(", {bytes}"), format!(", {}", bytes - 64));
-    for function in [BOTH, BOTH_BY_BLOCK] {
+    for function in [COOPERATIVE, COOPERATIVE_BY_BLOCK] {
         let lines = lines_with(&ir, function, "= mul i32 ");
         let ends_so = |&line: &usize| ir.lines().nth(line).is_some_and(|line| line.ends_with(&right));
         let places: Vec<_> = lines.into_iter().filter(ends_so).collect();

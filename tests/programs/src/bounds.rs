@@ -1,9 +1,9 @@
 //! Values with a bound on what rounding may have done to them. It tells a wrong
 //! rewrite from an ill-conditioned program.
 
-use lossc_dialect::interpret::Meaning;
+use lossc_dialect::interpret::Precision;
 use lossc_dialect::machine::{Evaluate, Word};
-use lossc_dialect::{Element, Level, Op, Type, numbers, ops};
+use lossc_dialect::{Element, Level, Op, Type, ops, sum_shape};
 
 use crate::evaluate::Arithmetic;
 
@@ -54,27 +54,27 @@ pub struct Bounds {
     unit: f64,
     smallest: f64,
     largest: f64,
-    meaning: Meaning,
+    precision: Precision,
 }
 
 impl Bounds {
-    /// The real meaning, as the f64 interpreter computes it.
-    pub const F64: Self = Self { unit: 2e-15, smallest: 1e-300, largest: 1e200, meaning: Meaning::Real };
+    /// The real precision, as the f64 interpreter computes it.
+    pub const F64: Self = Self { unit: 2e-15, smallest: 1e-300, largest: 1e200, precision: Precision::Real };
 
-    /// The real meaning, with bounds for what f32 makes of it. `pow` errs most, by
+    /// The real precision, with bounds for what f32 makes of it. `pow` errs most, by
     /// five units in the last place.
-    pub const F32: Self = Self { unit: 1e-6, smallest: 1e-36, largest: 1e37, meaning: Meaning::Real };
+    pub const F32: Self = Self { unit: 1e-6, smallest: 1e-36, largest: 1e37, precision: Precision::Real };
 
-    /// The exact meaning, with no error but the signs of zeros.
+    /// The exact precision, with no error but the signs of zeros.
     pub const EXACT: Self =
-        Self { unit: 0.0, smallest: 0.0, largest: f64::INFINITY, meaning: Meaning::Exact };
+        Self { unit: 0.0, smallest: 0.0, largest: f64::INFINITY, precision: Precision::Exact };
 
     fn apply(&self, op: Op, operands: &[f64], types: &[Type]) -> f64 {
         let Some(ops::Meaning::Element { real, exact, .. }) = op.definition().map(|it| &it.meaning) else {
             // Casts are from whole numbers and masks to floats.
             return self.stored(operands[0]);
         };
-        if self.meaning == Meaning::Real {
+        if self.precision == Precision::Real {
             return real(operands);
         }
         let level = types.iter().map(|ty| ty.level).max().unwrap_or(Level::Pixel);
@@ -88,7 +88,7 @@ impl Bounds {
     }
 
     fn stored(&self, value: f64) -> f64 {
-        if self.meaning == Meaning::Exact { f64::from(value as f32) } else { value }
+        if self.precision == Precision::Exact { f64::from(value as f32) } else { value }
     }
 
     fn rounding(&self, size: f64) -> f64 {
@@ -122,19 +122,21 @@ impl Arithmetic for Bounds {
         Bounded { value, error: if unknown { f64::INFINITY } else { error } }
     }
 
-    fn sum(&self, row: Option<usize>, terms: &[Bounded]) -> Bounded {
-        let value = match (row, self.meaning) {
-            (Some(row), Meaning::Exact) => {
-                numbers::sum_row(row, &terms.iter().map(|term| term.value as f32).collect::<Vec<_>>())
+    fn sum(&self, plane: Option<usize>, terms: &[Bounded]) -> Bounded {
+        let value = match (plane, self.precision) {
+            (Some(plane), Precision::Exact) => {
+                sum_shape::sum_plane(plane, &terms.iter().map(|term| term.value as f32).collect::<Vec<_>>())
             }
             _ => terms.iter().map(|term| term.value).sum(),
         };
         let error: f64 = terms.iter().map(|term| term.error).sum();
-        let size: f64 = terms.iter().map(|term| term.value.abs()).sum();
+        let sizes = || terms.iter().map(|term| term.value.abs());
+        let (size, finite): (f64, f64) = (sizes().sum(), sizes().filter(|it| it.is_finite()).sum());
         let rounding = match size {
             0.0 => 0.0,
-            // A row is added up in the format; totals are not.
-            _ if row.is_some() && size.is_finite() && size > self.largest => f64::INFINITY,
+            // A plane is added up in the format; totals are not. Where that overflows, an
+            // infinity of the other sign makes NaN of it.
+            _ if plane.is_some() && finite > self.largest => f64::INFINITY,
             _ => self.rounding(size),
         };
         Bounded { value, error: error + rounding }
@@ -187,7 +189,7 @@ fn is_exact(op: Op) -> bool {
 fn is_exact_zero(op: Op, operands: &[Bounded]) -> bool {
     match op {
         Op::Add | Op::Sub => true,
-        Op::Mul | Op::Weight | Op::RatioOrZero => operands.iter().any(|it| it.value == 0.0),
+        Op::Mul | Op::AbsorbingMul | Op::RatioOrZero => operands.iter().any(|it| it.value == 0.0),
         Op::Div => operands[0].value == 0.0,
         _ => false,
     }

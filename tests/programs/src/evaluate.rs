@@ -18,8 +18,8 @@ pub trait Arithmetic {
     /// An element-wise op or a cast, on operands of these types.
     fn element(&self, op: Op, operands: &[Self::Value], types: &[Type]) -> Self::Value;
 
-    /// The sum of a row of pixels, or of whatever else if there is no row.
-    fn sum(&self, row: Option<usize>, terms: &[Self::Value]) -> Self::Value;
+    /// The sum of a plane of pixels, or of whatever else if there is no plane.
+    fn sum(&self, plane: Option<usize>, terms: &[Self::Value]) -> Self::Value;
 }
 
 /// The uniform number of each pixel.
@@ -54,12 +54,12 @@ pub struct Seen {
 /// Pixels and numbers to try a program on.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
-    /// The group of each row.
-    pub row_group: Vec<usize>,
+    /// The group of each plane.
+    pub plane_group: Vec<usize>,
     /// The number of groups.
     pub groups: usize,
     /// Pixels in a row.
-    pub row_length: usize,
+    pub plane_length: usize,
     /// The tensors of pixels in argument order.
     pub pixels: Vec<Vec<f64>>,
     /// The numbers in argument order.
@@ -74,9 +74,9 @@ impl Sample {
     /// The sample as the interpreters take it.
     pub fn inputs(&self) -> Inputs<'_> {
         Inputs {
-            row_group: &self.row_group,
+            plane_group: &self.plane_group,
             groups: self.groups,
-            row_length: self.row_length,
+            plane_length: self.plane_length,
             pixels: &self.pixels,
             scalars: &self.scalars,
             uniform: &*self.draws.0,
@@ -100,7 +100,7 @@ impl Sample {
     }
 
     fn pixel_count(&self) -> usize {
-        self.row_group.len() * self.row_length
+        self.plane_group.len() * self.plane_length
     }
 
     fn count_at(&self, level: Level) -> usize {
@@ -194,20 +194,22 @@ impl<A: Arithmetic> Place<'_, A> {
     }
 
     fn of_pixel(&self, pixel: usize) -> &A::Value {
-        let group = self.sample.row_group[pixel / self.sample.row_length];
+        let group = self.sample.plane_group[pixel / self.sample.plane_length];
         &self.operands[0][if self.types[0].level == Level::Group { group } else { 0 }]
     }
 
     fn sum_group(&self, group: usize) -> A::Value {
-        let rows = (0..self.sample.row_group.len()).filter(|&row| self.sample.row_group[row] == group);
-        let totals: Vec<_> = rows.map(|row| self.arithmetic.sum(Some(row), &self.terms(row))).collect();
+        let planes =
+            (0..self.sample.plane_group.len()).filter(|&plane| self.sample.plane_group[plane] == group);
+        let totals: Vec<_> =
+            planes.map(|plane| self.arithmetic.sum(Some(plane), &self.terms(plane))).collect();
         self.arithmetic.sum(None, &totals)
     }
 
-    /// What a row adds to a sum or count.
-    fn terms(&self, row: usize) -> Vec<A::Value> {
-        let length = self.sample.row_length;
-        (row * length..(row + 1) * length).map(|pixel| self.term(pixel)).collect()
+    /// What a plane adds to a sum or count.
+    fn terms(&self, plane: usize) -> Vec<A::Value> {
+        let length = self.sample.plane_length;
+        (plane * length..(plane + 1) * length).map(|pixel| self.term(pixel)).collect()
     }
 
     fn term(&self, pixel: usize) -> A::Value {
@@ -218,7 +220,7 @@ impl<A: Arithmetic> Place<'_, A> {
         match self.sample.seen.weights.get(pixel) {
             Some(&weight) if self.node.op == Op::Sum => {
                 let weight = self.arithmetic.number(weight);
-                self.arithmetic.element(Op::Weight, &[weight, term.clone()], &[Type::PIXEL; 2])
+                self.arithmetic.element(Op::AbsorbingMul, &[weight, term.clone()], &[Type::PIXEL; 2])
             }
             _ => term.clone(),
         }

@@ -58,7 +58,7 @@ pub enum Form {
 
 /// What a variable of a shape should be, if that can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Constraint {
     /// Finite, and at group level a share of pixels.
     Finite(&'static str),
     /// Zero or above.
@@ -74,15 +74,20 @@ pub enum Wish {
 pub struct Shape {
     tree: Tree,
     twin: Option<Tree>,
-    wishes: Vec<Wish>,
+    constraints: Vec<Constraint>,
     /// Constants that stand for every other float variable; none if there are none.
     edges: &'static [f32],
 }
 
 impl Shape {
     /// The tree that `text` spells, as [`Tree::parse`] reads it.
-    pub fn new(text: &str, wishes: impl IntoIterator<Item = Wish>) -> Self {
-        Self { tree: Tree::parse(text), twin: None, wishes: wishes.into_iter().collect(), edges: &[] }
+    pub fn new(text: &str, constraints: impl IntoIterator<Item = Constraint>) -> Self {
+        Self {
+            tree: Tree::parse(text),
+            twin: None,
+            constraints: constraints.into_iter().collect(),
+            edges: &[],
+        }
     }
 
     /// A tree with a twin that means the same and names its variables in the same
@@ -227,10 +232,9 @@ impl Growing {
         let mut results = vec![("loss".to_owned(), loss)];
         for (name, element) in [("float", FLOAT), ("count", Element::I64)] {
             let values = self.values.get(&Type::new(Level::Group, element)).into_iter().flatten();
-            let mut values: Vec<_> = values.rev().copied().collect();
-            values.dedup();
-            let named = values.into_iter().take(2).enumerate();
-            results.extend(named.map(|(index, value)| (format!("{name}{index}"), value)));
+            // The same one twice stays, since a twin's values may be equal where these are not.
+            let named = values.rev().take(2).enumerate();
+            results.extend(named.map(|(index, &value)| (format!("{name}{index}"), value)));
         }
         let results = results.iter().map(|(name, value)| (name.as_str(), *value));
         self.builder.finish_named(results).expect("the generator makes well-typed programs")
@@ -342,12 +346,12 @@ impl Growth<'_> {
     }
 
     fn level_below(&mut self, child: &Tree) -> Level {
-        let per_call = |it: &Wish| matches!(it, Wish::PerCall(name) if child.is_variable(name));
-        let per_group = |it: &Wish| matches!(it, Wish::PerGroup(name) if child.is_variable(name));
+        let per_call = |it: &Constraint| matches!(it, Constraint::PerCall(name) if child.is_variable(name));
+        let per_group = |it: &Constraint| matches!(it, Constraint::PerGroup(name) if child.is_variable(name));
         match child.level() {
             Some(level) => level,
-            None if self.shape.wishes.iter().any(per_call) => Level::Scalar,
-            None if self.shape.wishes.iter().any(per_group) => Level::Group,
+            None if self.shape.constraints.iter().any(per_call) => Level::Scalar,
+            None if self.shape.constraints.iter().any(per_group) => Level::Group,
             None => [Level::Group, Level::Scalar][self.picks.below(2)],
         }
     }
@@ -357,9 +361,10 @@ impl Growth<'_> {
         if let Some(&value) = self.bound.get(name) {
             return value;
         }
-        let wishes = &self.shape.wishes;
-        let finite = wishes.iter().any(|it| matches!(it, Wish::Finite(it) if *it == name));
-        let nonnegative = wishes.iter().any(|it| matches!(it, Wish::NonNegative(it) if *it == name));
+        let constraints = &self.shape.constraints;
+        let finite = constraints.iter().any(|it| matches!(it, Constraint::Finite(it) if *it == name));
+        let nonnegative =
+            constraints.iter().any(|it| matches!(it, Constraint::NonNegative(it) if *it == name));
         let pick = self.picks.next();
         let edges = self.shape.edges;
         if ty.element == FLOAT && !edges.is_empty() && pick.is_multiple_of(2) {

@@ -1,6 +1,6 @@
 //! A loss on a simulated device, launch by launch as the CUDA executor has it.
 
-use lossc_runtime::cuda::plan::{self, Arrays, Entry, Launch, Team, Wish};
+use lossc_runtime::cuda::plan::{self, Arrays, Entry, Launch, LaunchOverrides, Team};
 use lossc_runtime::manifest::{Direction, UPSTREAM};
 use lossc_runtime::{Manifest, Residuals, TensorView};
 
@@ -13,7 +13,7 @@ use crate::memory::{Access, Buffer, Memory};
 #[derive(Debug, Clone, Copy)]
 pub struct Machine {
     /// How they are planned.
-    pub wish: Wish,
+    pub overrides: LaunchOverrides,
     /// Blocks that the device holds at the same time.
     pub blocks: usize,
     /// Bytes of shared memory that each of them may have beside its own.
@@ -55,8 +55,8 @@ pub struct Tensors<'a> {
 /// What a call leaves in device memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// As [`Residuals::cells`].
-    pub cells: Vec<u64>,
+    /// As [`Residuals::group_totals`].
+    pub group_totals: Vec<u64>,
     /// As [`Residuals::scalars`].
     pub scalars: Vec<u64>,
     /// As [`Residuals::results`].
@@ -82,7 +82,7 @@ impl Loss<'_> {
         machine: &Machine,
     ) -> Result<Step, Fault> {
         let layout = tensors.residuals.layout();
-        let launches = plan::launches(self.manifest, layout, direction, machine, machine.wish);
+        let launches = plan::launches(self.manifest, layout, direction, machine, machine.overrides);
         self.launch(device, tensors, &launches)
     }
 
@@ -97,25 +97,26 @@ impl Loss<'_> {
                 blocks: launch.blocks as u32,
                 threads: plan::THREADS,
                 dynamic_shared_bytes: launch.shared_bytes,
-                cooperative: is_both(launch),
+                cooperative: is_cooperative(launch),
             };
             let function = launch.entry.function(launch.kernel);
             device.launch(self.code, &function, grid, &launch.parameters(&parameters), &mut memory)?;
         }
-        let mut rows = plan::rows(residuals.layout());
-        *rows.last_mut().expect("the flag") += launches.iter().filter(|it| is_both(it)).count() as i64;
-        assert!(memory.bytes(buffers.rows) == bytes(&rows), "a ticket is not 0 after a launch");
+        let mut planes = plan::planes(residuals.layout());
+        *planes.last_mut().expect("the flag") +=
+            launches.iter().filter(|it| is_cooperative(it)).count() as i64;
+        assert!(memory.bytes(buffers.planes) == bytes(&planes), "a ticket is not 0 after a launch");
         let writes = |launch: &Launch| match launch.entry {
             Entry::Pass(_) => self.manifest.kernels[launch.kernel].outputs,
-            Entry::Finish => false,
-            Entry::Both(_) => true,
+            Entry::Epilogue => false,
+            Entry::Cooperative(_) => true,
         };
         Ok(buffers.read(&memory, launches.iter().any(writes)))
     }
 }
 
-fn is_both(launch: &Launch) -> bool {
-    matches!(launch.entry, Entry::Both(_))
+fn is_cooperative(launch: &Launch) -> bool {
+    matches!(launch.entry, Entry::Cooperative(_))
 }
 
 fn bytes(words: &[i64]) -> Vec<u8> {
@@ -124,9 +125,9 @@ fn bytes(words: &[i64]) -> Vec<u8> {
 
 /// The buffers of a call.
 struct Buffers {
-    rows: Buffer,
+    planes: Buffer,
     scalars: Buffer,
-    cells: Buffer,
+    group_totals: Buffer,
     workspace: Buffer,
     results: Buffer,
     inputs: Vec<Buffer>,
@@ -155,9 +156,15 @@ impl Buffers {
         }
         let words = |values: &[u64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
         Self {
-            rows: memory.upload("rows", &bytes(&plan::rows(layout)), Access::Write, 0, 8),
+            planes: memory.upload("planes", &bytes(&plan::planes(layout)), Access::Write, 0, 8),
             scalars: memory.upload("scalars", &words(&scalars), Access::Write, 0, 8),
-            cells: memory.upload("cells", &words(residuals.cells()), Access::Write, 0, 8),
+            group_totals: memory.upload(
+                "group_totals",
+                &words(residuals.group_totals()),
+                Access::Write,
+                0,
+                8,
+            ),
             workspace: memory.allocate("workspace", workspace.unwrap_or(0), Access::Workspace, 0, 4),
             results: memory.upload("results", &words(residuals.results()), Access::Write, 0, 8),
             inputs,
@@ -168,9 +175,9 @@ impl Buffers {
     fn pointers(&self, memory: &Memory) -> (Arrays, Vec<u64>) {
         let pointer = |buffer| memory.pointer(buffer);
         let arrays = Arrays {
-            rows: pointer(self.rows),
+            planes: pointer(self.planes),
             scalars: pointer(self.scalars),
-            cells: pointer(self.cells),
+            group_totals: pointer(self.group_totals),
             workspace: pointer(self.workspace),
             results: pointer(self.results),
         };
@@ -190,7 +197,7 @@ impl Buffers {
             memory.bytes(output).to_vec()
         });
         Step {
-            cells: words(self.cells),
+            group_totals: words(self.group_totals),
             scalars: words(self.scalars),
             results: words(self.results),
             gradients: gradients.collect(),

@@ -1,17 +1,17 @@
 // One chunk: sixteen pixels a step are loaded, drawn for, masked, counted and
 // stored, and the sum and the count of those kept go to the partials.
 module {
-  func.func @pass_0(%frame: !llvm.ptr, %row: i64, %chunk: i64) {
+  func.func @pass_0(%arguments: !llvm.ptr, %plane: i64, %chunk: i64) {
     %c0 = arith.constant 0 : i64
     %c16 = arith.constant 16 : i64
     %c2048 = arith.constant 2048 : i64
     %no_kept = arith.constant 0 : i32
     %zero = arith.constant dense<0.0> : vector<16xf32>
     %one = arith.constant dense<1.0> : vector<16xf32>
-    %length = llvm.load %frame : !llvm.ptr -> i64
+    %length = llvm.load %arguments : !llvm.ptr -> i64
     %limit = vector.broadcast %length : i64 to vector<16xi64>
-    %start = vector.broadcast %row : i64 to vector<16xi64>
-    %pixels_field = llvm.getelementptr inbounds %frame[48] : (!llvm.ptr) -> !llvm.ptr, i8
+    %start = vector.broadcast %plane : i64 to vector<16xi64>
+    %pixels_field = llvm.getelementptr inbounds %arguments[48] : (!llvm.ptr) -> !llvm.ptr, i8
     %pixels = llvm.load %pixels_field : !llvm.ptr -> !llvm.ptr
     %logits = llvm.load %pixels : !llvm.ptr -> !llvm.ptr
     %labels_slot = llvm.getelementptr inbounds %pixels[1] : (!llvm.ptr) -> !llvm.ptr, !llvm.ptr
@@ -60,7 +60,7 @@ module {
     %odd = vector.shuffle %total#0, %total#0 [1, 3, 5, 7, 9, 11, 13, 15] : vector<16xf32>, vector<16xf32>
     %pairs = arith.addf %even, %odd : vector<8xf32>
     %sum = vector.reduction <add>, %pairs : vector<8xf32> into f32
-    %partials_field = llvm.getelementptr inbounds %frame[80] : (!llvm.ptr) -> !llvm.ptr, i8
+    %partials_field = llvm.getelementptr inbounds %arguments[80] : (!llvm.ptr) -> !llvm.ptr, i8
     %partials = llvm.load %partials_field : !llvm.ptr -> !llvm.ptr
     llvm.store %sum, %partials : f32, !llvm.ptr
     %count_at = llvm.getelementptr inbounds %partials[1] : (!llvm.ptr) -> !llvm.ptr, i32

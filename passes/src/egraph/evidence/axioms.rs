@@ -17,7 +17,7 @@ use derive::follows;
 const AXIOMS: &[&str] = &[
     "neg-neg",
     "abs-neg",
-    "weight-neg",
+    "absorbing-mul-neg",
     "mul-one",
     "add-zero",
     "sigmoid-by-exp",
@@ -36,45 +36,45 @@ const AXIOMS: &[&str] = &[
     "sum-groups-neg",
     "broadcast-neg",
     "broadcast-mul",
-    "broadcast-weight",
+    "broadcast-absorbing-mul",
 ];
 
 /// The laws from which the other rules follow.
 #[rustfmt::skip]
 const LAWS: &[Rule] = &[
-    real("add-commutes",         "(add ?a ?b)",                      "(add ?b ?a)"),
-    real("mul-commutes",         "(mul ?a ?b)",                      "(mul ?b ?a)"),
-    real("max-commutes",         "(max ?a ?b)",                      "(max ?b ?a)"),
-    real("and-commutes",         "(and ?m ?k)",                      "(and ?k ?m)"),
-    real("and-associates",       "(and ?m (and ?k ?n))",             "(and (and ?m ?k) ?n)"),
-    real("sub-as-add",           "(sub ?a ?b)",                      "(add ?a (neg ?b))"),
-    real("neg-add",              "(neg (add ?a ?b))",                "(add (neg ?a) (neg ?b))"),
-    real("mul-of-neg",           "(neg (mul ?a ?b))",                "(mul (neg ?a) ?b)"),
-    real("fma-as-add",           "(fma ?a ?b ?c)",                   "(add (mul ?a ?b) ?c)"),
-    real("neg-zero",             "(neg 0.0)",                        "0.0"),
-    real("zero-as-neg",          "0.0",                              "(neg 0.0)"),
-    real("less-neg",             "(less (neg ?a) (neg ?b))",         "(less ?b ?a)"),
+    real("add-commutes",   "(add ?a ?b)",              "(add ?b ?a)"),
+    real("mul-commutes",   "(mul ?a ?b)",              "(mul ?b ?a)"),
+    real("max-commutes",   "(max ?a ?b)",              "(max ?b ?a)"),
+    real("and-commutes",   "(and ?m ?k)",              "(and ?k ?m)"),
+    real("and-associates", "(and ?m (and ?k ?n))",     "(and (and ?m ?k) ?n)"),
+    real("sub-as-add",     "(sub ?a ?b)",              "(add ?a (neg ?b))"),
+    real("neg-add",        "(neg (add ?a ?b))",        "(add (neg ?a) (neg ?b))"),
+    real("mul-of-neg",     "(neg (mul ?a ?b))",        "(mul (neg ?a) ?b)"),
+    real("fma-as-add",     "(fma ?a ?b ?c)",           "(add (mul ?a ?b) ?c)"),
+    real("neg-zero",       "(neg 0.0)",                "0.0"),
+    real("zero-as-neg",    "0.0",                      "(neg 0.0)"),
+    real("less-neg",       "(less (neg ?a) (neg ?b))", "(less ?b ?a)"),
     // A function of selects is a select of the function.
-    real("select-neg",           "(neg (select ?m ?a ?b))",          "(select ?m (neg ?a) (neg ?b))"),
-    real("select-add",           "(add (select ?m ?a ?b) ?c)",       "(select ?m (add ?a ?c) (add ?b ?c))"),
-    real("select-mul",           "(mul ?c (select ?m ?a ?b))",       "(select ?m (mul ?c ?a) (mul ?c ?b))"),
-    real("select-weight",        "(weight ?c (select ?m ?a ?b))",    "(select ?m (weight ?c ?a) (weight ?c ?b))"),
-    real("select-commutes",      "(select ?k (select ?m ?a ?b) ?c)", "(select ?m (select ?k ?a ?c) (select ?k ?b ?c))"),
+    real("select-neg",           "(neg (select ?m ?a ?b))",              "(select ?m (neg ?a) (neg ?b))"),
+    real("select-add",           "(add (select ?m ?a ?b) ?c)",           "(select ?m (add ?a ?c) (add ?b ?c))"),
+    real("select-mul",           "(mul ?c (select ?m ?a ?b))",           "(select ?m (mul ?c ?a) (mul ?c ?b))"),
+    real("select-absorbing-mul", "(absorbing_mul ?c (select ?m ?a ?b))", "(select ?m (absorbing_mul ?c ?a) (absorbing_mul ?c ?b))"),
+    real("select-commutes",      "(select ?k (select ?m ?a ?b) ?c)",     "(select ?m (select ?k ?a ?c) (select ?k ?b ?c))"),
     // In a branch the mask is known.
-    real("select-known",         "(select ?m (select ?m ?a ?b) ?c)", "(select ?m ?a ?c)"),
-    real("select-known-not",     "(select ?m ?a (select ?m ?b ?c))", "(select ?m ?a ?c)"),
-    real("cases-and",            "(select (and ?m ?k) ?a ?b)",       "(select ?m (select ?k ?a ?b) ?b)"),
-    real("cases-or",             "(select (or ?m ?k) ?a ?b)",        "(select ?m ?a (select ?k ?a ?b))"),
+    real("select-known",     "(select ?m (select ?m ?a ?b) ?c)", "(select ?m ?a ?c)"),
+    real("select-known-not", "(select ?m ?a (select ?m ?b ?c))", "(select ?m ?a ?c)"),
+    real("cases-and",        "(select (and ?m ?k) ?a ?b)",       "(select ?m (select ?k ?a ?b) ?b)"),
+    real("cases-or",         "(select (or ?m ?k) ?a ?b)",        "(select ?m ?a (select ?k ?a ?b))"),
     // Sums are linear; 0 times a finite weight is 0.
-    real("sum-add",              "(add (sum ?a) (sum ?b))",          "(sum (add ?a ?b))"),
-    real("sum-mul",              "(mul ?w (sum ?f))",                "(sum (mul (broadcast ?w) ?f))")
+    real("sum-add", "(add (sum ?a) (sum ?b))", "(sum (add ?a ?b))"),
+    real("sum-mul", "(mul ?w (sum ?f))",       "(sum (mul (broadcast ?w) ?f))")
         .when(&[Finite("?w"), PerGroup("?w")]),
-    real("sum-weights",          "(weight ?w (sum ?f))",             "(sum (weight (broadcast ?w) ?f))")
+    real("sum-absorbing-muls", "(absorbing_mul ?w (sum ?f))", "(sum (absorbing_mul (broadcast ?w) ?f))")
         .when(&[Finite("?w"), NonNegative("?f"), PerGroup("?w")]),
-    real("mul-zero",             "(mul ?w 0.0)",                     "0.0").when(&[Finite("?w")]),
-    real("weight-zero",          "(weight ?w 0.0)",                  "0.0").when(&[Finite("?w")]),
-    real("broadcast-by-groups",  "(broadcast ?s)",                   "(broadcast (broadcast_groups ?s))").when(&[PerCall("?s")]),
-    real("div-as-mul",           "(div ?a ?b)",                      "(mul ?a (div 1.0 ?b))"),
+    real("mul-zero",            "(mul ?w 0.0)",           "0.0").when(&[Finite("?w")]),
+    real("absorbing-mul-zero",  "(absorbing_mul ?w 0.0)", "0.0").when(&[Finite("?w")]),
+    real("broadcast-by-groups", "(broadcast ?s)",         "(broadcast (broadcast_groups ?s))").when(&[PerCall("?s")]),
+    real("div-as-mul",          "(div ?a ?b)",            "(mul ?a (div 1.0 ?b))"),
     // What sigmoid computes is one quotient.
     real("sigmoid-quotient",     "(sigmoid ?x)",
                                  "(div (select (less ?x 0.0) (exp_nonpositive (neg (abs ?x))) 1.0) (add 1.0 (exp_nonpositive (neg (abs ?x)))))"),

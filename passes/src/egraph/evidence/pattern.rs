@@ -18,7 +18,7 @@ pub(super) struct Variable {
 }
 
 /// Both sides of a rule as programs of the same arguments: first a mask that
-/// holds at the first pixel of each row, then the variables.
+/// holds at the first pixel of each plane, then the variables.
 pub(super) struct Sides {
     pub variables: Vec<Variable>,
     pub left: Program,
@@ -150,7 +150,7 @@ fn program(ast: &Ast, variables: &[Variable], level: Level) -> Result<Program, S
 }
 
 /// A variable's value. One a group is the sum of a tensor of which only the first
-/// pixel of each row is seen.
+/// pixel of each plane is seen.
 fn argument(builder: &mut Builder, variable: &Variable, first: ValueId) -> ValueId {
     let name = variable.name.trim_start_matches('?').to_owned();
     if variable.level == Level::Scalar {

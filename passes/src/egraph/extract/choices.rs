@@ -7,7 +7,7 @@ use lossc_dialect::Level;
 
 use super::kernels::Kernels;
 use super::needs::Needs;
-use super::{Facts, LossGraph, LossNode, Price, depth, node_price, steps};
+use super::{Facts, LossGraph, LossNode, OpCost, depth, node_cost, steps};
 use crate::egraph::FactsAnalysis;
 
 /// An operand of a candidate, and the kernels in which it is needed.
@@ -21,7 +21,7 @@ pub(super) struct Operand {
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) node: LossNode,
-    pub(super) price: u64,
+    pub(super) cost: u64,
     pub(super) operands: Vec<Operand>,
 }
 
@@ -42,14 +42,14 @@ struct Place {
 }
 
 impl Candidate {
-    fn new(node: &LossNode, own: Place, operands: &[(usize, Place)], price: &Price) -> Self {
+    fn new(node: &LossNode, own: Place, operands: &[(usize, Place)], cost: &OpCost) -> Self {
         let operand = |&(class, place): &(usize, Place)| Operand {
             class,
             kernels: Kernels::of_operand(node.op, own.depth, (place.level, place.depth)),
         };
         Self {
             node: node.clone(),
-            price: node_price(node, own.level, price),
+            cost: node_cost(node, own.level, cost),
             operands: operands.iter().map(operand).collect(),
         }
     }
@@ -58,7 +58,7 @@ impl Candidate {
 impl Choices {
     /// The choices of `root` and all it may need, where no node is deeper in
     /// reductions than its class in `depths`.
-    pub(super) fn of_graph(egraph: &LossGraph, root: Id, depths: &HashMap<Id, usize>, price: &Price) -> Self {
+    pub(super) fn of_graph(egraph: &LossGraph, root: Id, depths: &HashMap<Id, usize>, cost: &OpCost) -> Self {
         let root = egraph.find(root);
         let place = |class: Id| Place { level: egraph[class].data.level, depth: depths[&class] };
         let mut numbers = HashMap::from([(root, 0)]);
@@ -79,7 +79,7 @@ impl Choices {
             let candidate = |node: &LossNode| {
                 let operands =
                     node.children().iter().map(|&child| (number(child), place(egraph.find(child))));
-                Candidate::new(node, own, &operands.collect::<Vec<_>>(), price)
+                Candidate::new(node, own, &operands.collect::<Vec<_>>(), cost)
             };
             classes.push(nodes.into_iter().map(candidate).collect());
         }
@@ -90,7 +90,7 @@ impl Choices {
     pub(super) fn of_expression(
         expression: &RecExpr<LossNode>,
         analysis: &FactsAnalysis,
-        price: &Price,
+        cost: &OpCost,
     ) -> Self {
         let (mut facts, mut places): (Vec<Facts>, Vec<Place>) = (vec![], vec![]);
         let mut classes = vec![];
@@ -101,7 +101,7 @@ impl Choices {
             let below = children.iter().map(|&child| places[child].depth).max().unwrap_or(0);
             let place = Place { level: own.level, depth: below + steps(node) };
             let operands: Vec<_> = children.iter().map(|&child| (child, places[child])).collect();
-            classes.push(vec![Candidate::new(node, place, &operands, price)]);
+            classes.push(vec![Candidate::new(node, place, &operands, cost)]);
             facts.push(own);
             places.push(place);
         }
@@ -113,8 +113,8 @@ impl Choices {
         self.depth
     }
 
-    /// The price of the program in which each class takes the candidate `chosen`.
-    pub(super) fn price(&self, chosen: &[usize]) -> u64 {
+    /// The cost of the program in which each class takes the candidate `chosen`.
+    pub(super) fn cost(&self, chosen: &[usize]) -> u64 {
         let mut demands = vec![Kernels::NONE; self.classes.len()];
         let mut open = vec![Operand { class: self.root, kernels: Kernels::ONCE }];
         while let Some(Operand { class, kernels }) = open.pop() {
@@ -126,7 +126,7 @@ impl Choices {
             open.extend(operands.iter().map(|it| Operand { kernels: it.kernels.for_user(kernels), ..*it }));
         }
         let classes = self.classes.iter().zip(chosen).zip(demands).filter(|(_, demand)| !demand.is_empty());
-        classes.map(|((class, &chosen), demand)| class[chosen].price * demand.runs()).sum()
+        classes.map(|((class, &chosen), demand)| class[chosen].cost * demand.runs()).sum()
     }
 
     /// The program in which each class takes the candidate `chosen`.
@@ -195,14 +195,14 @@ impl Choices {
     }
 
     /// Drops the candidates of `class` for which another may stand at no higher
-    /// price, since they need all that it needs.
+    /// cost, since they need all that it needs.
     fn drop_dominated(&mut self, class: usize, needs: &Needs) {
         for index in (0..self.classes[class].len()).rev() {
             let candidates = &self.classes[class];
             let row = needs.of_candidate(&candidates[index]);
             let dominates = |(other, it): (usize, &Candidate)| {
                 other != index
-                    && it.price <= candidates[index].price
+                    && it.cost <= candidates[index].cost
                     && it.operands.iter().all(|operand| row[operand.class].contains(operand.kernels))
             };
             if candidates.iter().enumerate().any(dominates) {

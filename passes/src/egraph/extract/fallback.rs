@@ -12,7 +12,7 @@ pub(super) fn cheapest_trees(choices: &Choices) -> Vec<usize> {
         for &class in &order {
             let candidates = choices.classes[class].iter().enumerate();
             let best = candidates.filter_map(|(index, it)| Some((tree(it, &trees)?, index))).min();
-            // Only a lower price replaces a choice: so the choices have no cycle.
+            // Only a lower cost replaces a choice: so the choices have no cycle.
             if best.is_some_and(|best| trees[class].is_none_or(|known| best.0 < known.0)) {
                 trees[class] = best;
                 changed = true;
@@ -22,9 +22,9 @@ pub(super) fn cheapest_trees(choices: &Choices) -> Vec<usize> {
     trees.into_iter().map(|tree| tree.map_or(0, |(_, index)| index)).collect()
 }
 
-/// The price of a candidate's tree, above that of each operand's.
+/// The cost of a candidate's tree, above that of each operand's.
 fn tree(candidate: &Candidate, trees: &[Option<(u64, usize)>]) -> Option<u64> {
-    let operands = candidate.operands.iter().map(|operand| trees[operand.class].map(|(price, _)| price));
+    let operands = candidate.operands.iter().map(|operand| trees[operand.class].map(|(cost, _)| cost));
     let operands: Option<Vec<_>> = operands.collect();
-    Some(operands?.into_iter().fold(candidate.price.saturating_add(1), u64::saturating_add))
+    Some(operands?.into_iter().fold(candidate.cost.saturating_add(1), u64::saturating_add))
 }

@@ -18,7 +18,7 @@ pub(super) struct Found {
     /// The candidate of each class.
     pub(super) chosen: Vec<usize>,
     /// What the program costs.
-    pub(super) price: u64,
+    pub(super) cost: u64,
     /// The limit that was hit, if it may not be the cheapest.
     pub(super) limit: Option<String>,
 }
@@ -33,15 +33,15 @@ pub(super) fn cheapest(mut choices: Choices, steps: usize) -> Found {
     search.visit(&search.demands_of_root());
     let limit = search.is_over().then(|| format!("{steps} steps of the extraction"));
     match search.best {
-        Some((price, chosen)) => Found { choices, chosen, price, limit },
+        Some((cost, chosen)) => Found { choices, chosen, cost, limit },
         None => without_search(choices, limit.unwrap_or_default()),
     }
 }
 
 fn without_search(choices: Choices, limit: String) -> Found {
     let chosen = fallback::cheapest_trees(&choices);
-    let price = choices.price(&chosen);
-    Found { choices, chosen, price, limit: Some(limit) }
+    let cost = choices.cost(&chosen);
+    Found { choices, chosen, cost, limit: Some(limit) }
 }
 
 struct Search<'a> {
@@ -98,13 +98,13 @@ impl<'a> Search<'a> {
         for candidate in 0..self.choices.classes[class].len() {
             if !self.closes_a_cycle(class, candidate) {
                 self.chosen[class] = Some(candidate);
-                branches.push((self.price(&self.demands_with(class, demands)), candidate));
+                branches.push((self.cost(&self.demands_with(class, demands)), candidate));
             }
             self.chosen[class] = None;
         }
         branches.sort_unstable();
         for (bound, candidate) in branches {
-            let is_better = self.best.as_ref().is_none_or(|(price, _)| bound < *price);
+            let is_better = self.best.as_ref().is_none_or(|(cost, _)| bound < *cost);
             if is_better && !self.is_over() {
                 self.chosen[class] = Some(candidate);
                 self.visit(&self.demands_with(class, demands));
@@ -115,10 +115,10 @@ impl<'a> Search<'a> {
 
     /// Keeps the program that is now decided, if it is the cheapest so far.
     fn keep(&mut self, demands: &[Kernels]) {
-        let price = self.price(demands);
-        if self.best.as_ref().is_none_or(|(best, _)| price < *best) {
+        let cost = self.cost(demands);
+        if self.best.as_ref().is_none_or(|(best, _)| cost < *best) {
             let chosen = self.chosen.iter().map(|chosen| chosen.unwrap_or(0)).collect();
-            self.best = Some((price, chosen));
+            self.best = Some((cost, chosen));
         }
     }
 
@@ -153,18 +153,18 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What is demanded, at the least price of each class: no program with the
+    /// What is demanded, at the least cost of each class: no program with the
     /// choices so far is cheaper.
-    fn price(&self, demands: &[Kernels]) -> u64 {
+    fn cost(&self, demands: &[Kernels]) -> u64 {
         let needed = demands.iter().enumerate().filter(|(_, demand)| !demand.is_empty());
-        needed.map(|(class, demand)| self.least_price(class) * demand.runs()).sum()
+        needed.map(|(class, demand)| self.least_cost(class) * demand.runs()).sum()
     }
 
-    fn least_price(&self, class: usize) -> u64 {
+    fn least_cost(&self, class: usize) -> u64 {
         let candidates = &self.choices.classes[class];
         match self.chosen[class] {
-            Some(candidate) => candidates[candidate].price,
-            None => candidates.iter().map(|candidate| candidate.price).min().unwrap_or(0),
+            Some(candidate) => candidates[candidate].cost,
+            None => candidates.iter().map(|candidate| candidate.cost).min().unwrap_or(0),
         }
     }
 }

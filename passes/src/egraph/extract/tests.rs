@@ -1,4 +1,4 @@
-//! The extraction against all programs of small e-graphs, and its prices against
+//! The extraction against all programs of small e-graphs, and its costs against
 //! the kernels of schedules.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::egraph::{FactsAnalysis, to_expression};
 use crate::schedule::schedule;
 use crate::stabilise::stabilise;
 
-fn price(op: Op, level: Level) -> u64 {
+fn cost(op: Op, level: Level) -> u64 {
     match (op, level) {
         (Op::Argument(_) | Op::Constant(_), _) => 0,
         (Op::Exp, _) => 7,
@@ -109,15 +109,15 @@ fn expression(
 
 /// The least cost of all programs of which every value is as shallow as its class
 /// allows.
-fn least_cost(egraph: &LossGraph, root: Id) -> Option<Cost> {
+fn least_cost(egraph: &LossGraph, root: Id) -> Option<ProgramCost> {
     let depths = depths(egraph);
-    let mut least: Option<Cost> = None;
+    let mut least: Option<ProgramCost> = None;
     programs(egraph, root, &mut BTreeMap::new(), &mut |chosen| {
         let mut found = RecExpr::default();
         let is_shallow =
             chosen.iter().all(|(id, node)| depth(egraph, node, &depths) == depths.get(id).copied());
         if is_shallow && expression(egraph, root, chosen, &mut BTreeMap::new(), &mut found).is_some() {
-            let cost = cost_of(&found, egraph, &price);
+            let cost = cost_of(&found, egraph, &cost);
             least = Some(least.map_or(cost, |least| least.min(cost)));
         }
     });
@@ -146,7 +146,7 @@ fn graphs_hold_choices_and_cycles() {
             continue;
         }
         small += 1;
-        let mut choices = Choices::of_graph(&egraph, root, &depths(&egraph), &price);
+        let mut choices = Choices::of_graph(&egraph, root, &depths(&egraph), &cost);
         let has_choice = |choices: &Choices| choices.classes.iter().any(|class| class.len() > 1);
         with_choices += usize::from(has_choice(&choices));
         choices.reduce();
@@ -160,12 +160,12 @@ fn a_graph_too_large_for_a_search_has_a_program() {
     let steps: Vec<Step> =
         (0..2 * search::CLASSES).map(|index| (index % 9, index, index / 2, None)).collect();
     let (egraph, root) = graph(&[steps, vec![(1, 1, 0, Some(3))]].concat());
-    let mut choices = Choices::of_graph(&egraph, root, &depths(&egraph), &price);
+    let mut choices = Choices::of_graph(&egraph, root, &depths(&egraph), &cost);
     let count = choices.classes.len().max(search::CLASSES + 1);
     choices.classes.resize(count, vec![]);
     let found = search::cheapest(choices, search::STEPS);
     assert_eq!(found.limit.as_deref(), Some("1000 classes in the extraction"));
-    assert_eq!(cost_of(&found.choices.expression(&found.chosen), &egraph, &price).price, found.price);
+    assert_eq!(cost_of(&found.choices.expression(&found.chosen), &egraph, &cost).arithmetic, found.cost);
 }
 
 proptest! {
@@ -175,8 +175,8 @@ proptest! {
     fn no_program_is_cheaper(steps in steps()) {
         let (egraph, root) = graph(&steps);
         prop_assume!(is_small(&egraph));
-        let found = extract(&egraph, root, &price);
-        prop_assert_eq!(cost_of(&found.expression, &egraph, &price), found.cost);
+        let found = extract(&egraph, root, &cost);
+        prop_assert_eq!(cost_of(&found.expression, &egraph, &cost), found.cost);
         prop_assert_eq!(Some(found.cost), least_cost(&egraph, root));
         prop_assert_eq!(found.limit, None);
     }
@@ -185,17 +185,17 @@ proptest! {
     #[test]
     fn limits_leave_a_program_and_say_so(steps in steps(), most_steps in 0..4_usize) {
         let (egraph, root) = graph(&steps);
-        let choices = || Choices::of_graph(&egraph, root, &depths(&egraph), &price);
+        let choices = || Choices::of_graph(&egraph, root, &depths(&egraph), &cost);
         let least = search::cheapest(choices(), search::STEPS);
         let early = search::cheapest(choices(), most_steps);
-        prop_assert!(early.limit.is_some() || early.price == least.price);
+        prop_assert!(early.limit.is_some() || early.cost == least.cost);
         let trees = fallback::cheapest_trees(&choices());
-        for (choices, chosen, price_found) in
-            [(choices(), trees.clone(), choices().price(&trees)), (early.choices, early.chosen, early.price)]
+        for (choices, chosen, cost_found) in
+            [(choices(), trees.clone(), choices().cost(&trees)), (early.choices, early.chosen, early.cost)]
         {
-            prop_assert!(price_found >= least.price);
-            let cost = cost_of(&choices.expression(&chosen), &egraph, &price);
-            prop_assert_eq!(cost.price, price_found);
+            prop_assert!(cost_found >= least.cost);
+            let cost = cost_of(&choices.expression(&chosen), &egraph, &cost);
+            prop_assert_eq!(cost.arithmetic, cost_found);
         }
     }
 }
@@ -211,31 +211,31 @@ fn a_value_is_paid_in_every_kernel() {
     egraph.union(by_exponential, by_square);
     let root = egraph.add(LossNode { op: NodeOp::Roots, children: vec![sum, by_square] });
     egraph.rebuild();
-    let found = extract(&egraph, root, &price);
+    let found = extract(&egraph, root, &cost);
     let text = found.expression.to_string();
     assert!(text.contains("(mul ") && !text.contains("(add "), "{text}");
     // The exponential and the sum twice, as forward and in both; so the product.
-    assert_eq!(found.cost.price, 2 * (7 + 1) + 2 * (3 + 4));
+    assert_eq!(found.cost.arithmetic, 2 * (7 + 1) + 2 * (3 + 4));
 }
 
-/// The price that the kernels of each entry point have.
-fn price_of_schedule(program: &Program) -> u64 {
+/// The cost that the kernels of each entry point have.
+fn cost_of_schedule(program: &Program) -> u64 {
     let schedule = schedule(program, Default::default());
-    let value_price = |value| price(program.node(value).op, program.ty(value).level);
+    let value_cost = |value| cost(program.node(value).op, program.ty(value).level);
     let entry_points = [&schedule.forward, &schedule.backward, &schedule.forward_backward];
     let kernels = entry_points.into_iter().flatten().map(|&index| &schedule.kernels[index]);
-    kernels.flat_map(|kernel| schedule.pixel_values(kernel)).map(value_price).sum()
+    kernels.flat_map(|kernel| schedule.pixel_values(kernel)).map(value_cost).sum()
 }
 
 #[test]
-fn prices_are_those_of_the_kernels() {
+fn costs_are_those_of_the_kernels() {
     for program in library::all().expect("the library parses").into_iter().flat_map(|file| file.programs) {
         let stable = stabilise(&program, false).expect("stabilises").program;
         for program in [differentiate(&stable).expect("differentiates"), stable] {
             let egraph: LossGraph = EGraph::new(FactsAnalysis::of(&program));
-            let pixel_price = |op, level| if level == Level::Pixel { price(op, level) } else { 0 };
-            let cost = cost_of(&to_expression(&program), &egraph, &pixel_price);
-            assert_eq!(cost.price, price_of_schedule(&program), "{}", program.name());
+            let pixel_cost = |op, level| if level == Level::Pixel { cost(op, level) } else { 0 };
+            let cost = cost_of(&to_expression(&program), &egraph, &pixel_cost);
+            assert_eq!(cost.arithmetic, cost_of_schedule(&program), "{}", program.name());
         }
     }
 }

@@ -35,7 +35,7 @@ struct Claim<'a> {
     number: usize,
     step: &'a Step,
     /// What its conditions ask of which nodes.
-    asks: Vec<(Condition, Id)>,
+    side_conditions: Vec<(Condition, Id)>,
     from: Id,
     to: Id,
 }
@@ -57,9 +57,10 @@ impl Checker<'_> {
             Direction::Forward => (from, to),
             Direction::Backward => (to, from),
         };
-        let asks = sides.instance(self.terms, left, right);
-        let asks = asks.ok_or_else(|| ProofError::Instance { step: number, rule: rule() })?;
-        Ok(Claim { number, step, asks, from, to })
+        let side_conditions = sides.instance(self.terms, left, right);
+        let side_conditions =
+            side_conditions.ok_or_else(|| ProofError::Instance { step: number, rule: rule() })?;
+        Ok(Claim { number, step, side_conditions, from, to })
     }
 }
 
@@ -76,9 +77,9 @@ fn accept<'a>(
 ) -> Result<Equalities<'a>, ProofError> {
     let mut known = Equalities::new(terms, analysis);
     while !open.is_empty() {
-        let (accepted, rest): (Vec<_>, Vec<_>) = open
-            .into_iter()
-            .partition(|claim| claim.asks.iter().all(|&(condition, id)| known.shows(condition, id)));
+        let (accepted, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|claim| {
+            claim.side_conditions.iter().all(|&(condition, id)| known.shows(condition, id))
+        });
         if accepted.is_empty() {
             return Err(unmet(&rest, &known));
         }
@@ -93,7 +94,7 @@ fn accept<'a>(
 
 fn unmet(open: &[Claim<'_>], known: &Equalities<'_>) -> ProofError {
     let claim = &open[0];
-    let unmet = claim.asks.iter().find(|&&(condition, id)| !known.shows(condition, id));
+    let unmet = claim.side_conditions.iter().find(|&&(condition, id)| !known.shows(condition, id));
     let condition = unmet.map(|(condition, _)| condition.to_string()).unwrap_or_default();
     ProofError::Condition { step: claim.number, rule: claim.step.rule.clone(), condition }
 }

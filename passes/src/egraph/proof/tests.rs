@@ -5,10 +5,10 @@ use lossc_dialect::{Builder, Element, Level, Op, Program, library};
 
 use super::ProofError;
 use crate::egraph::{Limits, LossNode, Rule, extract, graph, real, rewrite, saturation, to_expression};
-use crate::saturate::{self, prices::PriceList};
+use crate::saturate::{self, costs::CostModel};
 
-fn price(op: Op, level: Level) -> u64 {
-    PriceList::Host.price(op, level)
+fn cost(op: Op, level: Level) -> u64 {
+    CostModel::Host.cost(op, level)
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn egg_agrees_with_the_explanations_of_the_library() {
         let mut egraph = graph(program, true);
         let root = egraph.add_expr(&source);
         saturation::saturate(&mut egraph, &tables, Limits::default());
-        let result = extract(&egraph, root, &price).expression;
+        let result = extract(&egraph, root, &cost).expression;
         egraph.explain_equivalence(&source, &result).check_proof(&rules);
     }
 }
@@ -47,7 +47,7 @@ fn a_step_whose_condition_is_not_met_is_refused() {
     let tables = saturate::rules::all();
     let known = tables.iter().find(|rule| rule.name == "sum-scale-everywhere").expect("a rule");
     let unguarded = [real(known.name, known.left, known.right)];
-    let rewriting = rewrite(&program, &unguarded, Limits::default(), &price, true).expect("rewrites");
+    let rewriting = rewrite(&program, &unguarded, Limits::default(), &cost, true).expect("rewrites");
     let proof = rewriting.proof.expect("a proof");
     assert_eq!(proof.check(&program, &unguarded), Ok(rewriting.program));
     let error = proof.check(&program, &tables).expect_err("the weight is not finite");

@@ -1,7 +1,7 @@
-//! The totals of a row from the partials of its chunks, in the order of
+//! The totals of a plane from the partials of its chunks, in the order of
 //! `numbers::combine_chunks`: a thread of the block is an accumulator.
 
-use lossc_dialect::numbers::COMBINE_LANES;
+use lossc_dialect::sum_shape::PLANE_ACCUMULATORS;
 
 use super::thread::{SHARED_POINTER, barrier, thread_of_block, thread_of_warp, warp_of_block, warp_sum};
 use super::workspace::Workspace;
@@ -11,7 +11,7 @@ use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, F32, F64, I32, I64, Value, ValueType};
 use crate::schedule::{Kernel, Schedule};
 
-const _: () = assert!(COMBINE_LANES == BLOCK);
+const _: () = assert!(PLANE_ACCUMULATORS == BLOCK);
 
 /// Chunks whose partials a thread loads before it adds the first. Each load takes about a
 /// third of a microsecond, and the rest of the device waits for them.
@@ -64,15 +64,16 @@ pub(super) struct Combine<'a> {
     /// What each adds.
     pub(super) kinds: Vec<Kind>,
     /// Where each one's totals go.
-    pub(super) cells: &'a [usize],
+    pub(super) group_totals: &'a [usize],
 }
 
 impl<'a> Combine<'a> {
     pub(super) fn new(schedule: &Schedule, kernel: &'a Kernel, call: &'a Call) -> Self {
-        let kind = |&cell: &usize| if schedule.cells[cell].is_count { COUNT } else { SUM };
+        let kind =
+            |&group_total: &usize| if schedule.group_totals[group_total].is_count { COUNT } else { SUM };
         let kinds = kernel.reductions.iter().map(kind).collect();
         let workspace = Workspace::new(call, kernel.reductions.len());
-        Self { call, workspace, kinds, cells: &kernel.reductions }
+        Self { call, workspace, kinds, group_totals: &kernel.reductions }
     }
 
     /// Zeros, one for each reduction.
@@ -80,10 +81,10 @@ impl<'a> Combine<'a> {
         self.kinds.iter().map(|kind| kind.zero(emitter)).collect()
     }
 
-    /// Adds the chunks of a row and leaves its totals in the workspace. All threads
+    /// Adds the chunks of a plane and leaves its totals in the workspace. All threads
     /// of the block take part.
-    pub(super) fn row(&self, emitter: &mut Emitter, row: Value) -> Result<(), LowerError> {
-        let own = self.own_chunks(emitter, row)?;
+    pub(super) fn plane(&self, emitter: &mut Emitter, plane: Value) -> Result<(), LowerError> {
+        let own = self.own_chunks(emitter, plane)?;
         let accumulators = accumulators(emitter);
         let thread = thread_of_block(emitter);
         for (reduction, &total) in own.iter().enumerate() {
@@ -95,23 +96,23 @@ impl<'a> Combine<'a> {
         for (reduction, &kind) in self.kinds.iter().enumerate() {
             let (warp, this) = (warp_of_block(emitter), emitter.index(reduction % WARPS));
             let is_mine = emitter.compare("eq", warp, this);
-            emitter.when(is_mine, |emitter| self.halve(emitter, kind, reduction, row, accumulators))?;
+            emitter.when(is_mine, |emitter| self.halve(emitter, kind, reduction, plane, accumulators))?;
         }
         Ok(())
     }
 
     /// The thread's accumulators: chunks by this thread's number modulo the block.
-    fn own_chunks(&self, emitter: &mut Emitter, row: Value) -> Result<Vec<Value>, LowerError> {
+    fn own_chunks(&self, emitter: &mut Emitter, plane: Value) -> Result<Vec<Value>, LowerError> {
         let zeros = self.zeros(emitter);
         let thread = thread_of_block(emitter);
-        let bounds = [thread, self.call.chunks_per_row, emitter.index(CHUNKS_AHEAD * BLOCK)];
+        let bounds = [thread, self.call.chunks_per_plane, emitter.index(CHUNKS_AHEAD * BLOCK)];
         emitter.repeat(bounds, &zeros, |emitter, first, totals| {
             let mut totals = totals.to_vec();
             let mut loaded = vec![];
             for number in 0..CHUNKS_AHEAD {
                 let offset = emitter.index(number * BLOCK);
                 let chunk = emitter.add(first, offset);
-                loaded.push(self.partials(emitter, row, chunk));
+                loaded.push(self.partials(emitter, plane, chunk));
             }
             for partials in loaded {
                 for ((total, partial), kind) in totals.iter_mut().zip(partials).zip(&self.kinds) {
@@ -123,12 +124,12 @@ impl<'a> Combine<'a> {
         })
     }
 
-    /// The partials of a chunk; zeros, which change no sum, after the row's last. Without
+    /// The partials of a chunk; zeros, which change no sum, after the plane's last. Without
     /// a branch, so that no load waits for another.
-    fn partials(&self, emitter: &mut Emitter, row: Value, chunk: Value) -> Vec<Value> {
-        let chunks = self.call.chunks_per_row;
+    fn partials(&self, emitter: &mut Emitter, plane: Value, chunk: Value) -> Vec<Value> {
+        let chunks = self.call.chunks_per_plane;
         let (exists, place) = within(emitter, chunk, chunks);
-        let partials = self.workspace.load_partials(emitter, row, place, &self.kinds);
+        let partials = self.workspace.load_partials(emitter, plane, place, &self.kinds);
         let or_zero = |(partial, kind): (Value, &Kind)| {
             let zero = emitter.constant(kind.partial, kind.zero);
             emitter.select(exists, partial, zero)
@@ -142,7 +143,7 @@ impl<'a> Combine<'a> {
         emitter: &mut Emitter,
         kind: Kind,
         reduction: usize,
-        row: Value,
+        plane: Value,
         accumulators: Value,
     ) -> Result<(), LowerError> {
         let thread = thread_of_warp(emitter);
@@ -162,7 +163,7 @@ impl<'a> Combine<'a> {
         let is_first = emitter.compare("eq", thread, zero);
         emitter.when(is_first, |emitter| {
             let reduction = emitter.index(reduction);
-            let at = self.workspace.total(emitter, reduction, row);
+            let at = self.workspace.total(emitter, reduction, plane);
             emitter.store(total, at);
             Ok(())
         })

@@ -3,16 +3,16 @@
 use lossc_dialect::ops::Numerics;
 
 use super::arrival::is_last;
-use super::chip::Places;
 use super::combine::Combine;
-use super::finish::Block;
+use super::epilogue::Block;
+use super::resident::Places;
 use super::team::Team;
 use super::thread::{barrier, block, blocks};
-use super::{Entry, both, groups, pixels};
+use super::{Entry, cooperative, groups, pixels};
 use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
-use crate::lower::finish::{self, Workers as _};
+use crate::lower::epilogue::{self, Workers as _};
 use crate::schedule::{Kernel, Schedule};
 
 pub(super) fn function(
@@ -63,62 +63,62 @@ pub(super) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Computes tile `number`: chunks of a row, one a team. The block that does the last
+    /// Computes tile `number`: chunks of a plane, one a team. The block that does the last
     /// tile goes on to what follows from the totals.
     pub(super) fn tile(&self, emitter: &mut Emitter, number: Value) -> Result<(), LowerError> {
-        let per_row = self.team.tiles_per_row(emitter, self.call);
-        let row = emitter.apply("arith.divui", &[number, per_row]);
-        let in_row = emitter.apply("arith.remui", &[number, per_row]);
-        let chunk = self.team.chunk(emitter, in_row);
-        let pixels = |emitter: &mut Emitter| pixels::chunk(emitter, self, [row, chunk]);
+        let per_plane = self.team.tiles_per_plane(emitter, self.call);
+        let plane = emitter.apply("arith.divui", &[number, per_plane]);
+        let in_plane = emitter.apply("arith.remui", &[number, per_plane]);
+        let chunk = self.team.chunk(emitter, in_plane);
+        let pixels = |emitter: &mut Emitter| pixels::chunk(emitter, self, [plane, chunk]);
         match self.team {
             Team::Warp => {
-                let has_chunk = emitter.compare("ult", chunk, self.call.chunks_per_row);
+                let has_chunk = emitter.compare("ult", chunk, self.call.chunks_per_plane);
                 emitter.when(has_chunk, pixels)?;
             }
             Team::Block => pixels(emitter)?,
         }
-        self.after_pixels(emitter, number, row, per_row)
+        self.after_pixels(emitter, number, plane, per_plane)
     }
 
     fn after_pixels(
         &self,
         emitter: &mut Emitter,
         number: Value,
-        row: Value,
-        per_row: Value,
+        plane: Value,
+        per_plane: Value,
     ) -> Result<(), LowerError> {
         if self.kernel.reductions.is_empty() {
             let zero = emitter.index(0);
             let is_first = emitter.compare("eq", number, zero);
-            return emitter.when(is_first, |emitter| self.finish(emitter));
+            return emitter.when(is_first, |emitter| self.epilogue(emitter));
         }
         let combine = Combine::new(self.schedule, self.kernel, self.call);
         let workspace = combine.workspace;
-        let ticket = workspace.ticket(emitter, row);
-        let is_last_of_row = is_last(emitter, ticket, per_row)?;
-        emitter.when(is_last_of_row, |emitter| {
-            combine.row(emitter, row)?;
-            let ticket = workspace.ticket(emitter, self.call.rows);
-            let is_last_row = is_last(emitter, ticket, self.call.rows)?;
-            emitter.when(is_last_row, |emitter| {
-                groups::cells(emitter, &combine)?;
-                self.finish(emitter)
+        let ticket = workspace.ticket(emitter, plane);
+        let is_last_of_plane = is_last(emitter, ticket, per_plane)?;
+        emitter.when(is_last_of_plane, |emitter| {
+            combine.plane(emitter, plane)?;
+            let ticket = workspace.ticket(emitter, self.call.planes);
+            let is_last_plane = is_last(emitter, ticket, self.call.planes)?;
+            emitter.when(is_last_plane, |emitter| {
+                groups::write(emitter, &combine)?;
+                self.epilogue(emitter)
             })
         })
     }
 
     /// The block computes what follows from the totals. A thread's groups are those whose
     /// totals it has computed itself.
-    fn finish(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
-        finish::body(emitter, self.schedule, self.kernel, self.call, &Block)?;
+    fn epilogue(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
+        epilogue::body(emitter, self.schedule, self.kernel, self.call, &Block)?;
         let Some(flag) = self.flag else { return Ok(()) };
         // Reductions over groups have all threads meet.
         if self.kernel.group_reductions.is_empty() {
             barrier(emitter);
         }
         Block.once(emitter, |emitter| {
-            both::raise(emitter, flag);
+            cooperative::raise(emitter, flag);
             Ok(())
         })
     }

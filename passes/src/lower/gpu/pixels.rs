@@ -1,10 +1,10 @@
 //! The pixels of a chunk, in a warp or a block.
 
 use lossc_dialect::ValueId;
-use lossc_dialect::numbers::{CHUNK, LANES};
+use lossc_dialect::sum_shape::{CHUNK, CHUNK_ACCUMULATORS};
 
-use super::chip::Places;
 use super::kernel::{Pass, Work};
+use super::resident::Places;
 use super::team::Team;
 use super::thread::thread_of_warp;
 use super::totals::Totals;
@@ -18,24 +18,24 @@ use crate::lower::random::Philox;
 use crate::lower::{LowerError, leaf};
 
 /// A warp covers each lane once a step.
-const _: () = assert!(WARP * PIXELS == LANES);
+const _: () = assert!(WARP * PIXELS == CHUNK_ACCUMULATORS);
 
 /// The widest load.
 const VECTOR_BYTES: usize = 16;
 
-/// Computes this warp's steps of a chunk of a row: their pixel outputs, and with those
+/// Computes this warp's steps of a chunk of a plane: their pixel outputs, and with those
 /// of the rest of its team the chunk's partials.
 pub(super) fn chunk(
     emitter: &mut Emitter,
     pass: &Pass<'_>,
-    [row, chunk]: [Value; 2],
+    [plane, chunk]: [Value; 2],
 ) -> Result<(), LowerError> {
-    let place = Chunk::new(emitter, pass.call, row, chunk);
+    let place = Chunk::new(emitter, pass.call, plane, chunk);
     let steps = |emitter: &mut Emitter, kernel, part| {
         let code = PixelCode::new(pass.schedule, kernel, PIXELS);
         let pixels = ChunkPixels::new(emitter, pass, &place, &code, part)?;
         let totals = pixels.run(emitter)?;
-        pixels.totals.finish(emitter, pass.call, [row, chunk], totals);
+        pixels.totals.finish(emitter, pass.call, [plane, chunk], totals);
         Ok(())
     };
     match pass.work {
@@ -113,15 +113,15 @@ impl<'a> ChunkPixels<'a> {
         &self,
         emitter: &mut Emitter,
         end: Value,
-        at_once: usize,
+        cooperative: usize,
         is_masked: bool,
     ) -> Result<Vec<Value>, LowerError> {
         let [begin, end] = self.span(emitter, end);
-        let step = emitter.index(at_once * LANES);
+        let step = emitter.index(cooperative * CHUNK_ACCUMULATORS);
         let zeros = self.totals.zeros(emitter);
         emitter.repeat([begin, end, step], &zeros, |emitter, first, totals| {
             let steps: Vec<_> =
-                (0..at_once).map(|number| self.begin(emitter, first, number, is_masked)).collect();
+                (0..cooperative).map(|number| self.begin(emitter, first, number, is_masked)).collect();
             let loaded: Vec<_> = steps.iter().map(|step| self.load(emitter, step)).collect();
             let mut totals = totals.to_vec();
             for (step, loaded) in steps.iter().zip(loaded) {
@@ -135,7 +135,7 @@ impl<'a> ChunkPixels<'a> {
     fn span(&self, emitter: &mut Emitter, end: Value) -> [Value; 2] {
         let [begin, end] = self.team.span(emitter, end);
         let kept_end = |emitter: &mut Emitter, places: &Places<'_>| {
-            let lanes = emitter.index(LANES);
+            let lanes = emitter.index(CHUNK_ACCUMULATORS);
             let kept = emitter.mul(places.kept, lanes);
             emitter.add(begin, kept)
         };
@@ -152,7 +152,7 @@ impl<'a> ChunkPixels<'a> {
     fn begin(&self, emitter: &mut Emitter, first: Value, number: usize, is_masked: bool) -> Step {
         let width = emitter.index(PIXELS);
         let offset = emitter.mul(self.thread, width);
-        let step = emitter.index(number * LANES);
+        let step = emitter.index(number * CHUNK_ACCUMULATORS);
         let start = emitter.add(first, step);
         let position = emitter.add(start, offset);
         let valid = is_masked.then(|| self.chunk.valid(emitter, position, PIXELS));
@@ -173,11 +173,11 @@ impl<'a> ChunkPixels<'a> {
         };
         for &input in &self.inputs {
             let (at, ty) = self.address(emitter, input, step);
-            let stored = match step.valid {
+            let saved = match step.valid {
                 Some(valid) => emitter.load_masked(at, valid, ty),
                 None => emitter.load_invariant(at, ty, alignment(ty)),
             };
-            values.insert(input.value, stored);
+            values.insert(input.value, saved);
         }
         values
     }
@@ -187,7 +187,7 @@ impl<'a> ChunkPixels<'a> {
         let [begin, _] = self.team.span(emitter, self.chunk.end);
         let [start, begin] = [step.start, begin].map(|it| emitter.convert("arith.trunci", it, I32.scalar));
         let offset = emitter.apply("arith.subi", &[start, begin]);
-        let bits = emitter.integer(I32, i64::from(LANES.ilog2()));
+        let bits = emitter.integer(I32, i64::from(CHUNK_ACCUMULATORS.ilog2()));
         emitter.apply("arith.shrui", &[offset, bits])
     }
 
@@ -203,8 +203,8 @@ impl<'a> ChunkPixels<'a> {
         values.extend(loaded);
         for &input in &self.inputs {
             self.code.comment(emitter, input.value);
-            let stored = values[&input.value];
-            self.code.read(emitter, &mut values, input, stored);
+            let saved = values[&input.value];
+            self.code.read(emitter, &mut values, input, saved);
         }
         if let Some((id, philox)) = &self.random {
             self.code.comment(emitter, *id);
@@ -226,10 +226,10 @@ impl<'a> ChunkPixels<'a> {
     fn store(&self, emitter: &mut Emitter, step: &Step, values: &Values) {
         for &output in &self.code.outputs {
             let (at, ty) = self.address(emitter, output, step);
-            let stored = leaf::to_stored(emitter, values[&output.value]);
+            let saved = leaf::to_stored(emitter, values[&output.value]);
             match step.valid {
-                Some(valid) => emitter.store_masked(stored, at, valid),
-                None => emitter.store_vector(stored, at, alignment(ty)),
+                Some(valid) => emitter.store_masked(saved, at, valid),
+                None => emitter.store_vector(saved, at, alignment(ty)),
             }
         }
     }
@@ -248,11 +248,11 @@ pub(super) struct Step {
     /// The position of the thread's first.
     pub(super) position: Value,
     linear: Value,
-    /// Which of them are the row's, where not all are.
+    /// Which of them are the plane's, where not all are.
     pub(super) valid: Option<Value>,
 }
 
-/// How a tensor's pixels are stored.
+/// How a tensor's pixels are saved.
 fn stored(tensor: Tensor) -> Scalar {
     Scalar::of(tensor.element).stored()
 }

@@ -1,6 +1,6 @@
 //! Which threads sum a chunk.
 
-use lossc_dialect::numbers::{CHUNK, LANES};
+use lossc_dialect::sum_shape::{CHUNK, CHUNK_ACCUMULATORS};
 
 use super::thread::warp_of_block;
 use super::{AHEAD, WARPS};
@@ -8,7 +8,7 @@ use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
 
 /// Steps of a chunk: a warp covers each lane once a step.
-pub(super) const STEPS: usize = CHUNK / LANES;
+pub(super) const STEPS: usize = CHUNK / CHUNK_ACCUMULATORS;
 
 /// A block's warps share a chunk's steps out evenly, and each does its own at once.
 const _: () = assert!(STEPS == AHEAD * WARPS);
@@ -42,15 +42,15 @@ impl Team {
         }
     }
 
-    /// Tiles of a row: none has chunks of two rows.
-    pub(super) fn tiles_per_row(self, emitter: &mut Emitter, call: &Call) -> Value {
+    /// Tiles of a plane: none has chunks of two planes.
+    pub(super) fn tiles_per_plane(self, emitter: &mut Emitter, call: &Call) -> Value {
         let chunks = self.chunks_per_tile();
         let (most, bits) = (emitter.index(chunks - 1), emitter.index(chunks.ilog2() as usize));
-        let rounded = emitter.add(call.chunks_per_row, most);
+        let rounded = emitter.add(call.chunks_per_plane, most);
         emitter.apply("arith.shrui", &[rounded, bits])
     }
 
-    /// The chunk of a row that this warp sums in the row's tile `tile`, or takes part in.
+    /// The chunk of a plane that this warp sums in the plane's tile `tile`, or takes part in.
     pub(super) fn chunk(self, emitter: &mut Emitter, tile: Value) -> Value {
         match self {
             Self::Warp => {
@@ -70,7 +70,7 @@ impl Team {
         match self {
             Self::Warp => [emitter.index(0), end],
             Self::Block => {
-                let (warp, share) = (warp_of_block(emitter), emitter.index(AHEAD * LANES));
+                let (warp, share) = (warp_of_block(emitter), emitter.index(AHEAD * CHUNK_ACCUMULATORS));
                 let first = emitter.mul(warp, share);
                 [first, emitter.add(first, share)]
             }

@@ -1,10 +1,10 @@
 //! The partials of a chunk: what its pixels add up to.
 //!
 //! A lane's terms are added in the order of the steps, then the lanes by the tree of
-//! `numbers::chunk_tree`. A warp that has all steps adds each term as it comes. The warps
+//! `sum_shape::chunk_tree`. A warp that has all steps adds each term as it comes. The warps
 //! of a block leave theirs in shared memory, where one warp a reduction adds them up.
 
-use lossc_dialect::numbers::{CHUNK, LANES};
+use lossc_dialect::sum_shape::{CHUNK, CHUNK_ACCUMULATORS};
 
 use super::pixels::Step;
 use super::team::Team;
@@ -19,7 +19,7 @@ use crate::schedule::{Kernel, Schedule};
 
 /// Steps whose terms are loaded before those of the first are added: with more, threads
 /// run out of registers.
-const TERMS_AT_ONCE: usize = 4;
+const UNROLLED_TERMS: usize = 4;
 
 /// Bytes of shared memory that a kernel may declare, by the PTX ISA.
 const MOST_SHARED: usize = 48 << 10;
@@ -41,7 +41,8 @@ pub(super) fn fit(schedule: &Schedule, other: usize) -> bool {
 }
 
 fn words(schedule: &Schedule, kernel: &Kernel) -> usize {
-    let counts = kernel.reductions.iter().filter(|&&cell| schedule.cells[cell].is_count).count();
+    let counts =
+        kernel.reductions.iter().filter(|&&group_total| schedule.group_totals[group_total].is_count).count();
     (kernel.reductions.len() - counts) * CHUNK + counts * WARPS
 }
 
@@ -116,7 +117,7 @@ impl Totals<'_> {
         &self,
         emitter: &mut Emitter,
         call: &Call,
-        [row, chunk]: [Value; 2],
+        [plane, chunk]: [Value; 2],
         totals: Vec<Value>,
     ) {
         if self.reductions.is_empty() {
@@ -127,7 +128,7 @@ impl Totals<'_> {
         match self.team {
             Team::Warp => on_first_thread(emitter, |emitter| {
                 for (number, &partial) in partials.iter().enumerate() {
-                    workspace.store_partial(emitter, row, chunk, number, partial);
+                    workspace.store_partial(emitter, plane, chunk, number, partial);
                 }
             }),
             Team::Block => {
@@ -139,7 +140,7 @@ impl Totals<'_> {
                     emitter.when_true(is_mine, |emitter| {
                         let partial = self.of_block(emitter, number);
                         on_first_thread(emitter, |emitter| {
-                            workspace.store_partial(emitter, row, chunk, number, partial);
+                            workspace.store_partial(emitter, plane, chunk, number, partial);
                         });
                     });
                 }
@@ -170,10 +171,11 @@ impl Totals<'_> {
             return emitter.pure("count", I32, format!("vector.reduction <add>, {counts} : {ty} into i32"));
         }
         let zero = emitter.float(F32.times(PIXELS), 0.0);
-        let bounds = [emitter.index(0), emitter.index(CHUNK), emitter.index(TERMS_AT_ONCE * LANES)];
+        let bounds =
+            [emitter.index(0), emitter.index(CHUNK), emitter.index(UNROLLED_TERMS * CHUNK_ACCUMULATORS)];
         let total = emitter.sum_up(bounds, zero, |emitter, first, total| {
             let terms: Vec<_> =
-                (0..TERMS_AT_ONCE).map(|step| self.own_terms(emitter, number, first, step)).collect();
+                (0..UNROLLED_TERMS).map(|step| self.own_terms(emitter, number, first, step)).collect();
             terms.iter().fold(total, |total, &term| emitter.apply("arith.addf", &[total, term]))
         });
         warp_total(emitter, total)
@@ -185,7 +187,7 @@ impl Totals<'_> {
         let (thread, width) = (thread_of_warp(emitter), emitter.index(PIXELS));
         let own = emitter.mul(thread, width);
         let start = emitter.add(first, own);
-        let offset = emitter.index(step * LANES);
+        let offset = emitter.index(step * CHUNK_ACCUMULATORS);
         let position = emitter.add(start, offset);
         let at = self.term(emitter, number, position);
         emitter.load_vector(at, F32.times(PIXELS), PIXELS * F32.scalar.bytes())

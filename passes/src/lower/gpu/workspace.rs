@@ -1,11 +1,11 @@
 //! Where the blocks of a pass leave things for each other.
 //!
-//! What is called `row_group` holds i64: the group of each row; for each group the
-//! number of rows before it, and the number of all; the rows by group, ascending;
-//! a ticket for each row and one for all; and a flag that counts cooperative launches
+//! What is called `plane_group` holds i64: the group of each plane; for each group the
+//! number of planes before it, and the number of all; the planes by group, ascending;
+//! a ticket for each plane and one for all; and a flag that counts cooperative launches
 //! half done. What is called `partials` holds the
-//! totals of rows, 8 bytes by reduction and row, then the partials of chunks,
-//! 4 bytes by row, chunk and reduction.
+//! totals of planes, 8 bytes by reduction and plane, then the partials of chunks,
+//! 4 bytes by plane, chunk and reduction.
 
 use super::combine::Kind;
 use crate::lower::call::Call;
@@ -23,50 +23,50 @@ impl<'a> Workspace<'a> {
         Self { call, reductions }
     }
 
-    /// The number of rows in groups before `group`.
-    pub(super) fn rows_before(self, emitter: &mut Emitter, group: Value) -> Value {
-        let index = emitter.add(self.call.rows, group);
-        emitter.load_element("rows", self.call.row_group, index, I64)
+    /// The number of planes in groups before `group`.
+    pub(super) fn planes_before(self, emitter: &mut Emitter, group: Value) -> Value {
+        let index = emitter.add(self.call.planes, group);
+        emitter.load_element("planes", self.call.plane_group, index, I64)
     }
 
-    /// The row with this number among all rows by group.
+    /// The plane with this number among all planes by group.
     pub(super) fn member(self, emitter: &mut Emitter, number: Value) -> Value {
-        let (groups, one) = (emitter.add(self.call.rows, self.call.groups), emitter.index(1));
+        let (groups, one) = (emitter.add(self.call.planes, self.call.groups), emitter.index(1));
         let first = emitter.add(groups, one);
         let index = emitter.add(first, number);
-        emitter.load_element("row", self.call.row_group, index, I64)
+        emitter.load_element("plane", self.call.plane_group, index, I64)
     }
 
-    /// The address of the ticket with this number: a row's, or that of all rows.
+    /// The address of the ticket with this number: a plane's, or that of all planes.
     pub(super) fn ticket(self, emitter: &mut Emitter, number: Value) -> Value {
-        let lists = emitter.add(self.call.rows, self.call.rows);
+        let lists = emitter.add(self.call.planes, self.call.planes);
         let groups = emitter.add(lists, self.call.groups);
         let one = emitter.index(1);
         let first = emitter.add(groups, one);
         let index = emitter.add(first, number);
-        emitter.element(self.call.row_group, index, I64.scalar)
+        emitter.element(self.call.plane_group, index, I64.scalar)
     }
 
     /// The address of the flag.
     pub(super) fn flag(self, emitter: &mut Emitter) -> Value {
         let one = emitter.index(1);
-        let number = emitter.add(self.call.rows, one);
+        let number = emitter.add(self.call.planes, one);
         self.ticket(emitter, number)
     }
 
-    /// The address of a row's total of a reduction.
-    pub(super) fn total(self, emitter: &mut Emitter, reduction: Value, row: Value) -> Value {
-        let first = emitter.mul(reduction, self.call.rows);
-        let index = emitter.add(first, row);
+    /// The address of a plane's total of a reduction.
+    pub(super) fn total(self, emitter: &mut Emitter, reduction: Value, plane: Value) -> Value {
+        let first = emitter.mul(reduction, self.call.planes);
+        let index = emitter.add(first, plane);
         emitter.element(self.call.partials, index, I64.scalar)
     }
 
     /// The number of a chunk's first partial among words of four bytes.
-    fn first_partial(self, emitter: &mut Emitter, row: Value, chunk: Value) -> Value {
+    fn first_partial(self, emitter: &mut Emitter, plane: Value, chunk: Value) -> Value {
         // A total takes as much as two partials.
         let (words, reductions) = (emitter.index(2 * self.reductions), emitter.index(self.reductions));
-        let totals = emitter.mul(words, self.call.rows);
-        let chunks = emitter.mul(row, self.call.chunks_per_row);
+        let totals = emitter.mul(words, self.call.planes);
+        let chunks = emitter.mul(plane, self.call.chunks_per_plane);
         let chunk = emitter.add(chunks, chunk);
         let partials = emitter.mul(chunk, reductions);
         emitter.add(totals, partials)
@@ -76,12 +76,12 @@ impl<'a> Workspace<'a> {
     pub(super) fn store_partial(
         self,
         emitter: &mut Emitter,
-        row: Value,
+        plane: Value,
         chunk: Value,
         reduction: usize,
         partial: Value,
     ) {
-        let first = self.first_partial(emitter, row, chunk);
+        let first = self.first_partial(emitter, plane, chunk);
         let reduction = emitter.index(reduction);
         let index = emitter.add(first, reduction);
         emitter.store_element(partial, self.call.partials, index);
@@ -91,12 +91,12 @@ impl<'a> Workspace<'a> {
     pub(super) fn load_partials(
         self,
         emitter: &mut Emitter,
-        row: Value,
+        plane: Value,
         chunk: Value,
         kinds: &[Kind],
     ) -> Vec<Value> {
         debug_assert_eq!(kinds.len(), self.reductions);
-        let first = self.first_partial(emitter, row, chunk);
+        let first = self.first_partial(emitter, plane, chunk);
         let load = |(reduction, kind): (usize, &Kind)| {
             let reduction = emitter.index(reduction);
             let index = emitter.add(first, reduction);
@@ -106,7 +106,7 @@ impl<'a> Workspace<'a> {
     }
 }
 
-/// A number of blocks or rows less one, as tickets count.
+/// A number of blocks or planes less one, as tickets count.
 pub(super) fn last_of(emitter: &mut Emitter, count: Value) -> Value {
     let one = emitter.index(1);
     let last = emitter.apply("arith.subi", &[count, one]);

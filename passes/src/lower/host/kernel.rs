@@ -1,11 +1,11 @@
 //! One kernel's chunk.
 
-use lossc_dialect::numbers::CHUNK;
+use lossc_dialect::sum_shape::CHUNK;
 
 use super::library;
-use super::memory::{self, Memory, chunk_of_temporary};
+use super::memory::{self, Memory, chunk_of_buffer};
 use super::part::Part;
-use super::{output, survivors};
+use super::{active, output};
 use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
@@ -13,7 +13,7 @@ use crate::lower::emit::{Emitter, I32, Scalar, Value};
 use crate::lower::pixel::{PixelCode, Tensor};
 use crate::schedule::{Kernel, Schedule};
 
-/// Up to so many survivors of a chunk are computed alone; with more of them it takes
+/// Up to so many active pixels of a chunk are computed alone; with more of them it takes
 /// longer to find each than to compute all.
 pub(super) const FEW: usize = CHUNK / 4;
 
@@ -33,10 +33,11 @@ impl HostKernel<'_> {
         self.draw(emitter, &code, &memory);
         match self.schedule.parts(self.kernel) {
             None => self.part(emitter, self.kernel, &memory)?.walk(emitter)?,
-            Some(parts) => self.sift(emitter, &parts, &memory)?,
+            Some(parts) => self.compact(emitter, &parts, &memory)?,
         }
         for (index, reduction) in code.reductions.iter().enumerate() {
-            let partial = library::partial(emitter, memory.of_reduction(reduction.cell), reduction.is_count);
+            let partial =
+                library::partial(emitter, memory.of_reduction(reduction.group_total), reduction.is_count);
             self.chunk.store_partial(emitter, self.call, index, partial);
         }
         for (output, buffer) in &memory.outputs {
@@ -75,34 +76,33 @@ impl HostKernel<'_> {
         Part::new(emitter, (self.schedule, kernel), (self.call, self.chunk), memory, self.lanes)
     }
 
-    /// Finds the survivors, then computes the rest of them if they are few, and else of
+    /// Finds the active pixels, then computes the rest of them if they are few, and else of
     /// all pixels.
-    fn sift(&self, emitter: &mut Emitter, parts: &[Kernel; 2], memory: &Memory) -> Result<(), LowerError> {
-        let [of_all, of_survivors] = parts;
-        let masks = self.survivors(emitter, of_all);
-        if let Some(value) = of_all.sieve.filter(|_| of_all.loads.is_empty()) {
+    fn compact(&self, emitter: &mut Emitter, parts: &[Kernel; 2], memory: &Memory) -> Result<(), LowerError> {
+        let [of_all, of_active] = parts;
+        let masks = self.active(emitter, of_all);
+        if let Some(value) = of_all.compaction.filter(|_| of_all.loads.is_empty()) {
             self.part(emitter, of_all, memory)?.filling(value, masks).walk(emitter)?;
         }
-        let rest = self.part(emitter, of_survivors, memory)?;
+        let rest = self.part(emitter, of_active, memory)?;
         let count = library::partial(emitter, masks, true);
         let few = emitter.integer(I32, FEW as i64);
         let are_many = emitter.compare("sgt", count, few);
         emitter.choose(
             are_many,
             |emitter| rest.walk(emitter).map(|()| vec![]),
-            |emitter| survivors::compute(emitter, &rest, masks, count, self.lanes).map(|()| vec![]),
+            |emitter| active::compute(emitter, &rest, masks, count, self.lanes).map(|()| vec![]),
         )?;
         Ok(())
     }
 
-    /// The memory of the survivors' mask: where it is kept, if it is; none of them
+    /// The memory of the active pixels' mask: where it is kept, if it is; none of them
     /// found yet, unless by an earlier kernel.
-    fn survivors(&self, emitter: &mut Emitter, of_all: &Kernel) -> Value {
+    fn active(&self, emitter: &mut Emitter, of_all: &Kernel) -> Value {
         let code = PixelCode::new(self.schedule, of_all, self.lanes);
-        let place = |emitter: &mut Emitter, kept| {
-            chunk_of_temporary(emitter, self.call, self.chunk, kept, self.lanes)
-        };
-        match (code.loads.first(), code.stores.first()) {
+        let place =
+            |emitter: &mut Emitter, kept| chunk_of_buffer(emitter, self.call, self.chunk, kept, self.lanes);
+        match (code.loads.first(), code.saves.first()) {
             (Some(&kept), _) => place(emitter, kept),
             (None, Some(&kept)) => {
                 let masks = place(emitter, kept);

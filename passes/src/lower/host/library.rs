@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
-use lossc_dialect::numbers::LANES;
+use lossc_dialect::sum_shape::CHUNK_ACCUMULATORS;
 
 use super::memory::chunk_bytes;
 use super::stack::ALIGNMENT;
@@ -13,7 +13,7 @@ use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, F32, I32, I64, Scalar, Value, ValueType};
 use crate::lower::random::{Philox, WORDS};
 use crate::lower::reduction;
-use crate::schedule::Temporary;
+use crate::schedule::Buffer;
 
 const ADD_LANES: &str = "@add_lanes";
 const COUNT_BITS: &str = "@count_bits";
@@ -38,7 +38,7 @@ pub(super) fn mask_scalar(lanes: usize) -> Scalar {
 /// kernel calls.
 pub(super) fn functions(lanes: usize, outputs: &BTreeSet<Scalar>) -> String {
     let writes: String = outputs.iter().map(|&scalar| output::write(scalar, lanes)).collect();
-    let counting = count_bits(chunk_bytes(Temporary::Mask, lanes));
+    let counting = count_bits(chunk_bytes(Buffer::Mask, lanes));
     add_lanes(lanes) + &counting + &draw(lanes) + &positions(lanes) + &writes
 }
 
@@ -46,7 +46,7 @@ pub(super) fn functions(lanes: usize, outputs: &BTreeSet<Scalar>) -> String {
 fn add_lanes(lanes: usize) -> String {
     function(ADD_LANES, &[POINTER], Some(F32), |emitter, arguments| {
         let accumulators = arguments[0];
-        let vectors: Vec<_> = (0..LANES)
+        let vectors: Vec<_> = (0..CHUNK_ACCUMULATORS)
             .step_by(lanes)
             .map(|first| {
                 let first = emitter.index(first);
@@ -109,7 +109,7 @@ fn draw(lanes: usize) -> String {
 fn positions(lanes: usize) -> String {
     function(POSITIONS, &[POINTER, POINTER], None, |emitter, arguments| {
         let &[masks, list] = arguments else { unreachable!("as many as types") };
-        let words = chunk_bytes(Temporary::Mask, lanes) / I64.scalar.bytes();
+        let words = chunk_bytes(Buffer::Mask, lanes) / I64.scalar.bytes();
         let [zero, one, words, listed] = [0, 1, words, LISTED].map(|it| emitter.index(it));
         let listed_all = emitter.repeat([zero, words, one], &[zero], |emitter, index, count| {
             let word = emitter.load_element("word", masks, index, I64);

@@ -1,6 +1,6 @@
 //! The memory of one kernel's chunk.
 
-use lossc_dialect::numbers::{CHUNK, LANES};
+use lossc_dialect::sum_shape::{CHUNK, CHUNK_ACCUMULATORS};
 
 use super::library::mask_scalar;
 use super::stack::{self, ALIGNMENT};
@@ -8,13 +8,13 @@ use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, Scalar, Value};
 use crate::lower::pixel::{Kept, PixelCode, Tensor};
-use crate::schedule::Temporary;
+use crate::schedule::Buffer;
 
 /// What a kernel has on its stack.
 pub(super) struct Memory {
     /// The random numbers of the chunk's positions, if the kernel needs any.
     pub(super) uniforms: Option<Value>,
-    /// By cell: a sum's accumulators, [`LANES`] floats, or a count's masks, a bit a
+    /// By group total: a sum's accumulators, [`CHUNK_ACCUMULATORS`] floats, or a count's masks, a bit a
     /// place.
     reductions: Vec<(usize, Value)>,
     /// The chunk's elements of each output, which go to their tensor all together: see
@@ -28,7 +28,7 @@ impl Memory {
         let uniforms = draws.then(|| stack::array(emitter, "uniforms", Scalar::F32, CHUNK));
         let reductions = code.reductions.iter();
         let reductions =
-            reductions.map(|it| (it.cell, empty_reduction(emitter, it.is_count, lanes))).collect();
+            reductions.map(|it| (it.group_total, empty_reduction(emitter, it.is_count, lanes))).collect();
         let array = |emitter: &mut Emitter, tensor: &Tensor| {
             stack::array(emitter, "output", Scalar::of(tensor.element), CHUNK)
         };
@@ -43,10 +43,13 @@ impl Memory {
         *memory
     }
 
-    /// The accumulators or masks of a cell.
-    pub(super) fn of_reduction(&self, cell: usize) -> Value {
-        let (_, memory) =
-            self.reductions.iter().find(|(known, _)| *known == cell).expect("the kernel's cell");
+    /// The accumulators or masks of a group total.
+    pub(super) fn of_reduction(&self, group_total: usize) -> Value {
+        let (_, memory) = self
+            .reductions
+            .iter()
+            .find(|(known, _)| *known == group_total)
+            .expect("the kernel's group total");
         *memory
     }
 }
@@ -56,8 +59,8 @@ fn empty_reduction(emitter: &mut Emitter, is_count: bool, lanes: usize) -> Value
     if is_count {
         return empty_masks(emitter, lanes);
     }
-    let sum = stack::array(emitter, "sum", Scalar::F32, LANES);
-    stack::clear(emitter, sum, Scalar::F32, LANES, lanes);
+    let sum = stack::array(emitter, "sum", Scalar::F32, CHUNK_ACCUMULATORS);
+    stack::clear(emitter, sum, Scalar::F32, CHUNK_ACCUMULATORS, lanes);
     sum
 }
 
@@ -74,16 +77,16 @@ pub(super) fn clear_masks(emitter: &mut Emitter, masks: Value, lanes: usize) {
     stack::clear(emitter, masks, scalar, CHUNK / lanes, ALIGNMENT / scalar.bytes());
 }
 
-/// The bytes that a chunk has in a temporary.
-pub(in crate::lower) fn chunk_bytes(holds: Temporary, lanes: usize) -> usize {
+/// The bytes that a chunk has in a buffer.
+pub(in crate::lower) fn chunk_bytes(holds: Buffer, lanes: usize) -> usize {
     match holds {
-        Temporary::Float => CHUNK * Scalar::F32.bytes(),
-        Temporary::Mask => CHUNK / lanes * mask_scalar(lanes).bytes(),
+        Buffer::Float => CHUNK * Scalar::F32.bytes(),
+        Buffer::Mask => CHUNK / lanes * mask_scalar(lanes).bytes(),
     }
 }
 
-/// A chunk's part of a temporary.
-pub(super) fn chunk_of_temporary(
+/// A chunk's part of a buffer.
+pub(super) fn chunk_of_buffer(
     emitter: &mut Emitter,
     call: &Call,
     chunk: &Chunk,
@@ -97,4 +100,4 @@ pub(super) fn chunk_of_temporary(
 }
 
 /// Accumulators, and chunks drawn four vectors at a time, are vectors without rest.
-const _: () = assert!(CHUNK.is_multiple_of(LANES) && LANES.is_multiple_of(4 * 16));
+const _: () = assert!(CHUNK.is_multiple_of(CHUNK_ACCUMULATORS) && CHUNK_ACCUMULATORS.is_multiple_of(4 * 16));

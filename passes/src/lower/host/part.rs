@@ -3,7 +3,7 @@
 use lossc_dialect::ValueId;
 
 use super::library::mask_scalar;
-use super::memory::{Memory, chunk_of_temporary};
+use super::memory::{Memory, chunk_of_buffer};
 use super::stream::{Path, Stream};
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
@@ -11,7 +11,7 @@ use crate::lower::emit::{Emitter, F32, Scalar, Value, ValueType};
 use crate::lower::group::GroupValues;
 use crate::lower::pixel::{Kept, PixelCode, Tensor, Values};
 use crate::lower::{LowerError, leaf, reduction};
-use crate::schedule::{Kernel, Schedule, Temporary};
+use crate::schedule::{Buffer, Kernel, Schedule};
 
 /// Where the lanes of a vector stand.
 pub(super) trait Access {
@@ -42,7 +42,7 @@ pub(super) struct Part<'a> {
     pub(super) outputs: Vec<(Tensor, Value)>,
     /// Inputs, then sums.
     pub(super) streams: Vec<Stream>,
-    /// The chunk's part of each temporary, loaded ones before stored ones.
+    /// The chunk's part of each buffer, loaded ones before saved ones.
     kept: [Vec<Value>; 2],
     /// The masks that it fills.
     masks: Vec<(ValueId, Value)>,
@@ -59,11 +59,11 @@ impl<'a> Part<'a> {
         let code = PixelCode::new(schedule, kernel, lanes);
         let group = chunk.group(emitter, call);
         let hoisted = code.hoisted(emitter, &mut GroupValues::new(schedule, call, Some(group)))?;
-        let kept = [&code.loads, &code.stores].map(|list| {
-            list.iter().map(|&kept| chunk_of_temporary(emitter, call, chunk, kept, lanes)).collect()
+        let kept = [&code.loads, &code.saves].map(|list| {
+            list.iter().map(|&kept| chunk_of_buffer(emitter, call, chunk, kept, lanes)).collect()
         });
         let counts = code.reductions.iter().filter(|it| it.is_count);
-        let masks = counts.map(|it| (it.operand, memory.of_reduction(it.cell))).collect();
+        let masks = counts.map(|it| (it.operand, memory.of_reduction(it.group_total))).collect();
         let inputs = code.inputs();
         let outputs = code.outputs.iter().map(|&tensor| (tensor, memory.of_output(tensor))).collect();
         let streams = vec![];
@@ -86,7 +86,7 @@ impl<'a> Part<'a> {
             streams.push(Stream::input(emitter, origin, scalar, self.lanes));
         }
         for reduction in self.code.reductions.iter().filter(|reduction| !reduction.is_count) {
-            let accumulators = self.memory.of_reduction(reduction.cell);
+            let accumulators = self.memory.of_reduction(reduction.group_total);
             streams.push(Stream::accumulators(emitter, accumulators, self.lanes));
         }
         streams
@@ -115,8 +115,8 @@ impl<'a> Part<'a> {
         for (stream, &input) in self.inputs.iter().enumerate() {
             self.code.comment(emitter, input.value);
             let scalar = Scalar::of(input.element).stored();
-            let stored = access.read(emitter, stream, ValueType { scalar, lanes: self.lanes });
-            self.code.read(emitter, values, input, stored);
+            let saved = access.read(emitter, stream, ValueType { scalar, lanes: self.lanes });
+            self.code.read(emitter, values, input, saved);
         }
         if let (Some(id), Some(uniforms)) = (self.code.uniform(), self.memory.uniforms) {
             self.code.comment(emitter, id);
@@ -129,15 +129,15 @@ impl<'a> Part<'a> {
     }
 
     fn write(&self, emitter: &mut Emitter, access: &dyn Access, values: &Values) {
-        for (kept, &memory) in self.code.stores.iter().zip(&self.kept[1]) {
+        for (kept, &memory) in self.code.saves.iter().zip(&self.kept[1]) {
             // A mask that is filled where it is kept is written below.
             if !self.masks.contains(&(kept.value, memory)) {
                 self.store_kept(emitter, *kept, memory, access.place(), values[&kept.value]);
             }
         }
         for (index, (output, buffer)) in self.outputs.iter().enumerate() {
-            let stored = leaf::to_stored(emitter, values[&output.value]);
-            access.write(emitter, *buffer, index, stored);
+            let saved = leaf::to_stored(emitter, values[&output.value]);
+            access.write(emitter, *buffer, index, saved);
         }
         let sums = self.code.reductions.iter().filter(|it| !it.is_count);
         for (index, sum) in sums.enumerate() {
@@ -151,11 +151,11 @@ impl<'a> Part<'a> {
 
     fn load_kept(&self, emitter: &mut Emitter, kept: Kept, memory: Value, place: Value) -> Value {
         match kept.holds {
-            Temporary::Float => {
+            Buffer::Float => {
                 let at = emitter.element(memory, place, Scalar::F32);
                 emitter.load_vector(at, F32.times(self.lanes), self.lanes * Scalar::F32.bytes())
             }
-            Temporary::Mask => {
+            Buffer::Mask => {
                 let at = self.mask_at(emitter, memory, place);
                 let bits = emitter.load("bits", at, ValueType::one(mask_scalar(self.lanes)));
                 reduction::mask_of_bits(emitter, bits, self.lanes)
@@ -165,11 +165,11 @@ impl<'a> Part<'a> {
 
     fn store_kept(&self, emitter: &mut Emitter, kept: Kept, memory: Value, place: Value, value: Value) {
         match kept.holds {
-            Temporary::Float => {
+            Buffer::Float => {
                 let at = emitter.element(memory, place, Scalar::F32);
                 emitter.store_vector(value, at, self.lanes * Scalar::F32.bytes());
             }
-            Temporary::Mask => self.store_mask(emitter, memory, place, value),
+            Buffer::Mask => self.store_mask(emitter, memory, place, value),
         }
     }
 

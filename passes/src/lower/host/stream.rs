@@ -1,25 +1,25 @@
 //! Leading the code of a pixel along a chunk in whole vectors.
 //!
-//! At a row's ends a vector has positions that are no pixels, and nobody may
+//! At a plane's ends a vector has positions that are no pixels, and nobody may
 //! read there, or add what it computes. So what the code reads or adds to at a
 //! position is a [`Stream`], and a chunk is walked in three segments: the first vector if it
 //! is incomplete, the whole ones, and the last if it is incomplete. Those at
 //! the edges stream through a vector on the stack, to and from which only the
-//! row's pixels are copied.
+//! plane's pixels are copied.
 
 use super::part::Access;
 use super::stack;
 use crate::lower::LowerError;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, F32, Scalar, Value, ValueType};
-use lossc_dialect::numbers::LANES;
+use lossc_dialect::sum_shape::CHUNK_ACCUMULATORS;
 
 /// Elements of which the code of a pixel touches the one at its position.
 pub(super) struct Stream {
     /// The element of position 0.
     origin: Value,
     scalar: Scalar,
-    /// Whether it is added to, and positions [`LANES`] apart share an element.
+    /// Whether it is added to, and positions [`CHUNK_ACCUMULATORS`] apart share an element.
     is_accumulated: bool,
     /// A vector on the stack that stands for it at an edge.
     edge: Value,
@@ -51,7 +51,7 @@ impl Stream {
         if !self.is_accumulated {
             return position;
         }
-        let mask = emitter.index(LANES - 1);
+        let mask = emitter.index(CHUNK_ACCUMULATORS - 1);
         emitter.apply("arith.andi", &[position, mask])
     }
 
@@ -133,7 +133,7 @@ struct Segment {
     is_edge: Value,
     start: Value,
     stop: Value,
-    /// The positions of the segment that are pixels of the row.
+    /// The positions of the segment that are pixels of the plane.
     pixels: [Value; 2],
 }
 

@@ -1,5 +1,5 @@
 //! What is cheaper by the ops' fast meanings alone. Elsewhere these rules are left out: a
-//! real rule that one target's prices like and another's do not would part their bits.
+//! real rule that one target's costs like and another's do not would part their bits.
 
 use crate::egraph::{Rule, real};
 

@@ -18,29 +18,29 @@ pub const RULES: &[Rule] = &[
     // the sum is infinite only if a term is, or where a chunk adds up to more than the
     // largest f32: there a weight of 0 still gives 0, and a smaller one than 1 infinity,
     // though the weighted terms may have had a finite sum.
-    real("sum-weight",            "(sum (select ?m (weight (broadcast ?w) ?f) 0.0))",
-         "(weight ?w (sum (select ?m ?f 0.0)))").when(&[Finite("?w"), NonNegative("?f"), PerGroup("?w")]),
-    real("sum-weight-everywhere", "(sum (weight (broadcast ?w) ?f))",
-         "(weight ?w (sum ?f))").when(&[Finite("?w"), NonNegative("?f"), PerGroup("?w")]),
+    real("sum-absorbing-mul",            "(sum (select ?m (absorbing_mul (broadcast ?w) ?f) 0.0))",
+         "(absorbing_mul ?w (sum (select ?m ?f 0.0)))").when(&[Finite("?w"), NonNegative("?f"), PerGroup("?w")]),
+    real("sum-absorbing-mul-everywhere", "(sum (absorbing_mul (broadcast ?w) ?f))",
+         "(absorbing_mul ?w (sum ?f))").when(&[Finite("?w"), NonNegative("?f"), PerGroup("?w")]),
     // Terms of either sign: a chunk that overflows would be 0 times infinity, or NaN itself.
     real("sum-scale",             "(sum (select ?m (mul (broadcast ?w) ?f) 0.0))",
          "(mul ?w (sum (select ?m ?f 0.0)))").when(&[Finite("?w"), Small("?f"), PerGroup("?w")]),
     real("sum-scale-everywhere",  "(sum (mul (broadcast ?w) ?f))",
          "(mul ?w (sum ?f))").when(&[Finite("?w"), Small("?f"), PerGroup("?w")]),
-    but_zero("sum-neg",              "(sum (neg ?f))",                                     "(neg (sum ?f))"),
-    but_zero("sum-groups-neg",       "(sum_groups (neg ?f))",                              "(neg (sum_groups ?f))"),
+    but_zero("sum-neg",        "(sum (neg ?f))",        "(neg (sum ?f))"),
+    but_zero("sum-groups-neg", "(sum_groups (neg ?f))", "(neg (sum_groups ?f))"),
     // A group's arithmetic is done once a group, in f64.
-    exact("broadcast-groups",     "(broadcast (broadcast_groups ?s))",                  "(broadcast ?s)"),
-    exact("broadcast-neg",        "(neg (broadcast ?a))",                               "(broadcast (neg ?a))"),
-    exact("neg-mul-broadcast",    "(neg (mul (broadcast ?w) ?f))",                    "(mul (broadcast (neg ?w)) ?f)"),
-    real("broadcast-mul",        "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a ?b))")
+    exact("broadcast-groups",  "(broadcast (broadcast_groups ?s))",   "(broadcast ?s)"),
+    exact("broadcast-neg",     "(neg (broadcast ?a))",                "(broadcast (neg ?a))"),
+    exact("neg-mul-broadcast", "(neg (mul (broadcast ?w) ?f))",       "(mul (broadcast (neg ?w)) ?f)"),
+    real("broadcast-mul",      "(mul (broadcast ?a) (broadcast ?b))", "(broadcast (mul ?a ?b))")
         .when(&[PerGroup("?a"), PerGroup("?b")]),
-    real("broadcast-weight",     "(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a ?b))")
+    real("broadcast-absorbing-mul", "(absorbing_mul (broadcast ?a) (broadcast ?b))", "(broadcast (absorbing_mul ?a ?b))")
         .when(&[PerGroup("?a"), PerGroup("?b")]),
-    real("broadcast-mul-call",   "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul ?a (broadcast_groups ?b)))")
+    real("broadcast-mul-call", "(mul (broadcast ?a) (broadcast ?b))", "(broadcast (mul ?a (broadcast_groups ?b)))")
         .when(&[PerGroup("?a"), PerCall("?b")]),
-    real("broadcast-call-mul",   "(mul (broadcast ?a) (broadcast ?b))",                "(broadcast (mul (broadcast_groups ?a) ?b))")
+    real("broadcast-call-mul", "(mul (broadcast ?a) (broadcast ?b))", "(broadcast (mul (broadcast_groups ?a) ?b))")
         .when(&[PerCall("?a"), PerGroup("?b")]),
-    real("broadcast-weight-call","(weight (broadcast ?a) (broadcast ?b))",             "(broadcast (weight ?a (broadcast_groups ?b)))")
+    real("broadcast-absorbing-mul-call", "(absorbing_mul (broadcast ?a) (broadcast ?b))", "(broadcast (absorbing_mul ?a (broadcast_groups ?b)))")
         .when(&[PerGroup("?a"), PerCall("?b")]),
 ];

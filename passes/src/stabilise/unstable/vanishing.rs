@@ -89,7 +89,7 @@ impl<'a> Analysis<'a> {
             (Op::Expm1 | Op::Log | Op::Log1p | Op::PositivePart, _) => true,
             (Op::Div | Op::Pow, [first, _]) => of(first),
             (Op::Select, [_, branches @ ..]) => any(branches),
-            (Op::Mul | Op::Weight | Op::Min | Op::Max | Op::Neg | Op::Abs, operands)
+            (Op::Mul | Op::AbsorbingMul | Op::Min | Op::Max | Op::Neg | Op::Abs, operands)
             | (Op::Cast | Op::Broadcast | Op::BroadcastGroups, operands) => any(operands),
             _ => false,
         }

@@ -1,6 +1,6 @@
 //! The variance loss of `variance.c`, evaluated directly in Rust.
 
-use crate::layout::{CHUNK, LANES, Layout};
+use crate::layout::{CHUNK, CHUNK_ACCUMULATORS, Layout};
 
 pub struct Reference {
     pub sums: Vec<f64>,
@@ -15,7 +15,7 @@ pub fn variance(layout: &Layout, inputs: &[f32], labels: &[u8], upstream: f32) -
     let sums = group_sums(layout, value);
     let mut counts = vec![0; layout.groups()];
     for (e, &label) in labels.iter().enumerate() {
-        counts[layout.row_group()[e / layout.row_length()] as usize] += i64::from(label);
+        counts[layout.plane_group()[e / layout.plane_length()] as usize] += i64::from(label);
     }
     let count: i64 = counts.iter().sum();
     let mean = match count {
@@ -37,27 +37,27 @@ pub fn variance(layout: &Layout, inputs: &[f32], labels: &[u8], upstream: f32) -
 
 fn group_sums(layout: &Layout, value: impl Fn(usize) -> f32) -> Vec<f64> {
     let mut sums = vec![0.0; layout.groups()];
-    for row in 0..layout.rows() {
+    for plane in 0..layout.planes() {
         let mut lanes = [0.0_f64; 256];
-        for chunk in 0..layout.chunks_per_row() {
-            lanes[chunk % 256] += f64::from(chunk_sum(layout, row, chunk, &value));
+        for chunk in 0..layout.chunks_per_plane() {
+            lanes[chunk % 256] += f64::from(chunk_sum(layout, plane, chunk, &value));
         }
         for half in [128, 64, 32, 16, 8, 4, 2, 1] {
             for lane in 0..half {
                 lanes[lane] += lanes[lane + half];
             }
         }
-        sums[layout.row_group()[row] as usize] += lanes[0];
+        sums[layout.plane_group()[plane] as usize] += lanes[0];
     }
     sums
 }
 
-fn chunk_sum(layout: &Layout, row: usize, chunk: usize, value: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = vec![0.0_f32; LANES];
+fn chunk_sum(layout: &Layout, plane: usize, chunk: usize, value: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = vec![0.0_f32; CHUNK_ACCUMULATORS];
     for q in chunk * CHUNK..(chunk + 1) * CHUNK {
-        let position = q.wrapping_sub(layout.phase(row));
-        if position < layout.row_length() {
-            lanes[q % LANES] += value(row * layout.row_length() + position);
+        let position = q.wrapping_sub(layout.phase(plane));
+        if position < layout.plane_length() {
+            lanes[q % CHUNK_ACCUMULATORS] += value(plane * layout.plane_length() + position);
         }
     }
     for _ in 0..2 {

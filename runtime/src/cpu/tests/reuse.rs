@@ -28,7 +28,7 @@ fn a_call_over_any_other_is_the_call() {
         assert_eq!((residuals.loss(), &groups), (expected.loss, &expected.groups));
         assert_eq!((&residuals, &gradient), (&expected.residuals, &gradients[0]));
         assert_eq!(executor.backward(&views, &residuals, 1.0).unwrap(), gradients);
-        // The other loss has fewer cells.
+        // The other loss has fewer group totals.
         other_loss.forward_reusing(&call, &mut residuals).unwrap();
         assert_eq!(residuals, other_loss.forward(&call).unwrap().residuals);
         executor.forward_reusing(&call, &mut residuals).unwrap();

@@ -5,39 +5,39 @@ use crate::executor::Random;
 use crate::layout::Layout;
 use crate::manifest::Manifest;
 
-/// Bytes of workspace that pass `kernel` takes: for each of its reductions 8 a row
+/// Bytes of workspace that pass `kernel` takes: for each of its reductions 8 a plane
 /// and 4 a chunk. None if that overflows.
 pub fn workspace_bytes(manifest: &Manifest, layout: &Layout, kernel: usize) -> Option<usize> {
-    let totals = layout.rows().checked_mul(size_of::<u64>())?;
+    let totals = layout.planes().checked_mul(size_of::<u64>())?;
     let partials = layout.chunks().checked_mul(size_of::<u32>())?;
     manifest.kernels[kernel].reductions.len().checked_mul(totals.checked_add(partials)?)
 }
 
-/// What kernels are told of the rows: the group of each row; for each group the
-/// number of rows in groups before it, and then the number of rows; the rows by
-/// group, ascending; a ticket of 0 for each row and for all rows, on which the blocks
+/// What kernels are told of the planes: the group of each plane; for each group the
+/// number of planes in groups before it, and then the number of planes; the planes by
+/// group, ascending; a ticket of 0 for each plane and for all planes, on which the blocks
 /// of a launch count each other; and a flag. Every launch leaves tickets of 0 behind,
-/// and the flag of [`Entry::Both`](super::Entry::Both) higher by 1.
-pub fn rows(layout: &Layout) -> Vec<i64> {
-    let group_of = layout.row_group();
-    let mut by_group: Vec<_> = (0..layout.rows()).collect();
-    by_group.sort_by_key(|&row| group_of[row]);
-    let before = |group: i64| by_group.partition_point(|&row| group_of[row] < group) as i64;
+/// and the flag of [`Entry::Cooperative`](super::Entry::Cooperative) higher by 1.
+pub fn planes(layout: &Layout) -> Vec<i64> {
+    let group_of = layout.plane_group();
+    let mut by_group: Vec<_> = (0..layout.planes()).collect();
+    by_group.sort_by_key(|&plane| group_of[plane]);
+    let before = |group: i64| by_group.partition_point(|&plane| group_of[plane] < group) as i64;
     let groups = (0..=layout.groups() as i64).map(before);
-    let tickets = std::iter::repeat_n(0, layout.rows() + 1 + 1);
-    let members = by_group.iter().map(|&row| row as i64);
+    let tickets = std::iter::repeat_n(0, layout.planes() + 1 + 1);
+    let members = by_group.iter().map(|&plane| plane as i64);
     group_of.iter().copied().chain(groups).chain(members).chain(tickets).collect()
 }
 
 /// Where a call's arrays are in device memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrays {
-    /// What [`rows`] gives.
-    pub rows: u64,
+    /// What [`planes`] gives.
+    pub planes: u64,
     /// The scalar slots, 8 bytes each, as [`crate::Residuals::scalars`] has them.
     pub scalars: u64,
     /// The totals, 8 bytes each.
-    pub cells: u64,
+    pub group_totals: u64,
     /// [`workspace_bytes`], which nobody has written.
     pub workspace: u64,
     /// The result slots, 8 bytes each.
@@ -48,15 +48,15 @@ pub struct Arrays {
 /// [`Launch::parameters`](super::Launch::parameters).
 pub fn parameters(layout: &Layout, random: Random, arrays: &Arrays, pixels: &[u64]) -> Vec<u64> {
     let common: [u64; COMMON] = [
-        layout.row_length() as u64,
-        layout.rows() as u64,
+        layout.plane_length() as u64,
+        layout.planes() as u64,
         layout.groups() as u64,
-        layout.chunks_per_row() as u64,
+        layout.chunks_per_plane() as u64,
         random.seed,
         random.stream,
-        arrays.rows,
+        arrays.planes,
         arrays.scalars,
-        arrays.cells,
+        arrays.group_totals,
         arrays.workspace,
         arrays.results,
     ];

@@ -37,16 +37,16 @@ fn manifest(step_bytes: Option<usize>) -> Manifest {
 }
 
 #[test]
-fn rows_are_listed_by_group_in_ascending_order() {
+fn planes_are_listed_by_group_in_ascending_order() {
     let layout = Layout::new(&[2, 3, 1, 1], Balance::Channel).unwrap();
     let groups = [0, 1, 2, 0, 1, 2];
     let (before, members, tickets) = ([0, 2, 4, 6], [0, 3, 1, 4, 2, 5], [0; 8]);
     let expected = groups.iter().chain(&before).chain(&members).chain(&tickets);
-    assert_eq!(rows(&layout), expected.copied().collect::<Vec<i64>>());
+    assert_eq!(planes(&layout), expected.copied().collect::<Vec<i64>>());
 }
 
 #[test]
-fn a_pass_is_one_launch_of_blocks_that_share_no_row() {
+fn a_pass_is_one_launch_of_blocks_that_share_no_plane() {
     let shapes: [(&[usize], usize, usize); 4] =
         [(&[1, 1], 1, 1), (&[3, 1, 16384], 3, 24), (&[3, 1, 16385], 6, 27), (&[1, 70_001], 5, 35)];
     for (shape, by_warps, by_blocks) in shapes {
@@ -58,32 +58,37 @@ fn a_pass_is_one_launch_of_blocks_that_share_no_row() {
     }
     assert_eq!(totals(&layout(&[2, 0, 5]), 0, Team::Warp), None);
     let manifest = manifest(None);
-    let empty = launches(&manifest, &layout(&[2, 0, 5]), Direction::Forward, &Small, Wish::default());
-    assert!(empty.iter().all(|launch| launch.entry == Entry::Finish) && !empty.is_empty());
+    let empty =
+        launches(&manifest, &layout(&[2, 0, 5]), Direction::Forward, &Small, LaunchOverrides::default());
+    assert!(empty.iter().all(|launch| launch.entry == Entry::Epilogue) && !empty.is_empty());
 }
 
 #[test]
 fn blocks_sum_the_chunks_of_small_images() {
     let mut manifest = manifest(None);
     let tile = 8 * 2048;
-    let chosen =
-        |manifest: &Manifest, tiles: usize, wish| team(manifest, &layout(&[1, tiles * tile]), &Small, wish);
-    assert_eq!(chosen(&manifest, 7, Wish::default()), Team::Block);
-    assert_eq!(chosen(&manifest, 8, Wish::default()), Team::Warp);
+    let chosen = |manifest: &Manifest, tiles: usize, overrides| {
+        team(manifest, &layout(&[1, tiles * tile]), &Small, overrides)
+    };
+    assert_eq!(chosen(&manifest, 7, LaunchOverrides::default()), Team::Block);
+    assert_eq!(chosen(&manifest, 8, LaunchOverrides::default()), Team::Warp);
     for team in Team::ALL {
-        assert_eq!(chosen(&manifest, 8, Wish { team: Some(team), at_once: None }), team);
+        assert_eq!(chosen(&manifest, 8, LaunchOverrides { team: Some(team), cooperative: None }), team);
     }
     manifest.has_block_teams = false;
-    assert_eq!(chosen(&manifest, 1, Wish { team: Some(Team::Block), at_once: None }), Team::Warp);
+    assert_eq!(
+        chosen(&manifest, 1, LaunchOverrides { team: Some(Team::Block), cooperative: None }),
+        Team::Warp
+    );
 }
 
 /// Blocks, steps a warp and bytes a block of a launch of both directions by warps, where
 /// a step takes three bytes.
-fn plan(device: &impl Device, tiles: usize, at_once: Option<bool>) -> Option<(usize, usize, usize)> {
-    let wish = Wish { team: Some(Team::Warp), at_once };
+fn plan(device: &impl Device, tiles: usize, cooperative: Option<bool>) -> Option<(usize, usize, usize)> {
+    let overrides = LaunchOverrides { team: Some(Team::Warp), cooperative };
     let layout = layout(&[1, tiles * 8 * 2048]);
-    let launch = both(&manifest(Some(3)), &layout, device, wish)?;
-    assert_eq!(launch.entry, Entry::Both(Team::Warp));
+    let launch = both(&manifest(Some(3)), &layout, device, overrides)?;
+    assert_eq!(launch.entry, Entry::Cooperative(Team::Warp));
     Some((launch.blocks, launch.room, launch.shared_bytes))
 }
 
@@ -104,17 +109,17 @@ fn one_launch_is_both_directions_where_a_third_of_the_pixels_finds_room() {
 #[test]
 fn what_takes_no_room_is_always_kept() {
     let layout = layout(&[1, 100 * 8 * 2048]);
-    let launch = both(&manifest(Some(0)), &layout, &Small, Wish::default()).unwrap();
+    let launch = both(&manifest(Some(0)), &layout, &Small, LaunchOverrides::default()).unwrap();
     assert_eq!((launch.room, launch.shared_bytes), (13 * 16, 0));
 }
 
 #[test]
 fn a_launch_of_both_directions_is_told_its_room() {
-    let launch = both(&manifest(Some(3)), &layout(&[1, 1]), &Small, Wish::default()).unwrap();
-    assert_eq!((launch.entry, launch.room), (Entry::Both(Team::Block), 2));
+    let launch = both(&manifest(Some(3)), &layout(&[1, 1]), &Small, LaunchOverrides::default()).unwrap();
+    assert_eq!((launch.entry, launch.room), (Entry::Cooperative(Team::Block), 2));
     let all: Vec<u64> = (0..20).collect();
     assert_eq!(launch.parameters(&all)[19..], [19, 2]);
-    assert_eq!(finish(0).parameters(&all), all[..11]);
+    assert_eq!(epilogue(0).parameters(&all), all[..11]);
 }
 
 /// 132 multiprocessors of 228 KB, of which the driver takes one a block, with room for the
@@ -139,8 +144,8 @@ fn a_large_image_is_kept_by_half() {
     let manifest = manifest(Some(576));
     let kept = |shape: &[usize]| {
         let layout = layout(shape);
-        let launch = both(&manifest, &layout, &H100, Wish::default()).unwrap();
-        let Entry::Both(team) = launch.entry else { panic!("{launch:?}") };
+        let launch = both(&manifest, &layout, &H100, LaunchOverrides::default()).unwrap();
+        let Entry::Cooperative(team) = launch.entry else { panic!("{launch:?}") };
         let steps = team.tiles(&layout) * team.steps_per_tile();
         (team, launch.blocks, 100 * (launch.blocks * launch.room).min(steps) / steps)
     };

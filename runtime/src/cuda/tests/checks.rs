@@ -10,7 +10,7 @@ use crate::layout::Balance;
 use crate::tensor::{ElementType, Tensor, TensorView};
 
 use super::super::memory::{DeviceBuffer, download};
-use super::super::plan::{Device as _, Team, Wish};
+use super::super::plan::{Device as _, LaunchOverrides, Team};
 
 pub(super) fn executor(device: &CudaDevice) -> CudaExecutor {
     CudaExecutor::new(load(device, "variance").unwrap()).unwrap()
@@ -75,7 +75,7 @@ pub(super) fn host_tensors_give_the_bits_of_the_cpu(device: &CudaDevice) {
 }
 
 /// Whoever sums a chunk, in one launch or three.
-pub(super) fn wishes_do_not_show_in_results(device: &CudaDevice) {
+pub(super) fn overrides_do_not_show_in_results(device: &CudaDevice) {
     let (mut cuda, mut cpu) = (executor(device), CpuExecutor::new(kernels(3)));
     for shape in [&[1, 1][..], &[3, 1, 20_000], &[2, 0, 5], &[1, 700_001]] {
         let case = Case::new(shape, Balance::Image);
@@ -83,9 +83,13 @@ pub(super) fn wishes_do_not_show_in_results(device: &CudaDevice) {
         let call = call(&case, &views);
         let expected = cpu.forward_backward(&call).unwrap();
         for team in Team::ALL {
-            for at_once in [false, true].map(Some) {
-                cuda.set_wish(Wish { team: Some(team), at_once });
-                assert_eq!(cuda.forward_backward(&call).unwrap(), expected, "{shape:?} {team:?} {at_once:?}");
+            for cooperative in [false, true].map(Some) {
+                cuda.set_overrides(LaunchOverrides { team: Some(team), cooperative });
+                assert_eq!(
+                    cuda.forward_backward(&call).unwrap(),
+                    expected,
+                    "{shape:?} {team:?} {cooperative:?}"
+                );
             }
         }
     }

@@ -144,20 +144,20 @@ result_t cuGetErrorString(result_t error, const char **text) { (void)error; *tex
 
 // ---- kernels ----
 // The parameters of a kernel in their order; pixels follow.
-enum { ROW_LENGTH, ROWS, GROUPS, CHUNKS_PER_ROW, SEED, STREAM, ROW_GROUP, SCALARS, CELLS, PARTIALS, RESULTS, PIXELS };
+enum { PLANE_LENGTH, PLANES, GROUPS, CHUNKS_PER_PLANE, SEED, STREAM, PLANE_GROUP, SCALARS, GROUP_TOTALS, PARTIALS, RESULTS, PIXELS };
 
-// The workspace begins with the totals of rows, 8 bytes a reduction and row.
-static frame_t frame_of(void **parameters, int reductions) {
+// The workspace begins with the totals of planes, 8 bytes a reduction and plane.
+static kernel_arguments arguments_of(void **parameters, int reductions) {
   uint64_t value[PIXELS];
   for (int i = 0; i < PIXELS; i++) value[i] = *(uint64_t *)parameters[i];
-  uint64_t partials = value[PARTIALS] + 8 * reductions * value[ROWS];
-  return (frame_t){
-      value[ROW_LENGTH], value[ROWS], value[GROUPS], value[CHUNKS_PER_ROW], value[SEED], value[STREAM], 0,
-      (const int64_t *)value[ROW_GROUP], (uint64_t *)value[SCALARS], (uint64_t *)value[CELLS],
+  uint64_t partials = value[PARTIALS] + 8 * reductions * value[PLANES];
+  return (kernel_arguments){
+      value[PLANE_LENGTH], value[PLANES], value[GROUPS], value[CHUNKS_PER_PLANE], value[SEED], value[STREAM], 0,
+      (const int64_t *)value[PLANE_GROUP], (uint64_t *)value[SCALARS], (uint64_t *)value[GROUP_TOTALS],
       (uint32_t *)partials, (uint64_t *)value[RESULTS]};
 }
 
-static double total_of_row(const uint32_t *partials, int64_t chunks, uint64_t *count) {
+static double total_of_plane(const uint32_t *partials, int64_t chunks, uint64_t *count) {
   double lanes[256] = {0};
   for (int64_t c = 0; c < chunks; c++) {
     float value;
@@ -170,19 +170,19 @@ static double total_of_row(const uint32_t *partials, int64_t chunks, uint64_t *c
   return lanes[0];
 }
 
-static void combine(const frame_t *f, int reduction, int cell, int is_count) {
-  const int64_t *first = f->row_group + f->rows, *members = first + f->groups + 1;
-  check(first[0] == 0 && first[f->groups] == f->rows, "rows by group");
+static void combine(const kernel_arguments *f, int reduction, int group_total, int is_count) {
+  const int64_t *first = f->plane_group + f->planes, *members = first + f->groups + 1;
+  check(first[0] == 0 && first[f->groups] == f->planes, "planes by group");
   for (int64_t group = 0; group < f->groups; group++) {
     double total = 0;
     uint64_t count = 0;
     for (int64_t i = first[group]; i < first[group + 1]; i++) {
-      check(f->row_group[members[i]] == group && (i == first[group] || members[i - 1] < members[i]), "a group's rows");
-      int64_t row = reduction * f->rows + members[i];
-      total += total_of_row(f->partials + row * f->chunks_per_row, f->chunks_per_row, &count);
+      check(f->plane_group[members[i]] == group && (i == first[group] || members[i - 1] < members[i]), "a group's planes");
+      int64_t plane = reduction * f->planes + members[i];
+      total += total_of_plane(f->partials + plane * f->chunks_per_plane, f->chunks_per_plane, &count);
     }
     if (!is_count) memcpy(&count, &total, 8);
-    f->cells[cell * f->groups + group] = count;
+    f->group_totals[group_total * f->groups + group] = count;
   }
 }
 
@@ -190,20 +190,20 @@ static unsigned cooperative_blocks;
 
 // Chunks that a block sums.
 static int64_t chunks_per_tile = 8;
-static int64_t tiles_per_row(const frame_t *f) {
-  return (f->chunks_per_row + chunks_per_tile - 1) / chunks_per_tile;
+static int64_t tiles_per_plane(const kernel_arguments *f) {
+  return (f->chunks_per_plane + chunks_per_tile - 1) / chunks_per_tile;
 }
 
 // Whether the block is the last of `count` at a ticket, which is then 0 again.
-static int is_last(const frame_t *f, int64_t number, int64_t count) {
-  int64_t *ticket = (int64_t *)f->row_group + 2 * f->rows + f->groups + 1 + number;
+static int is_last(const kernel_arguments *f, int64_t number, int64_t count) {
+  int64_t *ticket = (int64_t *)f->plane_group + 2 * f->planes + f->groups + 1 + number;
   check(*ticket >= 0 && *ticket < count, "a ticket");
   *ticket = (*ticket + 1) % count;
   return *ticket == 0;
 }
 
 // A block of a pass; whether it was the last.
-static int pass(frame_t *f, void (*run)(const frame_t *, int64_t, int64_t), int outputs, void **parameters,
+static int pass(kernel_arguments *f, void (*run)(const kernel_arguments *, int64_t, int64_t), int outputs, void **parameters,
                 unsigned block, unsigned threads) {
   check(threads == 256, "block");
   uint8_t *pixels[3];
@@ -211,40 +211,40 @@ static int pass(frame_t *f, void (*run)(const frame_t *, int64_t, int64_t), int 
   check((uint64_t)pixels[0] % 4 == 0, "misaligned input");
   check(!outputs || (pixels[2] && (uint64_t)pixels[2] % 4 == 0), "missing or misaligned output");
   f->pixels = pixels;
-  int64_t per_row = tiles_per_row(f), row = block / per_row, first = block % per_row * chunks_per_tile;
-  check(row < f->rows, "grid");
-  for (int64_t c = first; c < first + chunks_per_tile && c < f->chunks_per_row; c++) run(f, row, c);
-  return is_last(f, row, per_row) && is_last(f, f->rows, f->rows);
+  int64_t per_plane = tiles_per_plane(f), plane = block / per_plane, first = block % per_plane * chunks_per_tile;
+  check(plane < f->planes, "grid");
+  for (int64_t c = first; c < first + chunks_per_tile && c < f->chunks_per_plane; c++) run(f, plane, c);
+  return is_last(f, plane, per_plane) && is_last(f, f->planes, f->planes);
 }
 
 static void queue_kernel_0(void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p, 2);
+  kernel_arguments f = arguments_of(p, 2);
   if (!pass(&f, kernel_0, 0, p, b, t)) return;
   combine(&f, 0, 1, 1);
   combine(&f, 1, 0, 0);
-  finish_0(&f);
+  epilogue_0(&f);
 }
 static void queue_kernel_1(void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p, 1);
+  kernel_arguments f = arguments_of(p, 1);
   if (!pass(&f, kernel_1, 0, p, b, t)) return;
   combine(&f, 0, 2, 0);
-  finish_1(&f);
+  epilogue_1(&f);
 }
 static void queue_kernel_2(void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p, 0);
-  if (pass(&f, kernel_2, 1, p, b, t)) finish_2(&f);
+  kernel_arguments f = arguments_of(p, 0);
+  if (pass(&f, kernel_2, 1, p, b, t)) epilogue_2(&f);
 }
 // Both directions in one launch: the last block does it all.
-static void queue_both_0(void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p, 2);
-  int64_t *flag = (int64_t *)f.row_group + 3 * f.rows + f.groups + 2;
+static void queue_cooperative_0(void **p, unsigned b, unsigned t) {
+  kernel_arguments f = arguments_of(p, 2);
+  int64_t *flag = (int64_t *)f.plane_group + 3 * f.planes + f.groups + 2;
   check(*flag >= 0 && t == 256, "a flag");
   if (b + 1 < cooperative_blocks) return;
   check(*(int64_t *)p[PIXELS + 3] % 2 == 0, "room for steps that are done at once");
-  int64_t per_row = tiles_per_row(&f);
-  for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_0(p, i, t);
-  for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_1(p, i, t);
-  for (int64_t i = 0; i < f.rows * per_row; i++) queue_kernel_2(p, i, t);
+  int64_t per_plane = tiles_per_plane(&f);
+  for (int64_t i = 0; i < f.planes * per_plane; i++) queue_kernel_0(p, i, t);
+  for (int64_t i = 0; i < f.planes * per_plane; i++) queue_kernel_1(p, i, t);
+  for (int64_t i = 0; i < f.planes * per_plane; i++) queue_kernel_2(p, i, t);
   ++*flag;
 }
 // Where a block sums a chunk.
@@ -256,24 +256,24 @@ static void by_block(kernel_t kernel, void **p, unsigned b, unsigned t) {
 static void queue_kernel_block_0(void **p, unsigned b, unsigned t) { by_block(queue_kernel_0, p, b, t); }
 static void queue_kernel_block_1(void **p, unsigned b, unsigned t) { by_block(queue_kernel_1, p, b, t); }
 static void queue_kernel_block_2(void **p, unsigned b, unsigned t) { by_block(queue_kernel_2, p, b, t); }
-static void queue_both_block_0(void **p, unsigned b, unsigned t) { by_block(queue_both_0, p, b, t); }
-static void finish(void (*run)(const frame_t *), void **p, unsigned b, unsigned t) {
-  frame_t f = frame_of(p, 0);
-  check(t == 256 && b == 0, "grid of finish");
+static void queue_cooperative_block_0(void **p, unsigned b, unsigned t) { by_block(queue_cooperative_0, p, b, t); }
+static void epilogue(void (*run)(const kernel_arguments *), void **p, unsigned b, unsigned t) {
+  kernel_arguments f = arguments_of(p, 0);
+  check(t == 256 && b == 0, "grid of epilogue");
   run(&f);
 }
-static void queue_finish_0(void **p, unsigned b, unsigned t) { finish(finish_0, p, b, t); }
-static void queue_finish_1(void **p, unsigned b, unsigned t) { finish(finish_1, p, b, t); }
-static void queue_finish_2(void **p, unsigned b, unsigned t) { finish(finish_2, p, b, t); }
+static void queue_epilogue_0(void **p, unsigned b, unsigned t) { epilogue(epilogue_0, p, b, t); }
+static void queue_epilogue_1(void **p, unsigned b, unsigned t) { epilogue(epilogue_1, p, b, t); }
+static void queue_epilogue_2(void **p, unsigned b, unsigned t) { epilogue(epilogue_2, p, b, t); }
 
 static const struct { const char *name; kernel_t kernel; } kernels[] = {
-    {"kernel_0", queue_kernel_0}, {"kernel_1", queue_kernel_1}, {"kernel_2", queue_kernel_2}, {"both_0", queue_both_0},
+    {"kernel_0", queue_kernel_0}, {"kernel_1", queue_kernel_1}, {"kernel_2", queue_kernel_2}, {"cooperative_0", queue_cooperative_0},
     {"kernel_block_0", queue_kernel_block_0}, {"kernel_block_1", queue_kernel_block_1},
-    {"kernel_block_2", queue_kernel_block_2}, {"both_block_0", queue_both_block_0},
-    {"finish_0", queue_finish_0}, {"finish_1", queue_finish_1}, {"finish_2", queue_finish_2}};
+    {"kernel_block_2", queue_kernel_block_2}, {"cooperative_block_0", queue_cooperative_block_0},
+    {"epilogue_0", queue_epilogue_0}, {"epilogue_1", queue_epilogue_1}, {"epilogue_2", queue_epilogue_2}};
 
-static int is_both(void *function) {
-  return function == (void *)queue_both_0 || function == (void *)queue_both_block_0;
+static int is_cooperative(void *function) {
+  return function == (void *)queue_cooperative_0 || function == (void *)queue_cooperative_block_0;
 }
 
 result_t cuModuleLoadDataEx(void **module, const char *text, unsigned count, int *options, void **values) {
@@ -298,25 +298,25 @@ result_t cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsign
   return SUCCESS;
 }
 result_t cuFuncGetAttribute(int *value, int attribute, void *function) {
-  check(attribute == 1 && is_both(function), "attribute of a function");
+  check(attribute == 1 && is_cooperative(function), "attribute of a function");
   *value = DECLARED_BYTES;
   return SUCCESS;
 }
 static int allowed_bytes;
 result_t cuFuncSetAttribute(void *function, int attribute, int value) {
-  check(attribute == 8 && is_both(function) && value <= SHARED_BYTES - DECLARED_BYTES, "shared memory");
+  check(attribute == 8 && is_cooperative(function) && value <= SHARED_BYTES - DECLARED_BYTES, "shared memory");
   allowed_bytes = value;
   return SUCCESS;
 }
 result_t cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int threads, size_t shared) {
-  check(is_both(function) && threads == 256, "occupancy");
+  check(is_cooperative(function) && threads == 256, "occupancy");
   *blocks = SHARED_BYTES / (shared + DECLARED_BYTES);
   return SUCCESS;
 }
 result_t cuLaunchCooperativeKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned tx, unsigned ty,
                                    unsigned tz, unsigned shared, void *stream, void **parameters) {
   (void)stream;
-  check(is_both(kernel) && x > 0 && y == 1 && z == 1 && ty == 1 && tz == 1, "cooperative launch");
+  check(is_cooperative(kernel) && x > 0 && y == 1 && z == 1 && ty == 1 && tz == 1, "cooperative launch");
   check((int)shared <= allowed_bytes && x <= PROCESSORS * (SHARED_BYTES / (shared + DECLARED_BYTES)), "too large a grid");
   cooperative_blocks = x;
   for (unsigned block = 0; block < x; block++) ((kernel_t)kernel)(parameters, block, tx);

@@ -11,7 +11,7 @@ use crate::engine::input::{Input, stored};
 /// The first of [`SHAPES`] that is about a chunk long.
 const LONG: usize = 12;
 
-/// None, one, few; a row's ends and those of a chunk of 2048; many tiny planes.
+/// None, one, few; a plane's ends and those of a chunk of 2048; many tiny planes.
 const SHAPES: [&[usize]; 16] = [
     &[1, 1],
     &[1, 7],
@@ -152,7 +152,7 @@ fn set_labels(random: &mut SmallRng, choices: &Choices, input: &mut Input) {
     }
 }
 
-/// Ordinary logits in rows about as long as a chunk: where the order of a sum shows.
+/// Ordinary logits in planes about as long as a chunk: where the order of a sum shows.
 pub fn ordinary(random: &mut SmallRng, number: usize) -> (Choices, Input) {
     let shape = SHAPES[LONG..][number % (SHAPES.len() - LONG)];
     let logits: Vec<_> = (0..shape.iter().product()).map(|_| KINDS[0](random)).collect();
@@ -160,7 +160,7 @@ pub fn ordinary(random: &mut SmallRng, number: usize) -> (Choices, Input) {
 }
 
 /// Two images of twelve logits at edges that losses were once wrong at: saturated, of both
-/// zeros, so large that a row's sum is infinite, so large that all images' is; and with
+/// zeros, so large that a plane's sum is infinite, so large that all images' is; and with
 /// labels beside the ignored one that an f32 does not tell from it.
 pub fn edges() -> [(Choices, Input); 5] {
     let saturated = [100.0, -100.0, 40.0, -40.0, 17.0, -17.0, 0.5, -0.5, 3.0, -3.0, 90.0, -90.0];

@@ -35,19 +35,21 @@ fn instances(rule: &Rule) -> HashMap<String, String> {
     let sides = Sides::of(rule).unwrap_or_else(|error| panic!("{error}"));
     let all = sides.variables.iter().enumerate().map(|(index, variable)| {
         let name = variable.name.as_str();
-        let asks = |condition: fn(&'static str) -> Condition| {
+        let has = |condition: fn(&'static str) -> Condition| {
             rule.conditions.iter().any(|it| *it == condition(it.variable()) && it.variable() == name)
         };
         let text = match (variable.level, variable.element) {
             (Level::Pixel, Element::Mask) => format!("(equal ${index} 7.0)"),
-            (Level::Pixel, _) if asks(Condition::NonPositive) => format!("(neg (abs ${index}))"),
-            (Level::Pixel, _) if asks(Condition::Unit) => format!("(exp (neg (abs ${index})))"),
-            (Level::Pixel, _) if asks(Condition::OneToTwo) => {
+            (Level::Pixel, _) if has(Condition::NonPositive) => format!("(neg (abs ${index}))"),
+            (Level::Pixel, _) if has(Condition::Unit) => format!("(exp (neg (abs ${index})))"),
+            (Level::Pixel, _) if has(Condition::OneToTwo) => {
                 format!("(add 1.0 (exp (neg (abs ${index}))))")
             }
-            (Level::Pixel, _) if asks(Condition::NonNegative) => format!("(exp ${index})"),
+            (Level::Pixel, _) if has(Condition::NonNegative) => format!("(exp ${index})"),
             (Level::Pixel, _) => format!("${index}"),
-            (Level::Group, _) if asks(Condition::Finite) => format!("(cast (count (equal ${index} 7.0)))"),
+            (Level::Group, _) if has(Condition::Finite) => {
+                format!("(cast (count (equal ${index} 7.0)))")
+            }
             (Level::Group, _) => format!("(sum ${index})"),
             (Level::Scalar, _) => format!("(sum_groups (sum ${index}))"),
         };

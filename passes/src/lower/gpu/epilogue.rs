@@ -7,7 +7,7 @@ use super::combine::accumulators;
 use super::thread::{barrier, thread_of_block};
 use crate::lower::LowerError;
 use crate::lower::emit::{Emitter, F64, Value};
-use crate::lower::finish::Workers;
+use crate::lower::epilogue::Workers;
 
 /// All threads of a block, of which the first does what is done once.
 pub(super) struct Block;

@@ -1,11 +1,11 @@
-//! Computing the survivors of a chunk alone.
+//! Computing the active pixels of a chunk alone.
 //!
 //! Their positions are written into a list, and the code of a vector of pixels runs
-//! along that: inputs are gathered, what is kept stands at a survivor's place in the
-//! list. Last, what is added up or written goes to its position, a survivor at a time
+//! along that: inputs are gathered, what is kept stands at an active pixel's place in the
+//! list. Last, what is added up or written goes to its position, an active pixel at a time
 //! and in their order, so that sums have the bits they would have over all pixels.
 
-use lossc_dialect::numbers::CHUNK;
+use lossc_dialect::sum_shape::CHUNK;
 
 use super::kernel::FEW;
 use super::library;
@@ -18,16 +18,16 @@ use crate::lower::emit::{Emitter, F32, I32, I64, Scalar, Value, ValueType};
 /// A vector's lanes at places of the list.
 struct Listed<'a> {
     place: Value,
-    /// The position of each lane; of those past the list's end that of the last survivor.
+    /// The position of each lane; of those past the list's end that of the last active pixel.
     positions: Value,
-    /// Which lanes are survivors.
-    are_survivors: Value,
+    /// Which lanes are active pixels.
+    are_active: Value,
     streams: &'a [Stream],
     /// In the order of the list: by output, and by stream if it is added to.
     results: &'a Results,
 }
 
-/// What is computed of the survivors in the list.
+/// What is computed of the active pixels in the list.
 struct Results {
     outputs: Vec<Value>,
     sums: Vec<Option<Value>>,
@@ -62,11 +62,11 @@ impl Access for Listed<'_> {
     }
 
     fn of_pixels(&self, emitter: &mut Emitter, mask: Value) -> Value {
-        emitter.apply("arith.andi", &[mask, self.are_survivors])
+        emitter.apply("arith.andi", &[mask, self.are_active])
     }
 }
 
-/// Computes the `count` survivors that `masks` tell, at most [`FEW`].
+/// Computes the `count` active pixels that `masks` tell, at most [`FEW`].
 pub(super) fn compute(
     emitter: &mut Emitter,
     part: &Part<'_>,
@@ -74,7 +74,7 @@ pub(super) fn compute(
     count: Value,
     lanes: usize,
 ) -> Result<(), LowerError> {
-    let list = stack::array(emitter, "survivors", I32.scalar, FEW + library::LIST_SLACK);
+    let list = stack::array(emitter, "active", I32.scalar, FEW + library::LIST_SLACK);
     library::call_positions(emitter, masks, list);
     let count = emitter.convert("arith.extsi", count, I64.scalar);
     repeat_last(emitter, list, count, lanes);
@@ -83,8 +83,8 @@ pub(super) fn compute(
     emitter.repeat(bounds, &[], |emitter, place, _| {
         let at = emitter.element(list, place, I32.scalar);
         let positions = emitter.load_vector(at, I32.times(lanes), lanes * I32.scalar.bytes());
-        let are_survivors = lanes_below(emitter, place, count, lanes);
-        let listed = Listed { place, positions, are_survivors, streams: &part.streams, results: &results };
+        let are_active = lanes_below(emitter, place, count, lanes);
+        let listed = Listed { place, positions, are_active, streams: &part.streams, results: &results };
         part.vector(emitter, &listed).map(|()| vec![])
     })?;
     for (output, buffer) in &part.outputs {

@@ -1,9 +1,9 @@
-//! Sifting pixels before what is costly is computed of them.
+//! CompactionCost pixels before what is costly is computed of them.
 //!
 //! A loss that drops pixels at random computes of each what it then throws away.
 //! Where masks that are cheap, or that cheap bounds decide, make all that a kernel is
 //! there for 0 or false, nothing else need be known of a pixel. So a kernel may first
-//! find the *survivors*, a superset of the pixels that count, and compute the rest of
+//! find the *active pixels*, a superset of the pixels that count, and compute the rest of
 //! them alone.
 
 use std::collections::HashMap;
@@ -13,15 +13,15 @@ use lossc_dialect::{Level, Op, Program, ValueId};
 
 use super::bounds::{Bounds, cheap};
 use super::fold::fold;
-use super::{is_cell, is_reduction};
-use crate::saturate::prices::{PriceList, Sifting};
+use super::{is_group_total, is_reduction};
+use crate::saturate::costs::{CompactionCost, CostModel};
 
 /// What decides which pixels are gone on with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sieve {
-    /// Whether a pixel survives. Of one that does not, all that kernels are there for
+pub struct Compaction {
+    /// Whether a pixel is active. Of one that is not, all that kernels are there for
     /// is 0 or false, but for the reductions `everywhere`.
-    pub survivors: ValueId,
+    pub active: ValueId,
     /// The masks that tell, as far as is cheaply seen, which pixels do not: those where
     /// each is as said here.
     pub masks: Vec<(ValueId, bool)>,
@@ -29,8 +29,8 @@ pub struct Sieve {
     pub everywhere: Vec<ValueId>,
 }
 
-/// One survivor in so many pixels is what a random drop is expected to leave.
-pub(super) const PIXELS_A_SURVIVOR: u64 = 16;
+/// One active pixel in so many pixels is what a random drop is expected to leave.
+pub(super) const PIXELS_PER_ACTIVE: u64 = 16;
 
 /// Masks that, where they are as said, leave a pixel nothing to do.
 struct Assumption {
@@ -38,13 +38,13 @@ struct Assumption {
     everywhere: Vec<ValueId>,
 }
 
-/// A copy of `program` that has a sieve's mask too; none if no sieve is known or
-/// worth its price.
-pub(super) fn sieve(program: &Program, prices: PriceList) -> Option<(Program, Sieve)> {
-    let sifting = prices.sifting()?;
-    let is_cheap = cheap(program, prices);
+/// A copy of `program` that has a compaction's mask too; none if no compaction is known or
+/// worth its cost.
+pub(super) fn compaction(program: &Program, costs: CostModel) -> Option<(Program, Compaction)> {
+    let compaction_cost = costs.compaction_cost()?;
+    let is_cheap = cheap(program, costs);
     assumptions(program, &is_cheap).into_iter().find_map(|assumption| {
-        build(program, &assumption, &is_cheap).filter(|it| is_worthwhile(it, prices, sifting))
+        build(program, &assumption, &is_cheap).filter(|it| is_worthwhile(it, costs, compaction_cost))
     })
 }
 
@@ -97,14 +97,14 @@ fn left_to_do(program: &Program, masks: &[(ValueId, bool)], is_cheap: &[bool]) -
     if outputs.any(|value| program.ty(value).level == Level::Pixel && !is_nothing(value)) {
         return None;
     }
-    let cells = program.values().filter(|(_, node)| is_cell(node.op));
-    let left: Vec<_> = cells.filter(|(_, node)| !is_nothing(node.operands[0])).collect();
+    let group_totals = program.values().filter(|(_, node)| is_group_total(node.op));
+    let left: Vec<_> = group_totals.filter(|(_, node)| !is_nothing(node.operands[0])).collect();
     let all_cheap = left.iter().all(|(_, node)| is_cheap[node.operands[0].index()]);
     all_cheap.then(|| left.into_iter().map(|(value, _)| value).collect())
 }
 
 /// Adds the mask to a copy of the program.
-fn build(program: &Program, assumption: &Assumption, is_cheap: &[bool]) -> Option<(Program, Sieve)> {
+fn build(program: &Program, assumption: &Assumption, is_cheap: &[bool]) -> Option<(Program, Compaction)> {
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);
     let mut copies = vec![ValueId(0); program.len()];
@@ -122,26 +122,31 @@ fn build(program: &Program, assumption: &Assumption, is_cheap: &[bool]) -> Optio
     let sure = assumption.masks.iter().map(|&(mask, holds)| bounds.surely(mask, holds));
     let sure: Vec<_> = sure.collect::<Option<_>>()?;
     let dropped = sure.into_iter().reduce(|a, b| builder.and(a, b))?;
-    let survivors = builder.not(dropped);
-    let everywhere = assumption.everywhere.iter().map(|cell| copies[cell.index()]).collect();
+    let active = builder.not(dropped);
+    let everywhere = assumption.everywhere.iter().map(|group_total| copies[group_total.index()]).collect();
     let masks = assumption.masks.iter().map(|&(mask, holds)| (copies[mask.index()], holds)).collect();
     let program = builder.finish(results).expect("a loss and a mask are a loss");
-    Some((program, Sieve { survivors, masks, everywhere }))
+    Some((program, Compaction { active, masks, everywhere }))
 }
 
-/// Whether finding survivors and computing them alone is cheaper than to compute all.
-fn is_worthwhile((program, sieve): &(Program, Sieve), prices: PriceList, sifting: Sifting) -> bool {
-    let price = |roots: Vec<ValueId>| -> u64 {
+/// Whether finding active pixels and computing them alone is cheaper than to compute all.
+fn is_worthwhile(
+    (program, compaction): &(Program, Compaction),
+    costs: CostModel,
+    compaction_cost: CompactionCost,
+) -> bool {
+    let cost = |roots: Vec<ValueId>| -> u64 {
         let needed = program.needed(roots);
         let computed = pixel_values(program).filter(|it| needed[it.index()]).map(|it| program.node(it).op);
         // Random numbers are drawn for all pixels either way.
-        computed.filter(|&op| op != Op::Uniform).map(|op| prices.price(op, Level::Pixel)).sum()
+        computed.filter(|&op| op != Op::Uniform).map(|op| costs.cost(op, Level::Pixel)).sum()
     };
-    let cells =
-        program.values().filter(|(value, node)| is_cell(node.op) && !sieve.everywhere.contains(value));
-    let costly = price(cells.map(|(value, _)| value).collect());
-    let sieve = price(vec![sieve.survivors]);
-    sieve + sifting.pixel + (costly + sifting.survivor) / PIXELS_A_SURVIVOR < costly
+    let group_totals = program
+        .values()
+        .filter(|(value, node)| is_group_total(node.op) && !compaction.everywhere.contains(value));
+    let costly = cost(group_totals.map(|(value, _)| value).collect());
+    let compaction = cost(vec![compaction.active]);
+    compaction + compaction_cost.pixel + (costly + compaction_cost.active_pixel) / PIXELS_PER_ACTIVE < costly
 }
 
 #[cfg(test)]

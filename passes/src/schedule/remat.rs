@@ -16,26 +16,26 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use super::{Kernel, Schedule};
-use crate::saturate::prices::{PriceList, Sifting};
+use crate::saturate::costs::{CompactionCost, CostModel};
 
-/// More than all prices of a program together.
+/// More than all costs of a program together.
 const UNCUTTABLE: u64 = 1 << 40;
 
 /// Lets the later ones of `kernels` read what earlier ones keep, where that is
 /// cheaper than to compute it again.
-pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], place: Place, list: PriceList) {
+pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], place: Home, list: CostModel) {
     for later in 1..kernels.len() {
-        if let Some(survivors) = kernels[later].sieve {
-            keep(schedule, kernels, [0, later], survivors);
+        if let Some(active) = kernels[later].compaction {
+            keep(schedule, kernels, [0, later], active);
         }
         let earlier: Vec<_> = kernels[..later]
             .iter()
             .map(|kernel| schedule.pixel_values(&computing_part(schedule, kernel)))
             .collect();
         let part = computing_part(schedule, &kernels[later]);
-        let of_survivors = kernels[later].sieve.and(list.sifting()).map(Place::Survivors);
-        let prices = Prices { list, place: of_survivors.unwrap_or(place) };
-        for value in cheaper_kept(schedule, &part, &earlier.concat(), prices) {
+        let of_active = kernels[later].compaction.and(list.compaction_cost()).map(Home::Active);
+        let costs = Costs { list, place: of_active.unwrap_or(place) };
+        for value in cheaper_kept(schedule, &part, &earlier.concat(), costs) {
             let keeper = earlier.iter().position(|values| values.contains(&value));
             keep(schedule, kernels, [keeper.expect("an earlier kernel has it"), later], value);
         }
@@ -44,21 +44,21 @@ pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], place: Plac
 
 /// Lets one kernel keep `value` for another.
 fn keep(schedule: &mut Schedule, kernels: &mut [Kernel], [keeper, reader]: [usize; 2], value: ValueId) {
-    let stored = schedule.store(value);
-    if !kernels[keeper].stores.contains(&stored) {
-        kernels[keeper].stores.push(stored);
+    let saved = schedule.save(value);
+    if !kernels[keeper].saves.contains(&saved) {
+        kernels[keeper].saves.push(saved);
     }
-    kernels[reader].loads.push(stored);
+    kernels[reader].loads.push(saved);
 }
 
 /// The part of a kernel that is worth keeping something of or for.
 fn computing_part(schedule: &Schedule, kernel: &Kernel) -> Kernel {
-    schedule.parts(kernel).map_or_else(|| kernel.clone(), |[_, of_survivors]| of_survivors)
+    schedule.parts(kernel).map_or_else(|| kernel.clone(), |[_, of_active]| of_active)
 }
 
 /// Which values of `earlier` kernels are read by `kernel` if all is as cheap as can
 /// be.
-fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], prices: Prices) -> Vec<ValueId> {
+fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], costs: Costs) -> Vec<ValueId> {
     let program = &schedule.program;
     let values = schedule.pixel_values(kernel);
     let mut graph = DiGraph::<(), u64>::new();
@@ -69,9 +69,9 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], price
     let earlier: HashSet<_> = earlier.iter().collect();
     for (&value, &[needed, computed]) in values.iter().zip(&nodes) {
         let node = program.node(value);
-        let keeping = if earlier.contains(&value) { prices.keeping(node) } else { None };
+        let keeping = if earlier.contains(&value) { costs.keeping(node) } else { None };
         graph.add_edge(needed, computed, keeping.unwrap_or(UNCUTTABLE));
-        graph.add_edge(computed, sink, prices.computing(node));
+        graph.add_edge(computed, sink, costs.computing(node));
         for operand in node.operands.iter().filter_map(|&operand| place(operand)) {
             graph.add_edge(computed, nodes[operand][0], UNCUTTABLE);
         }
@@ -89,27 +89,27 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], price
 
 /// Where values are kept.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Home {
     /// In memory, of all pixels.
     Memory,
-    /// In memory, of survivors alone, which are all that the kernel computes.
-    Survivors(Sifting),
-    /// On a GPU's chip.
-    Chip,
+    /// In memory, of active pixels alone, which are all that the kernel computes.
+    Active(CompactionCost),
+    /// In a GPU's shared memory.
+    SharedMemory,
 }
 
 /// What a kernel's values cost.
 #[derive(Clone, Copy)]
-struct Prices {
-    list: PriceList,
-    place: Place,
+struct Costs {
+    list: CostModel,
+    place: Home,
 }
 
-impl Prices {
+impl Costs {
     /// What keeping a value costs; none if it cannot be kept or is nothing to compute.
     fn keeping(self, node: &Node) -> Option<u64> {
         let is_leaf = match node.op {
-            Op::Argument(_) => matches!(self.place, Place::Memory),
+            Op::Argument(_) => matches!(self.place, Home::Memory),
             op => matches!(op, Op::Constant(_) | Op::Broadcast),
         };
         match node.ty.element {
@@ -119,13 +119,13 @@ impl Prices {
         }
     }
 
-    /// What it costs to have a value from its operands. To read an input for survivors
+    /// What it costs to have a value from its operands. To read an input for active pixels
     /// alone is dear.
     fn computing(self, node: &Node) -> u64 {
         match (node.op, self.place) {
-            (Op::Argument(_), Place::Survivors(sifting)) => sifting.input,
-            (Op::Argument(_), Place::Chip) => self.list.reading(node.ty.element),
-            (op, _) => self.list.price(op, Level::Pixel),
+            (Op::Argument(_), Home::Active(compaction_cost)) => compaction_cost.input,
+            (Op::Argument(_), Home::SharedMemory) => self.list.reading(node.ty.element),
+            (op, _) => self.list.cost(op, Level::Pixel),
         }
     }
 }

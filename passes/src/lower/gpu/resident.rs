@@ -6,38 +6,38 @@
 //! words, and no two meet in a bank.
 
 use lossc_dialect::ValueId;
-use lossc_dialect::numbers::LANES;
+use lossc_dialect::sum_shape::CHUNK_ACCUMULATORS;
 
 use super::team::Team;
 use super::thread::{SHARED_POINTER, thread_of_warp, warp_of_block};
 use super::{PIXELS, WARP};
 use crate::lower::emit::{BIT, Emitter, F32, I32, I64, Scalar, Value, ValueType};
 use crate::lower::pixel::Values;
-use crate::schedule::{Kernel, Schedule, Temporary};
+use crate::schedule::{Buffer, Kernel, Schedule};
 
 /// The most masks of four pixels that a word has bits for.
 const MASKS: usize = 32 / PIXELS;
 
 /// What is kept of a step.
-pub(super) struct KeptStep {
+pub(super) struct ResidentStep {
     floats: Vec<ValueId>,
     /// By word.
     masks: Vec<Vec<ValueId>>,
 }
 
-impl KeptStep {
+impl ResidentStep {
     /// What `kernel` keeps.
     pub(super) fn of(schedule: &Schedule, kernel: &Kernel) -> Self {
-        let is_float = |stored: &usize| schedule.temporary_of(*stored) == Temporary::Float;
-        let (floats, masks): (Vec<usize>, Vec<usize>) = kernel.stores.iter().partition(|it| is_float(it));
-        let values = |kept: &[usize]| kept.iter().map(|&it| schedule.stored[it].value).collect();
+        let is_float = |saved: &usize| schedule.buffer_of(*saved) == Buffer::Float;
+        let (floats, masks): (Vec<usize>, Vec<usize>) = kernel.saves.iter().partition(|it| is_float(it));
+        let values = |kept: &[usize]| kept.iter().map(|&it| schedule.saved[it].value).collect();
         Self { floats: values(&floats), masks: masks.chunks(MASKS).map(values).collect() }
     }
 
     /// Bytes of a step, a multiple of the widest access.
     pub(super) fn bytes(&self) -> usize {
         let words: usize = self.masks.iter().map(|masks| word(masks).bytes()).sum();
-        self.floats.len() * LANES * F32.scalar.bytes() + words * WARP
+        self.floats.len() * CHUNK_ACCUMULATORS * F32.scalar.bytes() + words * WARP
     }
 
     /// Where this thread's parts of the step at `place` are: of each float, then of each
@@ -130,20 +130,20 @@ fn bit(mask: usize, lane: usize) -> i64 {
 
 /// The memory that a launch gives each block.
 pub(super) fn shared_memory() -> String {
-    "  llvm.mlir.global external @chip() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>\n"
+    "  llvm.mlir.global external @resident() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>\n"
         .to_owned()
 }
 
 /// A warp's room on the chip: places for steps, and one more that takes what finds none,
 /// so that no branch is needed.
-pub(super) struct Room<'a> {
-    pub(super) step: &'a KeptStep,
+pub(super) struct Capacity<'a> {
+    pub(super) step: &'a ResidentStep,
     pub(super) team: Team,
     /// For how many steps: 32 bits, as all that counts what is on a chip.
     pub(super) steps: Value,
 }
 
-impl Room<'_> {
+impl Capacity<'_> {
     /// The places of the steps that the warp does of its block's tile with number `tile`.
     pub(super) fn places(&self, emitter: &mut Emitter, tile: Value) -> Places<'_> {
         let share = emitter.index(self.team.steps_per_warp());
@@ -164,7 +164,7 @@ impl Room<'_> {
 
 /// The places of a warp's steps of a tile.
 pub(super) struct Places<'a> {
-    pub(super) step: &'a KeptStep,
+    pub(super) step: &'a ResidentStep,
     /// The number of the first among those of the block.
     first: Value,
     /// How many steps there are places for. After them, where they are not all, comes the
@@ -186,7 +186,7 @@ impl Places<'_> {
         let bytes = emitter.integer(I32, self.step.bytes() as i64);
         let offset = emitter.mul(place, bytes);
         let offset = emitter.convert("arith.extui", offset, I64.scalar);
-        let memory = format!("llvm.mlir.addressof @chip : {SHARED_POINTER}");
+        let memory = format!("llvm.mlir.addressof @resident : {SHARED_POINTER}");
         let memory = emitter.pure("chip", SHARED_POINTER, memory);
         emitter.element(memory, offset, Scalar::Int(8))
     }

@@ -11,14 +11,14 @@ use super::plan::{self, Device, Entry, Team};
 /// The room for blocks of the kernels that are both directions; none where the code has
 /// no such kernel or the device cannot launch it.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     processors: usize,
     /// Resident blocks by who sums a chunk and bytes of shared memory of each, as the
     /// driver said; a larger block than the last has none.
     blocks: BTreeMap<(Team, usize), usize>,
 }
 
-impl Room {
+impl Capacity {
     /// Asks the driver, once, for each number of steps that a warp may keep.
     pub(super) fn new(kernels: &CudaKernels) -> Result<Self, CudaError> {
         use sys::CUdevice_attribute as Attribute;
@@ -30,7 +30,7 @@ impl Room {
         let is_cooperative = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0;
         let most = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         for (kernel, entry) in plan::entries(kernels.manifest()) {
-            if let (Entry::Both(team), true) = (entry, is_cooperative) {
+            if let (Entry::Cooperative(team), true) = (entry, is_cooperative) {
                 let function = kernels.function(kernel, entry);
                 let most = allow_shared_memory(function, most)?;
                 for bytes in plan::possible_bytes(kernels.manifest(), most) {
@@ -42,7 +42,7 @@ impl Room {
     }
 }
 
-impl Device for Room {
+impl Device for Capacity {
     fn processors(&self) -> usize {
         self.processors
     }

@@ -3,14 +3,16 @@ use lossc_dialect::{Op, Program, ValueId, library};
 use super::*;
 use crate::differentiate::differentiate;
 use crate::saturate::saturate;
-use crate::schedule::{EntryPoints, Options, Storage, Stored, Temporary, schedule};
+use crate::schedule::{Buffer, EntryPoints, Options, Saved, SavedIn, schedule};
 use crate::stabilise::stabilise;
 
-const PRICES: PriceList = PriceList::Host;
+const COSTS: CostModel = CostModel::Host;
 
-/// Of a processor that does not sift, and of a GPU.
-const BOTH: [Prices; 2] =
-    [Prices { list: PRICES, place: Place::Memory }, Prices { list: PriceList::Nvidia, place: Place::Chip }];
+/// Of a processor that does not compact, and of a GPU.
+const COOPERATIVE: [Costs; 2] = [
+    Costs { list: COSTS, place: Home::Memory },
+    Costs { list: CostModel::Nvidia, place: Home::SharedMemory },
+];
 
 fn optimised(choice: &str) -> Program {
     let (file, source) = library::find("random-drop").expect("in the library");
@@ -18,41 +20,41 @@ fn optimised(choice: &str) -> Program {
     let program = file.programs.iter().find(|program| program.name().ends_with(choice)).expect("a schedule");
     let stable = stabilise(program, false).expect("stabilises").program;
     let gradient = differentiate(&stable).expect("has a gradient");
-    saturate(&gradient, PRICES, false).expect("saturates").program
+    saturate(&gradient, COSTS, false).expect("saturates").program
 }
 
-fn joint(program: &Program, storage: Storage) -> Schedule {
-    schedule(program, Options { storage, entry_points: EntryPoints::Joint, ..Options::default() })
+fn joint(program: &Program, saved_in: SavedIn) -> Schedule {
+    schedule(program, Options { saved_in, entry_points: EntryPoints::Joint, ..Options::default() })
 }
 
-/// The price of a kernel that loads `kept` of what it could load.
-fn price_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId], prices: Prices) -> u64 {
+/// The cost of a kernel that loads `kept` of what it could load.
+fn cost_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId], costs: Costs) -> u64 {
     let mut schedule = schedule.clone();
-    schedule.stored =
-        kept.iter().enumerate().map(|(temporary, &value)| Stored { value, temporary }).collect();
+    schedule.saved = kept.iter().enumerate().map(|(buffer, &value)| Saved { value, buffer }).collect();
     let kernel = Kernel { loads: (0..kept.len()).collect(), ..kernel.clone() };
     let program = &schedule.program;
-    let price = |value: ValueId| {
+    let cost = |value: ValueId| {
         let node = program.node(value);
         match kept.contains(&value) {
-            true => prices.keeping(node).expect("can be kept"),
-            false => prices.computing(node),
+            true => costs.keeping(node).expect("can be kept"),
+            false => costs.computing(node),
         }
     };
-    schedule.pixel_values(&kernel).into_iter().map(price).sum()
+    schedule.pixel_values(&kernel).into_iter().map(cost).sum()
 }
 
 #[test]
 fn no_other_choice_is_cheaper() {
-    for (choice, prices) in ["linear", "squ", "log"].into_iter().flat_map(|it| BOTH.map(|by| (it, by))) {
+    for (choice, costs) in ["linear", "squ", "log"].into_iter().flat_map(|it| COOPERATIVE.map(|by| (it, by)))
+    {
         let program = optimised(choice);
-        let recomputed = joint(&program, Storage::None);
+        let recomputed = joint(&program, SavedIn::Nowhere);
         let [first, second] = [0, 1].map(|pass| &recomputed.kernels[recomputed.forward_backward[pass]]);
         let earlier = recomputed.pixel_values(first);
-        let chosen = cheaper_kept(&recomputed, second, &earlier, prices);
+        let chosen = cheaper_kept(&recomputed, second, &earlier, costs);
         let is_candidate = |value: &&ValueId| {
             let node = program.node(**value);
-            earlier.contains(value) && prices.keeping(node).is_some()
+            earlier.contains(value) && costs.keeping(node).is_some()
         };
         let values = recomputed.pixel_values(second);
         let candidates: Vec<_> = values.iter().filter(is_candidate).copied().collect();
@@ -60,9 +62,9 @@ fn no_other_choice_is_cheaper() {
         let subset = |bits: u32| -> Vec<_> {
             candidates.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, &it)| it).collect()
         };
-        let price = |kept: &[ValueId]| price_of(&recomputed, second, kept, prices);
-        let least = (0..1 << candidates.len()).map(|bits| price(&subset(bits))).min();
-        assert_eq!(Some(price(&chosen)), least, "{choice}: {chosen:?}");
+        let cost = |kept: &[ValueId]| cost_of(&recomputed, second, kept, costs);
+        let least = (0..1 << candidates.len()).map(|bits| cost(&subset(bits))).min();
+        assert_eq!(Some(cost(&chosen)), least, "{choice}: {chosen:?}");
     }
 }
 
@@ -70,8 +72,8 @@ fn no_other_choice_is_cheaper() {
 fn the_second_pass_of_random_drop_draws_no_number() {
     for choice in ["linear", "squ", "log"] {
         let program = optimised(choice);
-        let schedule = joint(&program, Storage::Memory(PRICES));
-        assert!(schedule.temporaries().iter().all(|it| *it == Temporary::Mask), "{choice}:\n{schedule}");
+        let schedule = joint(&program, SavedIn::Memory(COSTS));
+        assert!(schedule.buffers().iter().all(|it| *it == Buffer::Mask), "{choice}:\n{schedule}");
         let second = &schedule.kernels[schedule.forward_backward[1]];
         assert!(!second.loads.is_empty(), "{choice}:\n{schedule}");
         let computed = schedule.pixel_values(second);
@@ -82,11 +84,11 @@ fn the_second_pass_of_random_drop_draws_no_number() {
 
 #[test]
 fn nothing_is_kept_between_calls() {
-    for storage in [Storage::Memory(PRICES), Storage::Chip(PriceList::Nvidia)] {
-        let options = Options { storage, entry_points: EntryPoints::Separate, ..Options::default() };
+    for saved_in in [SavedIn::Memory(COSTS), SavedIn::SharedMemory(CostModel::Nvidia)] {
+        let options = Options { saved_in, entry_points: EntryPoints::Separate, ..Options::default() };
         let schedule = schedule(&optimised("log"), options);
-        assert!(schedule.stored.is_empty(), "{schedule}");
-        assert!(schedule.forward_backward.is_empty() && schedule.at_once.is_none());
+        assert!(schedule.saved.is_empty(), "{schedule}");
+        assert!(schedule.forward_backward.is_empty() && schedule.cooperative.is_none());
     }
 }
 
@@ -96,15 +98,15 @@ fn nothing_is_kept_between_calls() {
 fn one_launch_reads_a_kept_pixel_once() {
     for choice in ["linear", "squ", "log"] {
         let program = optimised(choice);
-        let alone = joint(&program, Storage::None);
-        let schedule = joint(&program, Storage::Chip(PriceList::Nvidia));
+        let alone = joint(&program, SavedIn::Nowhere);
+        let schedule = joint(&program, SavedIn::SharedMemory(CostModel::Nvidia));
         assert_eq!(schedule.kernels, alone.kernels, "{choice}");
-        let at_once = schedule.at_once.as_ref().expect("two passes");
+        let cooperative = schedule.cooperative.as_ref().expect("two passes");
         let is_argument = |value: &ValueId| matches!(program.node(*value).op, Op::Argument(_));
         let loaded =
-            |value: &ValueId| at_once.reading.loads.iter().any(|&it| schedule.stored[it].value == *value);
-        let read = schedule.pixel_values(&at_once.reading);
+            |value: &ValueId| cooperative.reading.loads.iter().any(|&it| schedule.saved[it].value == *value);
+        let read = schedule.pixel_values(&cooperative.reading);
         assert!(read.iter().filter(|value| is_argument(value)).all(loaded), "{choice}:\n{schedule}");
-        assert_eq!(at_once.keeping.stores, at_once.reading.loads, "{choice}:\n{schedule}");
+        assert_eq!(cooperative.keeping.saves, cooperative.reading.loads, "{choice}:\n{schedule}");
     }
 }

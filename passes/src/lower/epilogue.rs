@@ -68,7 +68,7 @@ impl Workers for Alone {
     fn meet(&self, _: &mut Emitter) {}
 }
 
-/// The body of `finish_K`, for every target.
+/// The body of `epilogue_K`, for every target.
 pub(super) fn body(
     emitter: &mut Emitter,
     schedule: &Schedule,

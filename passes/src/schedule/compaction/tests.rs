@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use lossc_dialect::interpret::{Inputs, Meaning, interpret};
+use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Element, library, text};
 use proptest::collection::vec;
 use proptest::prelude::any;
@@ -12,7 +12,7 @@ use crate::saturate::saturate;
 use crate::specialise::{self, specialise};
 use crate::stabilise::stabilise;
 
-const PRICES: PriceList = PriceList::Host;
+const COSTS: CostModel = CostModel::Host;
 
 /// Each logit and label is tried with so many random numbers.
 const UNIFORMS: usize = 64;
@@ -20,7 +20,7 @@ const UNIFORMS: usize = 64;
 fn optimised(program: &Program) -> Program {
     let stable = stabilise(program, false).expect("stabilises").program;
     let gradient = differentiate(&stable).expect("has a gradient");
-    saturate(&gradient, PRICES, false).expect("saturates").program
+    saturate(&gradient, COSTS, false).expect("saturates").program
 }
 
 fn library_programs(options: &specialise::Options) -> Vec<Program> {
@@ -54,13 +54,14 @@ fn observing(program: &Program, value: ValueId) -> Program {
     builder.finish_named([("loss", loss), ("gradient", number)]).expect("a loss")
 }
 
-/// What of the survivors and of all that they are found for there is at pixels of
+/// What of the active pixels and of all that they are found for there is at pixels of
 /// every logit, label and random number.
-fn observe(program: &Program, sieve: &Sieve) -> Vec<Vec<f64>> {
-    let cells =
-        program.values().filter(|(value, node)| is_cell(node.op) && !sieve.everywhere.contains(value));
-    let mut values = vec![sieve.survivors];
-    values.extend(cells.map(|(_, node)| node.operands[0]));
+fn observe(program: &Program, compaction: &Compaction) -> Vec<Vec<f64>> {
+    let group_totals = program
+        .values()
+        .filter(|(value, node)| is_group_total(node.op) && !compaction.everywhere.contains(value));
+    let mut values = vec![compaction.active];
+    values.extend(group_totals.map(|(_, node)| node.operands[0]));
     let outputs = program.results().iter().map(|result| result.value);
     values.extend(outputs.filter(|&value| program.ty(value).level == Level::Pixel));
     let uniforms: Vec<f32> = (0..UNIFORMS).map(|step| step as f32 / UNIFORMS as f32).collect();
@@ -71,15 +72,15 @@ fn observe(program: &Program, sieve: &Sieve) -> Vec<Vec<f64>> {
     };
     let pixels = [pixel(&|x, _| x), pixel(&|_, label| label)];
     let inputs = Inputs {
-        row_group: &[0],
+        plane_group: &[0],
         groups: 1,
-        row_length: pixels[0].len(),
+        plane_length: pixels[0].len(),
         pixels: &pixels,
         scalars: &[1.0],
         uniform: &|index| uniforms[index as usize % uniforms.len()],
     };
     let observe =
-        |&value: &ValueId| interpret(&observing(program, value), &inputs, Meaning::Exact).swap_remove(1);
+        |&value: &ValueId| interpret(&observing(program, value), &inputs, Precision::Exact).swap_remove(1);
     values.iter().map(observe).collect()
 }
 
@@ -88,8 +89,8 @@ fn a_pixel_that_does_not_survive_counts_for_nothing() {
     let ignoring = specialise::Options { ignore_index: Some(255), ..Default::default() };
     for options in [specialise::Options::default(), ignoring] {
         for program in library_programs(&options) {
-            let Some((program, sieve)) = sieve(&program, PRICES) else { continue };
-            let observed = observe(&program, &sieve);
+            let Some((program, compaction)) = compaction(&program, COSTS) else { continue };
+            let observed = observe(&program, &compaction);
             let (survives, targets) = observed.split_first().expect("the mask");
             assert!(targets.len() > 3);
             for target in targets {
@@ -102,15 +103,15 @@ fn a_pixel_that_does_not_survive_counts_for_nothing() {
 }
 
 /// A bound that is far off would let all pixels through. Of negatives with a positive
-/// logit all survive: they are hard, and there a bound would cost more than it saves.
+/// logit all are active: they are hard, and there a bound would cost more than it saves.
 #[test]
 fn of_easy_negatives_few_survive_that_need_not() {
     let logits = logits();
     let is_easy_negative =
         |pixel: &usize| (pixel / UNIFORMS).is_multiple_of(2) && logits[pixel / (2 * UNIFORMS)] < 0.0;
     for program in library_programs(&specialise::Options::default()) {
-        let Some((program, sieve)) = sieve(&program, PRICES) else { continue };
-        let observed = observe(&program, &sieve);
+        let Some((program, compaction)) = compaction(&program, COSTS) else { continue };
+        let observed = observe(&program, &compaction);
         let (survives, targets) = observed.split_first().expect("the mask");
         let counts = |pixel: usize| targets.iter().any(|target| target[pixel] != 0.0);
         let easy: Vec<_> = (0..survives.len()).filter(is_easy_negative).collect();
@@ -120,17 +121,20 @@ fn of_easy_negatives_few_survive_that_need_not() {
 }
 
 #[test]
-fn only_losses_that_drop_are_sifted() {
-    let sifted = |options| -> Vec<_> {
+fn only_losses_that_drop_are_compacted() {
+    let compacted = |options| -> Vec<_> {
         let programs = library_programs(options).into_iter();
-        programs.filter(|program| sieve(program, PRICES).is_some()).map(|it| it.name().to_owned()).collect()
+        programs
+            .filter(|program| compaction(program, COSTS).is_some())
+            .map(|it| it.name().to_owned())
+            .collect()
     };
     let plain = specialise::Options::default();
-    assert_eq!(sifted(&plain), ["random_drop.linear", "random_drop.squ", "random_drop.log"]);
+    assert_eq!(compacted(&plain), ["random_drop.linear", "random_drop.squ", "random_drop.log"]);
     // A weight may be NaN where its pixel was dropped.
-    assert!(sifted(&specialise::Options { weight_map: true, ..plain.clone() }).is_empty());
+    assert!(compacted(&specialise::Options { weight_map: true, ..plain.clone() }).is_empty());
     let nvidia = library_programs(&plain);
-    assert!(nvidia.iter().all(|program| sieve(program, PriceList::Nvidia).is_none()));
+    assert!(nvidia.iter().all(|program| compaction(program, CostModel::Nvidia).is_none()));
 }
 
 /// What decides how a random program is built.
@@ -201,13 +205,13 @@ fn a_pixel_that_does_not_survive_a_random_threshold_counts_for_nothing() {
     let seed = std::env::var("LOSSC_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let config =
         Config { cases: 400, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
-    let (sieves, held_back) = (Cell::new(0), Cell::new(0));
+    let (compactions, held_back) = (Cell::new(0), Cell::new(0));
     let check = |choices: Vec<u8>| {
-        let Some((program, sieve)) = sieve(&dropping(&choices), PRICES) else { return Ok(()) };
-        let observed = observe(&program, &sieve);
+        let Some((program, compaction)) = compaction(&dropping(&choices), COSTS) else { return Ok(()) };
+        let observed = observe(&program, &compaction);
         let (survives, targets) = observed.split_first().expect("the mask");
         let counts = |pixel: usize| targets.iter().any(|target| target[pixel] != 0.0);
-        sieves.set(sieves.get() + 1);
+        compactions.set(compactions.get() + 1);
         held_back.set(held_back.get() + usize::from(survives.contains(&0.0)));
         match (0..survives.len()).find(|&pixel| survives[pixel] == 0.0 && counts(pixel)) {
             None => Ok(()),
@@ -218,17 +222,17 @@ fn a_pixel_that_does_not_survive_a_random_threshold_counts_for_nothing() {
         .run(&vec(any::<u8>(), 48), check)
         .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     assert!(
-        sieves.get() > 50 && held_back.get() > 40,
-        "{sieves:?} sieves, {held_back:?} hold something back"
+        compactions.get() > 50 && held_back.get() > 40,
+        "{compactions:?} compactions, {held_back:?} hold something back"
     );
 }
 
-/// The counts of NaN logits and of invalid labels do not keep the rest from being sifted.
+/// The counts of NaN logits and of invalid labels do not keep the rest from being compacted.
 #[test]
 fn cheap_counts_are_made_of_all_pixels() {
     let checked = specialise::Options { checks: true, ..Default::default() };
     let programs = library_programs(&checked);
-    let sieves: Vec<_> = programs.iter().filter_map(|program| sieve(program, PRICES)).collect();
-    assert_eq!(sieves.len(), 3);
-    assert!(sieves.iter().all(|(_, sieve)| sieve.everywhere.len() == 2));
+    let compactions: Vec<_> = programs.iter().filter_map(|program| compaction(program, COSTS)).collect();
+    assert_eq!(compactions.len(), 3);
+    assert!(compactions.iter().all(|(_, compaction)| compaction.everywhere.len() == 2));
 }

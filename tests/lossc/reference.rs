@@ -1,4 +1,4 @@
-//! The judge: the losses in double precision, from their definition, sharing no
+//! The reference: the losses in double precision, from their definition, sharing no
 //! code with the compiler. Even Philox is written again.
 
 /// The drop probability of a negative with logit `x`.
@@ -47,7 +47,7 @@ pub fn uniform(seed: u64, stream: u64, index: u64) -> f32 {
     size as f32 * 4.656_612_7e-10_f32
 }
 
-/// One pixel as the judge is given it.
+/// One pixel as the reference is given it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pixel {
     /// The logit.

@@ -1,6 +1,6 @@
 //! What each op costs on a target.
 //!
-//! An element-wise op needs no price of its own: it is that of the operations its
+//! An element-wise op needs no cost of its own: it is that of the operations its
 //! exact meaning takes, since these are what every target runs. The tables say
 //! what one operation costs, and what the other ops do.
 
@@ -8,9 +8,9 @@ use lossc_dialect::machine::Operations;
 use lossc_dialect::ops::{Numerics, Op};
 use lossc_dialect::{Element, Level};
 
-/// The prices of a target, in tenths of the time of one fused multiply-add a pixel.
+/// The costs of a target, in tenths of the time of one fused multiply-add a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PriceList {
+pub enum CostModel {
     /// A CPU with AVX2 or AVX-512.
     Host,
     /// An NVIDIA GPU from sm_80 on.
@@ -19,15 +19,15 @@ pub enum PriceList {
     NvidiaFast,
 }
 
-/// What it costs to find survivors and to compute them alone, beside the values.
+/// What it costs to find active pixels and to compute them alone, beside the values.
 #[derive(Clone, Copy, Debug)]
-pub struct Sifting {
-    /// Of each pixel: the survivors' places.
+pub struct CompactionCost {
+    /// Of each pixel: the active pixels' places.
     pub pixel: u64,
-    /// Of each survivor: gathering what is read of it, and what is added up or written
+    /// Of each active pixel: gathering what is read of it, and what is added up or written
     /// where it stands.
-    pub survivor: u64,
-    /// Of each survivor: an input of its own that nothing else reads, most of a cache
+    pub active_pixel: u64,
+    /// Of each active pixel: an input of its own that nothing else reads, most of a cache
     /// line for one pixel.
     pub input: u64,
 }
@@ -47,8 +47,8 @@ struct Table {
     kept_mask: u64,
     /// A byte of an input that is read in memory though something could be kept.
     input_byte: u64,
-    /// What sifting costs; none where it saves nothing.
-    sifting: Option<Sifting>,
+    /// What compaction costs; none where it saves nothing.
+    compaction_cost: Option<CompactionCost>,
     /// A pixel's part of a sum.
     sum: u64,
     /// A pixel's part of a count.
@@ -68,8 +68,8 @@ struct Table {
 /// shifts of 64-bit lanes, and four exclusive ors.
 ///
 /// What is kept is eight bytes a pixel to a memory that moves about a byte in the
-/// time of five fmas. A pass that needs an input at all streams it in any case. What sifting costs was measured with AVX-512: 0.08 ns a pixel and
-/// 2.2 ns a survivor where an fma takes 0.012.
+/// time of five fmas. A pass that needs an input at all streams it in any case. What compaction costs was measured with AVX-512: 0.08 ns a pixel and
+/// 2.2 ns an active pixel where an fma takes 0.012.
 const HOST: Table = Table {
     operations: Operations {
         arithmetic: 10,
@@ -90,7 +90,7 @@ const HOST: Table = Table {
     kept_float: 400,
     kept_mask: 20,
     input_byte: 0,
-    sifting: Some(Sifting { pixel: 70, survivor: 1900, input: 1000 }),
+    compaction_cost: Some(CompactionCost { pixel: 70, active_pixel: 1900, input: 1000 }),
     sum: 10,
     count: 10,
     group: 1,
@@ -107,7 +107,7 @@ const NEVER: u64 = 1 << 20;
 /// a branch on a check; of a number from 1 to 2 the reciprocal needs neither check nor
 /// branch. An approximation too is made at 16 a clock, but by a unit of its
 /// own, beside all others: where fewer than one instruction of eight is one, it takes no
-/// more than its issue. Its price is between the two.
+/// more than its issue. Its cost is between the two.
 ///
 /// Philox, for four pixels: in each of ten rounds two wide products and two
 /// three-way exclusive ors.
@@ -115,7 +115,7 @@ const NEVER: u64 = 1 << 20;
 /// Memory moves a byte in the time of ten fmas (H100: 3 TB/s, and 29 T fmas a second).
 /// What is kept is kept on the chip: an f32 takes half an instruction a pixel, a bit
 /// about two and a half to be put among others and found again, and both take room that
-/// other pixels then miss. A warp takes as long as its last survivor, and nearly every
+/// other pixels then miss. A warp takes as long as its last active pixel, and nearly every
 /// warp has one.
 const NVIDIA: Table = Table {
     operations: Operations {
@@ -137,13 +137,13 @@ const NVIDIA: Table = Table {
     kept_float: 100,
     kept_mask: 50,
     input_byte: 100,
-    sifting: None,
+    compaction_cost: None,
     sum: 10,
     count: 20,
     group: 1,
 };
 
-impl PriceList {
+impl CostModel {
     fn table(self) -> &'static Table {
         match self {
             Self::Host => &HOST,
@@ -159,7 +159,7 @@ impl PriceList {
         }
     }
 
-    /// The price of keeping a pixel's f32 in one pass and reading it in another.
+    /// The cost of keeping a pixel's f32 in one pass and reading it in another.
     pub fn keeping_float(self) -> u64 {
         self.table().kept_float
     }
@@ -169,19 +169,19 @@ impl PriceList {
         self.table().kept_mask
     }
 
-    /// The price of reading an input of this type in memory, where something of it could
+    /// The cost of reading an input of this type in memory, where something of it could
     /// be kept.
     pub fn reading(self, element: Element) -> u64 {
         self.table().input_byte * element.bytes() as u64
     }
 
-    /// What sifting costs; none where it saves nothing.
-    pub fn sifting(self) -> Option<Sifting> {
-        self.table().sifting
+    /// What compaction costs; none where it saves nothing.
+    pub fn compaction_cost(self) -> Option<CompactionCost> {
+        self.table().compaction_cost
     }
 
-    /// The price of one `op`.
-    pub fn price(self, op: Op, level: Level) -> u64 {
+    /// The cost of one `op`.
+    pub fn cost(self, op: Op, level: Level) -> u64 {
         let table = self.table();
         match (op, level) {
             (Op::Argument(_) | Op::Constant(_) | Op::Groups | Op::Pixels, _) => 0,
@@ -201,18 +201,18 @@ impl Table {
     fn operations_of(&self, op: Op, numerics: Numerics) -> u64 {
         let taken = op.definition().and_then(|definition| definition.operations_by(numerics));
         let Some(taken) = taken else { return self.group };
-        let prices = &self.operations;
-        taken.arithmetic * prices.arithmetic
-            + taken.division * prices.division
-            + taken.reciprocal * prices.reciprocal
-            + taken.sign * prices.sign
-            + taken.comparison * prices.comparison
-            + taken.selection * prices.selection
-            + taken.logic * prices.logic
-            + taken.integer * prices.integer
-            + taken.shift * prices.shift
-            + taken.conversion * prices.conversion
-            + taken.approximation * prices.approximation
+        let costs = &self.operations;
+        taken.arithmetic * costs.arithmetic
+            + taken.division * costs.division
+            + taken.reciprocal * costs.reciprocal
+            + taken.sign * costs.sign
+            + taken.comparison * costs.comparison
+            + taken.selection * costs.selection
+            + taken.logic * costs.logic
+            + taken.integer * costs.integer
+            + taken.shift * costs.shift
+            + taken.conversion * costs.conversion
+            + taken.approximation * costs.approximation
     }
 }
 

@@ -6,12 +6,12 @@
 //! `storage`. Of pixels for which there is no room, the second pass is the one that
 //! `backward` has.
 
-use super::{Kernel, Schedule, storage};
-use crate::saturate::prices::PriceList;
+use super::{Kernel, Schedule, remat};
+use crate::saturate::costs::CostModel;
 
 /// The passes of such a launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AtOnce {
+pub struct Cooperative {
     /// The index of the first pass alone, of which `keeping` is a version.
     pub first: usize,
     /// The first pass: it reduces, and keeps what it can.
@@ -24,13 +24,13 @@ pub struct AtOnce {
 
 /// The launch, if the first of two passes reduces and the second only writes: else there
 /// is more to wait for than one launch can.
-pub(super) fn plan(schedule: &mut Schedule, prices: PriceList) -> Option<AtOnce> {
+pub(super) fn plan(schedule: &mut Schedule, costs: CostModel) -> Option<Cooperative> {
     let [first, second] = schedule.forward_backward[..] else { return None };
     let mut passes = [first, second].map(|index| schedule.kernels[index].clone());
     if passes[0].reductions.is_empty() || !passes[1].reductions.is_empty() {
         return None;
     }
-    storage::store(schedule, &mut passes, storage::Place::Chip, prices);
+    remat::store(schedule, &mut passes, remat::Home::SharedMemory, costs);
     let [keeping, reading] = passes;
-    Some(AtOnce { first, keeping, reading, second })
+    Some(Cooperative { first, keeping, reading, second })
 }

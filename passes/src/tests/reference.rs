@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use lossc_dialect::Program;
-use lossc_dialect::interpret::{Meaning, interpret};
+use lossc_dialect::interpret::{Precision, interpret};
 use lossc_programs::bounds::{Bounded, Bounds};
 use lossc_programs::evaluate::{Sample, evaluate};
 
@@ -33,17 +33,17 @@ struct Values {
 impl Pair<'_> {
     /// Compares them on `sample`; says where they differ.
     pub(super) fn check(&self, sample: &Sample) -> Result<(), String> {
-        self.check_within(sample, &Bounds::F64, Meaning::Real)?;
-        self.check_within(sample, &Bounds::F32, Meaning::Exact)?;
+        self.check_within(sample, &Bounds::F64, Precision::Real)?;
+        self.check_within(sample, &Bounds::F32, Precision::Exact)?;
         if self.exact { self.check_bits(sample) } else { Ok(()) }
     }
 
-    /// Both as computed in `meaning`, against each other's bounds.
-    fn check_within(&self, sample: &Sample, bounds: &Bounds, meaning: Meaning) -> Result<(), String> {
+    /// Both as computed in `precision`, against each other's bounds.
+    fn check_within(&self, sample: &Sample, bounds: &Bounds, precision: Precision) -> Result<(), String> {
         let arguments = sample.arguments(bounds);
         let known = |program: &Program| {
             let bounded = evaluate(bounds, program, sample, &arguments);
-            let values = interpret(program, &sample.inputs(), meaning);
+            let values = interpret(program, &sample.inputs(), precision);
             let pairs = bounded.into_iter().flatten().zip(values.into_iter().flatten());
             pairs.map(|(bounded, value)| bounded.computed_as(value)).collect::<Vec<_>>()
         };
@@ -51,7 +51,7 @@ impl Pair<'_> {
         for (index, (source, result)) in pairs.enumerate() {
             let values = Values { source, result };
             if !values.are_equal() {
-                return Err(format!("value {index}, {meaning:?}: {result:?} for {source:?} on {sample:?}"));
+                return Err(format!("value {index}, {precision:?}: {result:?} for {source:?} on {sample:?}"));
             }
             let known = source.is_known() && result.is_known();
             let count = if known { &self.tally.compared } else { &self.tally.skipped };
@@ -65,7 +65,7 @@ impl Pair<'_> {
         let arguments = sample.arguments(&Bounds::EXACT);
         let known = evaluate(&Bounds::EXACT, self.source, sample, &arguments).into_iter().flatten();
         let run =
-            |program: &Program| interpret(program, &sample.inputs(), Meaning::Exact).into_iter().flatten();
+            |program: &Program| interpret(program, &sample.inputs(), Precision::Exact).into_iter().flatten();
         for ((bounded, source), result) in known.zip(run(self.source)).zip(run(self.result)) {
             let same = source == result || source.is_nan() && result.is_nan();
             if bounded.error == 0.0 && !same {

@@ -1,4 +1,4 @@
-//! `both_K`: forward and backward in one cooperative launch.
+//! `cooperative_K`: forward and backward in one cooperative launch.
 //!
 //! All blocks are on the device at the same time. Each sums its tiles and keeps on the
 //! chip what the gradient needs of their pixels, as far as there is room; the last to
@@ -9,30 +9,30 @@
 use lossc_dialect::ops::Numerics;
 
 use super::Entry;
-use super::chip::{KeptStep, Room};
 use super::kernel::{Pass, Work};
+use super::resident::{Capacity, ResidentStep};
 use super::team::Team;
 use super::thread::{barrier, block, blocks, fence, thread_of_block};
 use super::workspace::Workspace;
 use crate::lower::LowerError;
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, I32, Value};
-use crate::schedule::{AtOnce, Schedule};
+use crate::schedule::{Cooperative, Schedule};
 
 /// The bytes that a step takes on the chip, if there is such a kernel.
 pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
-    let at_once = schedule.at_once.as_ref()?;
-    Some(KeptStep::of(schedule, &at_once.keeping).bytes())
+    let cooperative = schedule.cooperative.as_ref()?;
+    Some(ResidentStep::of(schedule, &cooperative.keeping).bytes())
 }
 
 /// The kernel; nothing if there is none.
 pub(super) fn function(schedule: &Schedule, numerics: Numerics, team: Team) -> Result<String, LowerError> {
-    let Some(at_once) = &schedule.at_once else { return Ok(String::new()) };
-    Entry::Both(team).function(schedule, at_once.first, numerics, |emitter, call, room| {
-        let step = KeptStep::of(schedule, &at_once.keeping);
+    let Some(cooperative) = &schedule.cooperative else { return Ok(String::new()) };
+    Entry::Cooperative(team).function(schedule, cooperative.first, numerics, |emitter, call, room| {
+        let step = ResidentStep::of(schedule, &cooperative.keeping);
         let steps = emitter.convert("arith.trunci", room.expect("it keeps pixels"), I32.scalar);
-        let room = Room { step: &step, team, steps };
-        let both = Both { schedule, at_once, call, room };
+        let room = Capacity { step: &step, team, steps };
+        let both = Both { schedule, cooperative, call, room };
         both.body(emitter)
     })
 }
@@ -40,14 +40,14 @@ pub(super) fn function(schedule: &Schedule, numerics: Numerics, team: Team) -> R
 /// Both passes.
 struct Both<'a> {
     schedule: &'a Schedule,
-    at_once: &'a AtOnce,
+    cooperative: &'a Cooperative,
     call: &'a Call,
-    room: Room<'a>,
+    room: Capacity<'a>,
 }
 
 impl Both<'_> {
     fn body(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
-        let flag = Workspace::new(self.call, self.at_once.keeping.reductions.len()).flag(emitter);
+        let flag = Workspace::new(self.call, self.cooperative.keeping.reductions.len()).flag(emitter);
         let before = read(emitter, flag);
         let tiles = self.first(emitter, flag)?;
         wait(emitter, flag, before)?;
@@ -56,10 +56,10 @@ impl Both<'_> {
 
     /// The first pass; gives how many tiles the block has.
     fn first(&self, emitter: &mut Emitter, flag: Value) -> Result<Value, LowerError> {
-        let (kernel, team) = (&self.at_once.keeping, self.room.team);
+        let (kernel, team) = (&self.cooperative.keeping, self.room.team);
         let Self { schedule, call, .. } = *self;
-        let per_row = team.tiles_per_row(emitter, call);
-        let bounds = [block(emitter), emitter.mul(call.rows, per_row), blocks(emitter)];
+        let per_plane = team.tiles_per_plane(emitter, call);
+        let bounds = [block(emitter), emitter.mul(call.planes, per_plane), blocks(emitter)];
         let zero = emitter.index(0);
         let tiles = emitter.repeat(bounds, &[zero], |emitter, number, tile| {
             let places = self.room.places(emitter, tile[0]);
@@ -73,8 +73,8 @@ impl Both<'_> {
 
     /// The second pass, on the block's tiles in reverse.
     fn second(&self, emitter: &mut Emitter, tiles: Value) -> Result<(), LowerError> {
-        let Self { schedule, at_once, call, .. } = *self;
-        let (kernel, team) = (&schedule.kernels[at_once.second], self.room.team);
+        let Self { schedule, cooperative, call, .. } = *self;
+        let (kernel, team) = (&schedule.kernels[cooperative.second], self.room.team);
         let (zero, one) = (emitter.index(0), emitter.index(1));
         emitter.repeat([zero, tiles, one], &[], |emitter, done, _| {
             let last = emitter.apply("arith.subi", &[tiles, one]);
@@ -83,7 +83,7 @@ impl Both<'_> {
             let before = emitter.mul(tile, blocks);
             let number = emitter.add(first, before);
             let places = self.room.places(emitter, tile);
-            let work = Work::Read(&at_once.reading, &places);
+            let work = Work::Read(&cooperative.reading, &places);
             Pass { schedule, kernel, work, team, call, flag: None }.tile(emitter, number)?;
             Ok(vec![])
         })?;

@@ -1,4 +1,4 @@
-//! Sifting pixels changes how long a call takes and nothing else.
+//! CompactionCost pixels changes how long a call takes and nothing else.
 
 use half::{bf16, f16};
 use lossc::{Balance, Compiled, Compiler, Optimisation, Step};
@@ -8,9 +8,9 @@ use crate::data::{Sample, compile, host, options, sample};
 
 const SCHEDULES: [&str; 3] = ["linear", "squ", "log"];
 
-/// The loss with and without a sieve.
+/// The loss with and without a compaction.
 fn both_ways(schedule: &str, compiler: &Compiler) -> [Compiled; 2] {
-    [Optimisation::Sieve, Optimisation::Algebra].map(|optimisation| {
+    [Optimisation::Compaction, Optimisation::Algebra].map(|optimisation| {
         compile("random-drop", &[("schedule", schedule)], compiler.clone().optimisation(optimisation))
     })
 }
@@ -26,10 +26,10 @@ fn outcome(compiled: &Compiled, sample: &Sample, seed: u64) -> (u32, String, Vec
     (loss.to_bits(), format!("{groups:?}"), gradient.bytes().to_vec(), apart.bytes().to_vec())
 }
 
-/// From all pixels dropped to all kept, so that chunks with few survivors, with many
+/// From all pixels dropped to all kept, so that chunks with few active pixels, with many
 /// and with about as many as decide it all occur.
 #[test]
-fn the_bits_are_those_without_a_sieve() {
+fn the_bits_are_those_without_a_compaction() {
     let shapes: [&[usize]; 6] = [&[1, 1], &[3, 7], &[2, 31, 33], &[5, 1, 2051], &[1, 1, 64, 96], &[4, 4096]];
     for schedule in SCHEDULES {
         let ways = both_ways(schedule, &Compiler::new(host()));
@@ -37,9 +37,9 @@ fn the_bits_are_those_without_a_sieve() {
             for easier in [60.0, 8.0, 3.0, 1.0, 0.0, -3.0, -60.0] {
                 let mut sample = sample(shape, 0.01, 21);
                 sample.logits -= easier;
-                let [sifted, whole] = [0, 1].map(|way| outcome(&ways[way], &sample, 3));
-                assert!(sifted == whole, "{schedule} {shape:?} {easier}");
-                assert_eq!(sifted.2, sifted.3, "{schedule} {shape:?} {easier}: in one call and in two");
+                let [compacted, whole] = [0, 1].map(|way| outcome(&ways[way], &sample, 3));
+                assert!(compacted == whole, "{schedule} {shape:?} {easier}");
+                assert_eq!(compacted.2, compacted.3, "{schedule} {shape:?} {easier}: in one call and in two");
             }
         }
     }
@@ -55,15 +55,15 @@ fn a_pixel_that_is_no_number_survives() {
             for pixel in [0, 17, 2048, 3000] {
                 sample.logits[[1, 0, pixel]] = edge;
             }
-            let [sifted, whole] = ways.each_ref().map(|way| outcome(way, &sample, 4));
+            let [compacted, whole] = ways.each_ref().map(|way| outcome(way, &sample, 4));
             let number = |(loss, ..): &(u32, _, _, _)| f32::from_bits(*loss);
             // A NaN's payload is the processor's own.
             assert!(
-                sifted == whole || number(&sifted).is_nan() && number(&whole).is_nan(),
+                compacted == whole || number(&compacted).is_nan() && number(&whole).is_nan(),
                 "{schedule} {edge}"
             );
             assert_eq!(
-                number(&sifted).is_nan(),
+                number(&compacted).is_nan(),
                 edge.is_nan() || number(&whole).is_nan(),
                 "{schedule} {edge}"
             );
@@ -81,8 +81,8 @@ fn at_every_vector_width() {
         let whole = outcome(&whole, &sample, 5);
         for lanes in [4, 8, 16].into_iter().filter(|&lanes| lanes <= widest) {
             let target = host().with_vector_lanes(lanes).expect("as wide or narrower");
-            let [sifted, _] = both_ways(schedule, &Compiler::new(target));
-            assert!(outcome(&sifted, &sample, 5) == whole, "{schedule} with {lanes} lanes");
+            let [compacted, _] = both_ways(schedule, &Compiler::new(target));
+            assert!(outcome(&compacted, &sample, 5) == whole, "{schedule} with {lanes} lanes");
         }
     }
 }
@@ -90,12 +90,12 @@ fn at_every_vector_width() {
 /// Whether the bits of a step are the same both ways.
 macro_rules! same_both_ways {
     ($schedule:expr, $logits:expr, $labels:expr) => {{
-        let [sifted, whole] = both_ways($schedule, &Compiler::new(host())).map(|way| {
+        let [compacted, whole] = both_ways($schedule, &Compiler::new(host())).map(|way| {
             let step = way.forward_backward(&$logits, &$labels, options(7, Balance::Image)).expect("runs");
             (step.loss.to_bits(), step.gradient.bytes().to_vec())
         });
-        assert!(sifted.1.iter().any(|byte| *byte != 0));
-        assert!(sifted == whole, "{}", $schedule);
+        assert!(compacted.1.iter().any(|byte| *byte != 0));
+        assert!(compacted == whole, "{}", $schedule);
     }};
 }
 
@@ -115,18 +115,18 @@ fn with_other_types_of_logits_and_labels() {
 fn a_large_gradient_may_begin_anywhere() {
     let mut sample = sample(&[1040, 1031], 0.001, 24);
     sample.logits -= 3.0;
-    let [sifted, whole] = both_ways("log", &Compiler::new(host()));
+    let [compacted, whole] = both_ways("log", &Compiler::new(host()));
     let expected = outcome(&whole, &sample, 6).2;
     let inputs = [
-        TensorView::from_array(sample.logits.view()).expect("row-major"),
-        TensorView::from_array(sample.labels.view()).expect("row-major"),
+        TensorView::from_array(sample.logits.view()).expect("plane-major"),
+        TensorView::from_array(sample.labels.view()).expect("plane-major"),
     ];
     let length = sample.logits.len();
     for offset in [0, 1, 7, 15] {
         let mut memory = vec![f32::NAN; length + 32];
         let place = TensorViewMut::from_slice(sample.logits.shape(), &mut memory[offset..][..length]);
         let options = options(6, Balance::Image);
-        sifted.forward_backward_into(&inputs, &options, place.expect("as many")).expect("runs");
+        compacted.forward_backward_into(&inputs, &options, place.expect("as many")).expect("runs");
         let found: Vec<u8> = memory[offset..][..length].iter().flat_map(|it| it.to_ne_bytes()).collect();
         assert!(found == expected, "{offset}");
         let mut around = memory[..offset].iter().chain(&memory[offset + length..]);

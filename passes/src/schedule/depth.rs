@@ -3,29 +3,29 @@
 use lossc_dialect::{Level, Program, ValueId};
 use lossc_faults::{Fault, is_seeded};
 
-use super::{is_cell, is_reduction};
+use super::{is_group_total, is_reduction};
 
-/// The stage of every value of a program.
+/// The depth of every value of a program.
 #[derive(Clone, Debug)]
-pub struct Stages<'a> {
+pub struct Depths<'a> {
     program: &'a Program,
-    stages: Vec<usize>,
+    depths: Vec<usize>,
     given: Vec<bool>,
 }
 
-impl<'a> Stages<'a> {
-    /// The stages in `program`, where the reductions that `given` needs are known
+impl<'a> Depths<'a> {
+    /// The depths in `program`, where the reductions that `given` needs are known
     /// before the first pass.
     pub fn of(program: &'a Program, given: &[ValueId]) -> Self {
         let known = program.needed(given.iter().copied());
-        let mut stages = vec![0; program.len()];
+        let mut depths = vec![0; program.len()];
         let mut is_given = vec![false; program.len()];
         for (value, node) in program.values() {
             is_given[value.index()] = known[value.index()] && is_reduction(node.op);
             if !is_given[value.index()] {
-                let before = node.operands.iter().map(|operand| stages[operand.index()]).max().unwrap_or(0);
-                stages[value.index()] = match node.op {
-                    op if is_cell(op) => before + 1,
+                let before = node.operands.iter().map(|operand| depths[operand.index()]).max().unwrap_or(0);
+                depths[value.index()] = match node.op {
+                    op if is_group_total(op) => before + 1,
                     // It is done after some pass, though it may need none.
                     op if is_reduction(op) => {
                         before.max(usize::from(!is_seeded(Fault::NumbersAreReducedLate)))
@@ -34,26 +34,26 @@ impl<'a> Stages<'a> {
                 };
             }
         }
-        Self { program, stages, given: is_given }
+        Self { program, depths, given: is_given }
     }
 
-    /// The stage of `value`.
-    pub fn stage(&self, value: ValueId) -> usize {
-        self.stages[value.index()]
+    /// The depth of `value`.
+    pub fn depth(&self, value: ValueId) -> usize {
+        self.depths[value.index()]
     }
 
     /// The pass after which the reduction `value` is known; none if it is given.
     pub fn pass_of_reduction(&self, value: ValueId) -> Option<usize> {
         let given = self.given[value.index()];
-        (!given).then(|| self.stage(value).saturating_sub(1))
+        (!given).then(|| self.depth(value).saturating_sub(1))
     }
 
     /// The number of passes until `value` is known.
     pub fn passes(&self, program: &Program, value: ValueId) -> usize {
         match program.ty(value).level {
-            Level::Pixel => self.stage(value) + 1,
+            Level::Pixel => self.depth(value) + 1,
             // A loss that no pixel enters still needs somewhere to be computed.
-            _ => self.stage(value).max(1),
+            _ => self.depth(value).max(1),
         }
     }
 
@@ -74,11 +74,11 @@ impl<'a> Stages<'a> {
 /// The passes over the data that a program's loss and its gradient need: the
 /// forward ones, and those that the gradient adds.
 pub fn passes(program: &Program) -> (usize, usize) {
-    let stages = Stages::of(program, &[]);
+    let depths = Depths::of(program, &[]);
     let is_pixel = |value: ValueId| program.ty(value).level == Level::Pixel;
     let most = |pixel: bool| {
         let results = program.results().iter().map(|result| result.value);
-        results.filter(|&value| is_pixel(value) == pixel).map(|value| stages.passes(program, value)).max()
+        results.filter(|&value| is_pixel(value) == pixel).map(|value| depths.passes(program, value)).max()
     };
     let forward = most(false).unwrap_or(0);
     (forward, most(true).map_or(0, |all| all.saturating_sub(forward).max(1)))
