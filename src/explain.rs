@@ -172,7 +172,7 @@ impl fmt::Display for Explanation {
         for (name, change) in [
             ("passes forward", passes.forward),
             ("passes backward", passes.backward),
-            ("cost a pixel", *cost),
+            ("cost per pixel", *cost),
             ("values", *values),
         ] {
             writeln!(formatter, "  {name:<16} {:>7} {:>7}", change.before, change.after)?;

@@ -78,7 +78,7 @@ fn assemble(ptxas: &Path, target: &str, name: &str, text: &str) -> String {
 /// The registers a thread may have so that an SM, which has 65,536, holds three blocks
 /// of 256 threads of a pass, or two of those that are both or in which a block sums a
 /// chunk. The first that fits a name counts.
-const MOST_REGISTERS: [(&str, u32); 3] = [("kernel_block_", 128), ("kernel_", 80), ("both_", 128)];
+const MOST_REGISTERS: [(&str, u32); 3] = [("kernel_block_", 128), ("kernel_", 80), ("cooperative_", 128)];
 
 /// The one kernel that spills, and its bytes. It should be none: since totals stay f64, the
 /// arithmetic of groups' values takes the registers.

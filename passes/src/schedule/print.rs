@@ -28,15 +28,15 @@ impl fmt::Display for Schedule {
                 format!("{} {}", self.value_name(mask), if holds { "holds" } else { "does not" })
             };
             let masks: Vec<_> = compaction.masks.iter().map(mask).collect();
-            let active = format!("a pixel survives, %{}", compaction.active.0);
+            let active = format!("a pixel is active (%{})", compaction.active.0);
             writeln!(
                 formatter,
-                "compaction: {active}, unless it is cheaply seen that {}",
+                "compaction: {active} unless bounds show that {}",
                 masks.join(" and ")
             )?;
         }
         if let Some(cooperative) = &self.cooperative {
-            self.write_at_once(cooperative, formatter)?;
+            self.write_cooperative(cooperative, formatter)?;
         }
         for (index, kernel) in self.kernels.iter().enumerate() {
             writeln!(formatter, "\nkernel {index}")?;
@@ -47,27 +47,27 @@ impl fmt::Display for Schedule {
 }
 
 impl Schedule {
-    fn write_at_once(&self, cooperative: &Cooperative, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_cooperative(&self, cooperative: &Cooperative, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Cooperative { first, keeping, reading, second } = cooperative;
-        let kept = keeping.saves.iter().map(|&saved| self.stored_name(keeping, saved));
-        writeln!(formatter, "in one launch, for pixels that find room on the chip")?;
-        writeln!(formatter, "  keeps      {}, in kernel {first}", list(kept))?;
+        let saved = keeping.saves.iter().map(|&saved| self.saved_name(keeping, saved));
+        writeln!(formatter, "in one cooperative launch, for pixels that fit in shared memory")?;
+        writeln!(formatter, "  saves      {}, in kernel {first}", list(saved))?;
         writeln!(formatter, "  computes   {}, in kernel {second}", self.computed(reading, "pixel"))
     }
 
     fn write_kernel(&self, kernel: &Kernel, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs = self.inputs(kernel).into_iter().map(str::to_owned);
-        let loads = kernel.loads.iter().map(|&saved| self.stored_name(kernel, saved));
+        let loads = kernel.loads.iter().map(|&saved| self.saved_name(kernel, saved));
         writeln!(formatter, "  reads      {}", list(inputs.chain(loads)))?;
         match self.parts(kernel) {
             None => writeln!(formatter, "  computes   {}", self.computed(kernel, "pixel"))?,
             Some([of_all, of_active]) => {
                 let compaction = match of_all.loads.first() {
-                    Some(&saved) => format!("%{}, kept", self.saved[saved].value.0),
+                    Some(&saved) => format!("%{}, loaded", self.saved[saved].value.0),
                     None => self.computed(&of_all, "pixel"),
                 };
-                writeln!(formatter, "  compacts by   {compaction}")?;
-                writeln!(formatter, "  computes   {}", self.computed(&of_active, "active_pixel"))?;
+                writeln!(formatter, "  compacts   by {compaction}")?;
+                writeln!(formatter, "  computes   {}", self.computed(&of_active, "active pixel"))?;
             }
         }
         let group_totals = kernel.reductions.iter().map(|&group_total| {
@@ -78,11 +78,11 @@ impl Schedule {
         let outputs = kernel.outputs.iter().map(|&value| self.result_name(value));
         writeln!(formatter, "  writes     {}", list(outputs))?;
         if !kernel.saves.is_empty() {
-            let saves = kernel.saves.iter().map(|&saved| self.stored_name(kernel, saved));
+            let saves = kernel.saves.iter().map(|&saved| self.saved_name(kernel, saved));
             writeln!(formatter, "  saves      {}", list(saves))?;
         }
         let results = kernel.results.iter().map(|&index| self.program.results()[index].name.clone());
-        writeln!(formatter, "  then gives {}", list(results))
+        writeln!(formatter, "  returns    {}", list(results))
     }
 
     /// How many values a kernel computes, and which of them are worth a word.
@@ -94,19 +94,19 @@ impl Schedule {
             *counts.entry(op.mnemonic()).or_default() += 1;
         }
         let counts: Vec<_> = counts.iter().map(|(mnemonic, count)| format!("{count} {mnemonic}")).collect();
-        format!("{} values a {of}, among them {}", values.len(), counts.join(", "))
+        format!("{} values per {of}, of them {}", values.len(), counts.join(", "))
     }
 
     /// A value kept, with the room it takes.
-    fn stored_name(&self, kernel: &Kernel, saved: usize) -> String {
+    fn saved_name(&self, kernel: &Kernel, saved: usize) -> String {
         let value = self.saved[saved].value;
         let of =
-            if kernel.compaction.is_none_or(|active| active == value) { "pixel" } else { "active_pixel" };
+            if kernel.compaction.is_none_or(|active| active == value) { "pixel" } else { "active pixel" };
         let size = match self.buffer_of(saved) {
             Buffer::Float => "4 bytes",
             Buffer::Mask => "1 bit",
         };
-        format!("{} ({size} a {of})", self.value_name(value))
+        format!("{} ({size} per {of})", self.value_name(value))
     }
 
     fn value_name(&self, value: ValueId) -> String {

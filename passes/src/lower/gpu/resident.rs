@@ -187,7 +187,7 @@ impl Places<'_> {
         let offset = emitter.mul(place, bytes);
         let offset = emitter.convert("arith.extui", offset, I64.scalar);
         let memory = format!("llvm.mlir.addressof @resident : {SHARED_POINTER}");
-        let memory = emitter.pure("chip", SHARED_POINTER, memory);
+        let memory = emitter.pure("resident", SHARED_POINTER, memory);
         emitter.element(memory, offset, Scalar::Int(8))
     }
 }
