@@ -10,8 +10,7 @@ use crate::measure::{Measurement, Way};
 
 const SIZE: (u32, u32) = (1000, 700);
 const FONT: &str = "DejaVu Sans";
-/// Colours that differ in lightness too, for those who see fewer hues (Okabe and
-/// Ito).
+/// Colours that also differ in lightness, for colour-blind readers (Okabe and Ito).
 const COLOURS: [RGBColor; 5] = [
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
@@ -20,7 +19,7 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(0, 114, 178),
 ];
 
-/// Draws nanoseconds a pixel over pixels, a line a way, and writes it as PNG.
+/// Draws nanoseconds per pixel over pixels, one line per way, and writes it as PNG.
 pub fn plot(
     loss: &str,
     ways: &[Way],
@@ -54,7 +53,7 @@ fn draw(
         .y_label_area_size(70)
         .build_cartesian_2d(
             (least / 1.3..most * 1.3).log_scale(),
-            // Capacity for the names above the lines.
+            // Room for the names above the lines.
             (fastest / 1.5..slowest * 6.0).log_scale(),
         )?;
     chart

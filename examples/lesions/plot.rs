@@ -10,8 +10,7 @@ use crate::evaluation::PrecisionRecall;
 use crate::picture::{FONT, save};
 
 const SIZE: (u32, u32) = (1000, 760);
-/// Colours that differ in lightness too, for those who see fewer hues (Okabe
-/// and Ito).
+/// Colours that also differ in lightness, for colour-blind readers (Okabe and Ito).
 const COLOURS: [RGBColor; 5] = [
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
