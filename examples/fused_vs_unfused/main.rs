@@ -95,7 +95,7 @@ fn measure_all(
 }
 
 fn print_table(ways: &[Way], measurements: &[Vec<Measurement>]) {
-    println!("{:<20} {:>8} {:>12} {:>9}  median time, ns a pixel", "", "kernels", "bytes/pixel", "passes");
+    println!("{:<20} {:>8} {:>12} {:>9}  median time, ns per pixel", "", "kernels", "bytes/pixel", "passes");
     for way in ways {
         println!("{:<20} {:>8} {:>12.2} {:>9}", way.name, way.kernels, way.bytes_per_pixel, way.passes);
     }

@@ -25,7 +25,7 @@ impl Way {
     /// compact, so the first and the last are left out there.
     pub fn all(loss: &Loss, target: &Target) -> Result<Vec<Self>, Box<dyn Error>> {
         let ways = [
-            ("one kernel an op", Optimisation::None, true),
+            ("one kernel per op", Optimisation::None, true),
             ("fused", Optimisation::Fusion, true),
             ("algebra", Optimisation::Algebra, false),
             ("algebra, one call", Optimisation::Algebra, true),

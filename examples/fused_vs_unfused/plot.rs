@@ -30,7 +30,7 @@ pub fn plot(
     plotters::style::register_font(FONT, FontStyle::Normal, font).map_err(|_| "the font cannot be read")?;
     let mut buffer = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(loss, ways, measurements, &mut buffer)?;
-    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes a pixel");
+    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes per pixel");
     Ok(picture.save(path)?)
 }
 
@@ -59,7 +59,7 @@ fn draw(
     chart
         .configure_mesh()
         .x_desc("pixels")
-        .y_desc("nanoseconds a pixel")
+        .y_desc("nanoseconds per pixel")
         .x_label_formatter(&|pixels| format!("{:.1} M", pixels / 1e6))
         .label_style((FONT, 15))
         .axis_desc_style((FONT, 17))
@@ -74,7 +74,7 @@ fn draw(
         chart
             .draw_series(LineSeries::new(points.clone(), style))?
             .label(format!(
-                "{} ({} kernels, {:.1} bytes a pixel)",
+                "{} ({} kernels, {:.1} bytes per pixel)",
                 way.name, way.kernels, way.bytes_per_pixel
             ))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));

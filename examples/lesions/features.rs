@@ -143,7 +143,7 @@ where
     A: Copy,
 {
     let values = image.as_raw().iter().map(|&value| function(value)).collect();
-    ImageBuffer::from_vec(image.width(), image.height(), values).expect("one value a pixel")
+    ImageBuffer::from_vec(image.width(), image.height(), values).expect("one value per pixel")
 }
 
 fn combine<A, B>(
@@ -159,7 +159,7 @@ where
 {
     let pairs = left.as_raw().iter().zip(right.as_raw());
     let values = pairs.map(|(&left, &right)| function(left, right)).collect();
-    FloatImage::from_vec(left.width(), left.height(), values).expect("one value a pixel")
+    FloatImage::from_vec(left.width(), left.height(), values).expect("one value per pixel")
 }
 
 /// Applies a function of the 3×3 neighbourhood; the outermost pixels, which are
@@ -175,5 +175,5 @@ fn stencil(image: &FloatImage, function: impl Fn(&dyn Fn(i32, i32) -> f32) -> f3
             *value = function(&|dx, dy| source[(centre + dy * width as i32 + dx) as usize]);
         }
     });
-    FloatImage::from_vec(image.width(), image.height(), values).expect("one value a pixel")
+    FloatImage::from_vec(image.width(), image.height(), values).expect("one value per pixel")
 }

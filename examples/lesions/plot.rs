@@ -23,7 +23,7 @@ const COLOURS: [RGBColor; 5] = [
 pub fn plot(curves: &[(&str, &PrecisionRecall)], path: &Path) -> Result<(), Box<dyn Error>> {
     let mut buffer = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(curves, &mut buffer)?;
-    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes a pixel");
+    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes per pixel");
     save(&picture, path)
 }
 

@@ -19,9 +19,9 @@ pub const CHOSEN: Plan =
 /// device do not support.
 pub const PLANS: [Plan; 5] = [
     CHOSEN,
-    plan("warps, a launch a pass", Team::Warp, false),
+    plan("warps, launch per pass", Team::Warp, false),
     plan("warps, one launch", Team::Warp, true),
-    plan("blocks, a launch a pass", Team::Block, false),
+    plan("blocks, launch per pass", Team::Block, false),
     plan("blocks, one launch", Team::Block, true),
 ];
 

@@ -188,7 +188,7 @@ fn every_check_and_timing_runs_on_a_stand_in_for_the_driver() {
     }
     assert_line(&output, "ok      fast values         variance f32,u8 fast: 15 shapes within 1.");
     assert_line(&output, "skipped 2^31 pixels         random_drop.linear: there is no such loss here");
-    for plan in ["chosen", "warps, one launch", "blocks, a launch a pass"] {
+    for plan in ["chosen", "warps, one launch", "blocks, launch per pass"] {
         let start = format!("variance f32,u8                  forward_backward  {plan:<24} 4288x2848");
         assert_line(&output, &start);
     }
