@@ -70,7 +70,7 @@ pub enum Error {
     Pass {
         /// The pass.
         pass: &'static str,
-        /// What is ill-formed.
+        /// The defect.
         error: BuildError,
     },
     /// Options that the loss cannot take.

@@ -86,7 +86,7 @@ impl From<Unstable> for UnstableOp {
     }
 }
 
-/// What the compiler did to a loss.
+/// Explanation of what the compiler did to a loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// The program's name.

@@ -116,10 +116,7 @@ pub(crate) fn labels(count: i64, ignored: Option<i64>, first: Option<&Offender>)
 /// The error about invalid weights.
 pub(crate) fn weights(count: i64, first: Option<&Offender>) -> String {
     let are = if count == 1 { "weight is" } else { "weights are" };
-    format!(
-        "{count} {are} negative, infinite or no number{}; a weight is 0 or more, and finite",
-        place(first)
-    )
+    format!("{count} {are} negative, infinite or NaN{}; a weight is 0 or more, and finite", place(first))
 }
 
 fn place(first: Option<&Offender>) -> String {

@@ -44,7 +44,7 @@ fn code() -> &'static [u8] {
     header::split(seed()).1
 }
 
-/// Checks that writing the bundle and reading it again gives the same bytes.
+/// Checks that writing the bundle and reading it again yields the same bytes.
 fn is_written_back(bundle: &Bundle) {
     let bytes = bundle.to_bytes().expect("it was read from as many bytes");
     let again = Bundle::from_bytes(&bytes).expect("it was written whole");

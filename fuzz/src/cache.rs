@@ -67,7 +67,7 @@ fn compile(cache: &Path) -> Compiled {
     static READ: OnceLock<Loss> = OnceLock::new();
     let loss = READ.get_or_init(|| Loss::parse("two_passes.mlir", LOSS).expect("a loss"));
     let compiler = Compiler::new(Target::host().expect("a known processor")).cache(Cache::at(cache));
-    compiler.compile(loss).expect("what is no entry is compiled anew")
+    compiler.compile(loss).expect("without an entry the loss is compiled")
 }
 
 fn kept() -> &'static Kept {

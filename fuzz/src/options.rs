@@ -76,7 +76,7 @@ fn is_taken<T>(result: &Result<T, Error>, options: &Options<'_>, text: &str) -> 
     result.is_ok()
 }
 
-/// Returns whether a scalar is set to a value that is not a number, or a label is ignored that no
+/// Returns whether a scalar is set to a value that is not finite, or a label is ignored that no
 /// tensor of labels can hold.
 fn is_nonsense(options: &Options<'_>) -> bool {
     let choice = options.get("choice");
@@ -114,7 +114,7 @@ fn calls(compiled: &Compiled, options: &Options<'_>) -> bool {
     let ignored = options.ignore_index();
     let step = call(compiled, options, ignored.unwrap_or(0));
     let invalid = matches!(step, Err(Error::InvalidLabels { .. }));
-    assert!(!invalid, "{ignored:?} is taken for a label that is none");
+    assert!(!invalid, "{ignored:?} is ignored, but reported as invalid");
     let neighbours =
         ignored.into_iter().flat_map(|index| [index.checked_sub(1), index.checked_add(1)]).flatten();
     for label in neighbours.filter(|label| ![0, 1].contains(label) && is_held(label_type(options), *label)) {
@@ -123,7 +123,7 @@ fn calls(compiled: &Compiled, options: &Options<'_>) -> bool {
     }
     let mut numbers = options.all("scalar").filter_map(|scalar| scalar.split_once('='));
     let wrong = numbers.any(|(name, value)| name != "upstream" && is_no_number(value));
-    assert!(step.is_err() || !wrong, "a number of the call is none, but is taken");
+    assert!(step.is_err() || !wrong, "a scalar of the call is not finite, but is accepted");
     step.is_ok()
 }
 

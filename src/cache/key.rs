@@ -19,7 +19,7 @@ pub(crate) struct Key {
     name: String,
 }
 
-/// What code depends on, as JSON: no two requests read the same.
+/// All that code depends on, as JSON, in which different requests differ.
 #[derive(Serialize)]
 struct Request<'a> {
     build: Option<&'a str>,

@@ -124,7 +124,7 @@ fn text(bytes: &[u8]) -> Result<(&str, usize), String> {
         return Err(format!("its header has {size} bytes, at most {} are read", MAX_BYTES - begin));
     }
     let text = bytes.get(begin..end).ok_or("truncated: it ends in its header")?;
-    let text = std::str::from_utf8(text).map_err(|error| format!("its header is no text: {error}"))?;
+    let text = std::str::from_utf8(text).map_err(|error| format!("its header is not text: {error}"))?;
     Ok((text, end))
 }
 

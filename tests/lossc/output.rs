@@ -26,7 +26,7 @@ const GRADIENT: &str = "run bce --logits x.npy --labels t.npy --grad";
 const OUTPUTS: [&str; 4] =
     [GRADIENT, "compile bce -o", "compile bce --emit bundle -o", "explain bce --certificate"];
 
-/// Runs a command that writes `name`; the expected contents come from another run.
+/// Runs a command that writes `name`, and must succeed.
 fn write(directory: &Directory, output: &str, name: &str) {
     let output = directory.lossc(&format!("{output} {name}"));
     assert!(output.status.success(), "{name}: {}", stderr(&output));

@@ -62,8 +62,8 @@ fn pixel_ops(program: &Program, entry: fn(&Schedule) -> &[usize]) -> BTreeMap<&'
     counts
 }
 
-/// The ops with a polynomial of their own, those with a division, and the general functions that
-/// have shorter special cases.
+/// The ops with an exponential or a logarithm, those with a division, and the general functions
+/// that specialised ones may replace.
 const EXPONENTIALS: [&str; 6] = ["exp", "exp_nonpositive", "expm1", "sigmoid", "softplus", "pow"];
 const LOGARITHMS: [&str; 5] = ["log", "log1p", "log1p_unit", "softplus", "pow"];
 const DIVISIONS: [&str; 5] = ["div", "reciprocal_one_to_two", "ratio_or_zero", "sigmoid", "pow"];

@@ -68,7 +68,7 @@ impl Compile {
         let compiler = self.compiler(target);
         match (emit, file) {
             (Emit::Bundle, None) => Err(Failure::message(
-                "a bundle is no text: name a file for it with -o, or - for standard output",
+                "a bundle is not text: name a file for it with -o, or - for standard output",
             )),
             (Emit::Bundle, Some(file)) => {
                 let bytes = compiler.bundle(&loss)?.to_bytes().map_err(lossc::Error::from)?;

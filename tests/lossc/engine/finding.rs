@@ -31,8 +31,8 @@ impl Finding {
         format!("{by}: {}", words.take(8).collect::<Vec<_>>().join(" "))
     }
 
-    /// Returns whether a smaller case that has this finding still has `other`. A loss without a
-    /// gradient is not a finding.
+    /// Returns whether this finding of a smaller case counts as `other`. A missing gradient does
+    /// not.
     pub fn is_like(&self, other: &Self) -> bool {
         let panics = |finding: &Self| finding.what.starts_with("panicked");
         self.by == other.by && panics(self) == panics(other) && !self.what.contains("has no gradient")
@@ -82,7 +82,10 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Checks `case`, and returns its finding.
+/// Checks `case`.
+///
+/// # Errors
+/// The first finding.
 pub fn check(case: &Case, counts: &mut Counts) -> Result<(), Finding> {
     counts.cases += 1;
     if is_refused(case) {

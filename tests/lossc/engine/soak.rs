@@ -25,7 +25,9 @@ const PER_CASE: usize = 3;
 const LIBRARY: usize = 5;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
 /// The cases of the ordinary tests: the written losses at edges, on long planes and on the seed's

@@ -31,7 +31,7 @@ impl Tree {
         match words.next().expect("a pattern") {
             "(" => {
                 let name = words.next().expect("an op");
-                let op = Op::from_mnemonic(name).unwrap_or_else(|| panic!("{name} is no op"));
+                let op = Op::from_mnemonic(name).unwrap_or_else(|| panic!("{name} is not an op"));
                 let operands = op.definition().map_or(0, |definition| definition.operands.len());
                 let children = (0..operands).map(|_| Self::read(words)).collect();
                 assert_eq!(words.next(), Some(")"), "the operands of {name}");

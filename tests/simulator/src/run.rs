@@ -55,11 +55,11 @@ pub struct Tensors<'a> {
 /// Results of a call in device memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// As [`Residuals::group_totals`].
+    /// Like [`Residuals::group_totals`].
     pub group_totals: Vec<u64>,
-    /// As [`Residuals::scalars`].
+    /// Like [`Residuals::scalars`].
     pub scalars: Vec<u64>,
-    /// As [`Residuals::results`].
+    /// Like [`Residuals::results`].
     pub results: Vec<u64>,
     /// The bytes of the pixel outputs; empty for those that no kernel writes.
     pub gradients: Vec<Vec<u8>>,
