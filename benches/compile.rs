@@ -1,4 +1,4 @@
-//! What compiling random-drop takes, stage by stage.
+//! Times of compiling random-drop, stage by stage.
 //!
 //! `cargo bench --profile dev --bench compile`: LLVM and MLIR are optimised
 //! builds either way, and lossc's own dependencies too.

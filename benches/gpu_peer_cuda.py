@@ -1,14 +1,14 @@
 """Random drop by hand in CUDA C++, compiled by the NVRTC that comes with PyTorch.
 
-Two plans, each with several grids, of which the fastest on the device stands for all:
+Two plans, each with several grids; only the fastest on the device counts:
 
 - two launches: the forward pass sums, and its last block computes weights and loss; the
   backward pass draws again. Forward alone is the first of them.
-- one cooperative launch, where all pixels fit into registers: what the gradient needs of
-  them is kept across a barrier of the grid, so that everything is read and written once.
+- one cooperative launch, if all pixels fit into registers: the values that the gradient
+  needs stay there across a barrier of the grid, and everything is read and written once.
 
 Loads and stores of logits and gradients are of 16 bytes, several of them in flight; each
-Philox block gives the draws of four pixels; a block adds its sums by four atomics.
+Philox block makes the draws of four pixels; a block adds its sums by four atomics.
 """
 
 import ctypes
@@ -25,9 +25,9 @@ import gpu_peer_timing as timing
 from gpu_peer_losses import Peer
 
 THREADS = 256
-# Grids of the plan with two launches. A block is resident four times at least.
+# Grids of the plan with two launches. A processor holds at least four blocks.
 BLOCKS_PER_PROCESSOR = (4, 8, 16)
-# Groups of four pixels that a thread keeps in registers, in the plan with one launch.
+# Quads of pixels that a thread holds in registers, in the plan with one launch.
 HELD = (1, 2, 4, 8)
 
 SOURCE = r"""
@@ -76,8 +76,8 @@ __device__ float loss_of(Totals all) {
   return weight.x * all.positive_sum + weight.y * all.kept_sum;
 }
 
-// Adds four pixels to the sums. Gives their gradients without the class weights, which
-// their signs tell apart: those of positives are not above 0, those of negatives not below.
+// Adds four pixels to the sums. Returns their gradients without the class weights. Their signs
+// tell the classes apart: those of positives are not above 0, those of negatives not below.
 template <bool LINEAR>
 __device__ float4 add(Totals &sums, float4 x4, uchar4 t4, Draws draws) {
   float x[4] = {x4.x, x4.y, x4.z, x4.w}, g[4];
@@ -97,7 +97,7 @@ __device__ float4 add(Totals &sums, float4 x4, uchar4 t4, Draws draws) {
 
 __device__ float weighted(float g, float2 weight) { return g * (g < 0 ? weight.x : weight.y); }
 
-// Past the caches that nobody reads again from: the inputs may be needed there.
+// Bypasses the caches: the gradient is not read again, and the inputs may be needed there.
 __device__ void store(float4 *gradient, float4 g, float2 weight) {
   __stcs(gradient, make_float4(weighted(g.x, weight), weighted(g.y, weight), weighted(g.z, weight),
                                weighted(g.w, weight)));
@@ -133,13 +133,13 @@ __device__ void publish(Totals sums, Totals *all) {
   __threadfence();
 }
 
-// What other blocks have published; a cache of this processor would not know of it.
+// Reads what other blocks have published, past this processor's own cache.
 __device__ Totals published(const Totals *all) {
   uint4 it = __ldcg((const uint4 *)all);
   return {it.x, it.y, __uint_as_float(it.z), __uint_as_float(it.w)};
 }
 
-// `all` [image] and `arrived` are 0 before, and again after.
+// `all` [image] and `arrived` are 0 before and after.
 template <bool LINEAR>
 __device__ void forward(const float4 *logits, const uchar4 *labels, Totals *all, unsigned *arrived, float2 *weight,
                         float *loss, unsigned quads, unsigned seed) {
@@ -211,8 +211,8 @@ __device__ void backward(const float4 *logits, const uchar4 *labels, float4 *gra
   }
 }
 
-// `all` [2][image] is 0 before the first call, and `arrived` too. Each call uses one half
-// of `all` and clears the other for the next. All blocks are on the device at once.
+// `all` [2][image] and `arrived` are 0 before the first call. Each call uses one half of
+// `all` and clears the other for the next. All blocks are on the device at once.
 template <bool LINEAR, int HELD>
 __device__ void both(const float4 *logits, const uchar4 *labels, float4 *gradient, Totals *all, unsigned *arrived,
                      float *loss, unsigned quads, unsigned seed) {
@@ -287,13 +287,13 @@ __device__ void both(const float4 *logits, const uchar4 *labels, float4 *gradien
 KERNELS(linear, true)
 KERNELS(log, false)
 """
-# Of both schedules.
+# Number of kernels of both schedules.
 KERNELS = 2 * (2 + len(HELD))
 SEED = 1
 
 
 def nvrtc():
-    """The library, from PyTorch's wheels or from the system."""
+    """Loads the library, from PyTorch's wheels or from the system."""
     import nvidia
 
     patterns = [os.path.join(path, "*", "lib", "libnvrtc.so.*") for path in nvidia.__path__]
@@ -302,7 +302,7 @@ def nvrtc():
 
 
 def compile_code(architecture, *options):
-    """Machine code for `architecture`, such as `sm_90`, and what the compiler says."""
+    """Returns machine code for `architecture`, such as `sm_90`, and the compiler's messages."""
     library, program = nvrtc(), ctypes.c_void_p()
 
     def text(size, get):
@@ -327,8 +327,8 @@ def compile_code(architecture, *options):
 
 
 def addresses(arguments):
-    """What kernels are called with: addresses of tensors and 32-bit numbers, and pointers to
-    them. Both must live as long as the pointers are used."""
+    """Kernel arguments: addresses of tensors and 32-bit numbers, and pointers to them. Both
+    must live as long as the pointers are used."""
     values = [
         ctypes.c_void_p(it.data_ptr()) if isinstance(it, torch.Tensor) else ctypes.c_uint32(it) for it in arguments
     ]
@@ -356,8 +356,8 @@ class Module:
         return blocks.value
 
     def kernel(self, name, grid, arguments, cooperative=False):
-        """A function that launches `name`. Arguments are tensors and 32-bit numbers, and
-        live as long as it."""
+        """Returns a function that launches `name`. Arguments are tensors and 32-bit numbers,
+        and live as long as it."""
         function = self.function(name)
         values, pointers = addresses(arguments)
         launch = self.driver.cuLaunchCooperativeKernel if cooperative else self.driver.cuLaunchKernel
@@ -380,7 +380,7 @@ class Module:
 
 
 class HostModule:
-    """The kernels on this processor by `gpu_peer_host.h`, for tests."""
+    """The kernels on this processor, by `gpu_peer_host.h`, for tests."""
 
     def __init__(self, folder):
         source, library = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
@@ -412,13 +412,13 @@ class HostModule:
 
     @staticmethod
     def zeros(shape, type_):
-        """In memory that is shared with the processes of blocks."""
+        """Returns zeros in memory that is shared with the processes of blocks."""
         count = math.prod(shape)
         return torch.frombuffer(mmap.mmap(-1, count * type_.itemsize), dtype=type_, count=count).reshape(shape)
 
 
 class Image:
-    """Tensors of one image, or several of one size, and what kernels keep of them."""
+    """Tensors of one image, or several of one size, and the kernels' state for them."""
 
     def __init__(self, schedule, logits, labels, module, processors):
         pixels = logits.shape[-1] * logits.shape[-2]
@@ -446,7 +446,7 @@ class Image:
         return self.peer(lambda: (sum_up(), loss)[1], lambda: (sum_up(), scatter(), (loss, gradient))[2])
 
     def one_launch(self, held):
-        """None if the pixels do not fit."""
+        """Returns None if the pixels do not fit."""
         name, blocks = f"both_{self.schedule}_{held}", -(-self.quads // (THREADS * held))
         if blocks * self.images > self.processors * self.module.resident(name):
             return None
@@ -473,7 +473,7 @@ def cuda_peer(schedule, logits, labels):
 
 
 def host_plans(schedule, logits, labels, folder):
-    """Every plan on this processor, which must be that of `logits` and `labels`."""
+    """Returns every plan on this processor, where `logits` and `labels` must be."""
     module = HostModule(folder)
     shared = [module.zeros(it.shape, it.dtype).copy_(it) for it in (logits, labels)]
     return Image(schedule, *shared, module, processors=1).plans()

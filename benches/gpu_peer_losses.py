@@ -1,4 +1,4 @@
-"""Random drop as one writes it with PyTorch, and the reference of every contestant.
+"""Random drop as usually written with PyTorch, and the reference for every contestant.
 
 Loss and schedules: Guo et al., "Random Drop Loss for Tiny Object Segmentation",
 ICANN 2019, doi 10.1007/978-3-030-30508-6_18.
@@ -10,15 +10,15 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 LOG10_E = 0.4342944819032518
-# Standard deviations that the number of dropped pixels may be off.
+# Standard deviations by which the number of dropped pixels may be off.
 SIGMAS = 6
-# What a contestant can be asked for, by the names of a peer's functions.
+# Phases of a contestant, by the names of a peer's functions.
 PHASES = ("forward", "forward_backward")
 
 
 class Peer:
-    """A contestant on one image: `forward()` gives the loss, `forward_backward()` the
-    loss and the gradient by the logits, both on the device and without waiting."""
+    """A contestant on one image: `forward()` returns the loss, `forward_backward()` the loss
+    and its gradient with respect to the logits, both on the device and without waiting."""
 
     def __init__(self, name, schedule, forward, forward_backward):
         self.name, self.schedule = name, schedule
@@ -66,13 +66,13 @@ def torch_peers(schedule, logits, labels, compiled):
 
 
 def tuned(function):
-    """Compiled by PyTorch with all that it tries, but for CUDA graphs: everybody gets those."""
+    """Compiles with all that PyTorch tries, except CUDA graphs: every contestant gets those."""
     return torch.compile(function, dynamic=False, fullgraph=True, mode="max-autotune-no-cudagraphs")
 
 
 def plain_peers(logits, labels, compiled):
-    """What users know: no random numbers, no class weights. Eagerly with float labels, which
-    are made beforehand; compiled with those that everybody reads."""
+    """Peers of plain cross entropy, without random numbers and class weights. The eager one
+    reads float labels, made beforehand; the compiled one those that all others read."""
     floats = labels.float()
 
     def with_floats(logits, _labels):
@@ -88,11 +88,11 @@ def plain_peers(logits, labels, compiled):
 
 
 def check(peer, logits, labels):
-    """Raises ValueError if the peer's loss or gradient is not what its draws demand.
+    """Raises ValueError if the peer's loss or gradient does not agree with its draws.
 
-    Which pixels were dropped shows in the gradient, so that draws may be anybody's: their
-    number must be as probable, and with them loss and gradient follow in double precision.
-    Results of an earlier call do not count: they are NaN before the one that is looked at.
+    The gradient shows the dropped pixels, so each peer may draw in its own way: their
+    number must be as probable, and they determine loss and gradient in double precision.
+    Results of an earlier call do not count: they are set to NaN before the call checked.
     """
     poison(*peer.forward_backward())
     loss, gradient = (it.double() for it in peer.forward_backward())
@@ -108,7 +108,7 @@ def check(peer, logits, labels):
     expected = (weight * (softplus(x, threshold=1e3) - x * positive)).sum()
     near(peer, "loss", loss, expected, 1e-4 * expected)
     near(peer, "gradient", gradient, weight * (torch.sigmoid(x) - positive.double()), 1e-4 * weight.max())
-    # By draws of its own: as near as their number lets it be.
+    # Forward alone draws anew, so its tolerance depends on the number of draws.
     tolerance = min(0.1, 1.5 * SIGMAS / float(kept.sum().clamp(min=1)) ** 0.5) if peer.schedule else 1e-4
     poison(peer.forward())
     near(peer, "loss of forward alone", peer.forward().double(), expected, tolerance * expected)
@@ -120,7 +120,7 @@ def poison(*results):
 
 
 def check_drops(peer, x, positive, kept):
-    """By ranges of logits, so that no two errors make up for each other."""
+    """Checks ranges of logits separately, so that no two errors cancel."""
     probability = torch.sigmoid(-x) if peer.schedule == "linear" else (1 - softplus(x) * LOG10_E).clamp(0, 1)
     for low, high in ((-100, -6), (-6, -4), (-4, -2), (-2, 100)):
         inside = ~positive & (x >= low) & (x < high)

@@ -1,10 +1,10 @@
-"""Device times of contestants, taken in the same way for all.
+"""Device times of contestants, measured in the same way for all.
 
-Each is captured as a CUDA graph and replayed, so that the host launches one thing for it
-and its language costs nothing; what cannot be captured is called, and its row says so.
-Before each call the device reads a buffer four times as large as its second-level cache:
-so everybody reads inputs from memory, also where they would fit into the cache, and the
-host has queued the call by the time the device gets to it. With `warm` it only waits.
+Each is captured as a CUDA graph and replayed: the host launches one thing for it, and its
+language costs nothing. One that cannot be captured is called, and its row says so.
+Before each call the device reads a buffer four times as large as its second-level cache.
+All contestants then read inputs from memory, even those that would fit into the cache, and
+the host has queued the call by the time the device gets to it. With `warm` it only waits.
 """
 
 import random
@@ -15,14 +15,14 @@ import torch
 import gpu_peer_losses as losses
 
 WARM_UP = 10
-# Of a contestant's candidates, of which only the fastest counts.
+# Rounds that choose the fastest of a contestant's candidates.
 TRIAL_ROUNDS = 20
-# How long the device waits where it need not read, in its clocks: some 100 microseconds.
+# Clocks that the device waits if it need not read: some 100 microseconds.
 WAIT = 200_000
 
 
 def captured(peer):
-    """The peer by graphs of its calls, and None; or itself, and why it cannot be captured."""
+    """Returns the peer as graphs of its calls, and None; or itself, and why capture failed."""
     try:
         forward, forward_backward = graph_of(peer.forward), graph_of(peer.forward_backward)
     except Exception as error:
@@ -31,7 +31,7 @@ def captured(peer):
 
 
 def graph_of(call):
-    """A function that replays the graph of `call`, and gives what the captured call gave."""
+    """Returns a function that replays the graph of `call` and returns its result."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -42,7 +42,7 @@ def graph_of(call):
     with torch.cuda.graph(graph, stream=stream):
         result = call()
 
-    # What the call uses must live as long as the graph.
+    # The values that the call uses must live as long as the graph.
     def replay(_call=call):
         graph.replay()
         return result
@@ -54,7 +54,7 @@ def graph_of(call):
 
 
 class Pause:
-    """What the device does between calls."""
+    """Work of the device between calls."""
 
     def __init__(self, warm):
         self.warm = warm
@@ -71,7 +71,7 @@ class Pause:
 
 
 def medians(work, rounds, pause):
-    """Seconds by key. In each round all are called, in an order of its own."""
+    """Median seconds by key. Each round calls all, in an order of its own."""
     events, order = {key: [] for key in work}, random.Random(1)
     keys = list(work)
     for round_ in range(rounds + WARM_UP):
@@ -91,7 +91,7 @@ def medians(work, rounds, pause):
 
 
 def fastest(plans, logits, labels):
-    """Of one contestant's plans the fastest in each direction. All must be right."""
+    """Returns the fastest of one contestant's plans in each direction. All must be right."""
     graphs = []
     for plan in plans:
         losses.check(plan, logits, labels)

@@ -1,8 +1,8 @@
 """Random drop by hand in Triton: one launch in each direction.
 
-The class weights leave the sums, so that the forward pass needs no count beforehand; its
-last program computes weights and loss. Draws are made four at a time, and again in the
-backward pass from the same seed. Of several sizes of programs the fastest counts.
+The class weights are factored out of the sums, so the forward pass needs no count
+beforehand; its last program computes weights and loss. Draws are made four at a time, and
+again in the backward pass from the same seed. The fastest of several program sizes counts.
 """
 
 import sys
@@ -15,8 +15,8 @@ import gpu_peer_timing as timing
 from gpu_peer_losses import Peer
 
 LOG10_E = tl.constexpr(0.4342944819032518)
-# Pixels of a block, warps of a program, and programs a multiprocessor, each of which takes
-# several blocks; without a number, one.
+# Pixels of a block, warps of a program, and programs per multiprocessor, each of which takes
+# several blocks; None for one block per program.
 PLANS = (
     (1024, 4, None),
     (2048, 4, None),
@@ -43,7 +43,7 @@ def softplus_of(x):
 
 @triton.jit
 def draws(seed, image, block, blocks, QUARTER: tl.constexpr):
-    """Four arrays, one for each quarter of the block."""
+    """Returns four arrays, one for each quarter of the block."""
     return tl.rand4x(seed, (image * blocks + block) * QUARTER + tl.arange(0, QUARTER))
 
 
@@ -67,8 +67,8 @@ def quarter_sums(logits, labels, start, end, draw, linear: tl.constexpr, QUARTER
 def forward_kernel(
     logits, labels, counts, sums, weights, loss, pixels, blocks, seed, linear: tl.constexpr, QUARTER: tl.constexpr
 ):
-    """Counts [image, 2] and sums [image, 2] of positives and of kept negatives, and a count of
-    programs that have ended after the last image's: all 0 before, and again after."""
+    """Computes counts [image, 2] and sums [image, 2] of positives and of kept negatives, and a
+    count of programs that have ended after the last image's: all 0 before and after."""
     image, images = tl.program_id(1), tl.num_programs(1)
     first = image.to(tl.int64) * pixels
     end = first + pixels
@@ -98,7 +98,7 @@ def forward_kernel(
 def finish(counts, sums, weights, loss, images):
     total = 0.0
     for image in range(images):
-        # Atomic, so that what others have added is seen.
+        # Atomic, to see the sums of other programs.
         positives = tl.atomic_add(counts + 2 * image, 0).to(tl.float32)
         kept = tl.atomic_add(counts + 2 * image + 1, 0).to(tl.float32)
         share = 1 / tl.maximum(positives + kept, 1.0)
@@ -126,7 +126,7 @@ def quarter_gradient(
     p = tl.sigmoid(x)
     negative_part = tl.where(kept, wn * p, 0.0)
     value = tl.where(positive, wp * (p - 1), negative_part)
-    # Nobody reads it again here, and the inputs may be needed in the cache.
+    # It is not read again here, and the inputs may be needed in the cache.
     tl.store(gradient + index, value, inside, cache_modifier=".cs")
 
 
@@ -148,7 +148,7 @@ def backward_kernel(
 
 
 def plan_of(schedule, logits, labels, block, warps, programs):
-    """`programs` of each image, or one a block."""
+    """Returns the plan with `programs` per image, or one per block."""
     linear = schedule == "linear"
     pixels = logits.shape[-1] * logits.shape[-2]
     images, blocks = logits.numel() // pixels, triton.cdiv(pixels, block)
@@ -184,7 +184,7 @@ def triton_peer(schedule, logits, labels):
 
 
 def compile_plans(architecture):
-    """Compiles every plan, which takes no GPU."""
+    """Compiles every plan, which needs no GPU."""
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 

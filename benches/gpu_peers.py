@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Compares lossc with what else computes these losses on one GPU, in one process.
+"""Compares lossc with other ways to compute these losses on one GPU, in one process.
 
     python gpu_peers.py [--bundles FOLDER] [--interface FILE] [--json FILE] [--markdown FILE] [--warm]
     python gpu_peers.py --self-test
 
-It needs PyTorch and Triton, and the folder that `cargo xtask gpu-bundle` packs, in which
-it lies too. All contestants work on the same logits and labels in device memory. Each is
-checked in double precision first, as called and as a CUDA graph; one that is wrong, or
-cannot be had, is left out with a word, and where that is lossc the exit code is 1. lossc
-has two rows: `reproducible` gives the bits of a processor, `fast` is near them. Times are
-medians between device events, of replayed graphs that take turns in random order; the
-caches of the device hold nothing of the inputs before a call, or with `--warm` as much as
-the call before left there. Where a contestant has several plans, the fastest stands.
+It needs PyTorch and Triton, and the folder that `cargo xtask gpu-bundle` packs, which
+contains it too. All contestants work on the same logits and labels in device memory. Each is
+checked in double precision first, as called and as a CUDA graph. One that is wrong or
+unavailable is left out with a message; if that is lossc, the exit code is 1. lossc has two
+rows: `reproducible` computes the bits of a processor, `fast` is near them. Times are medians
+between device events, of replayed graphs that take turns in random order. Before a call the
+caches of the device hold none of the inputs, or with `--warm` what the call before left
+there. If a contestant has several plans, the fastest counts.
 
 GB/s count the fewest bytes that a phase can move, whatever a contestant moves: forward
-reads 5 bytes a pixel, and with backward writes 4 more. A copy within the device's memory
-that moves as many, half of them read and half written, is what can be reached.
+reads 5 bytes per pixel, and with backward writes 4 more. The bound is a copy within the
+device's memory that moves as many, half of them read and half written.
 
 `--self-test` needs no GPU: it checks the formulas on the processor, Triton's in its
 interpreter and CUDA's as C++, and compiles both for GPUs.
@@ -41,9 +41,9 @@ import gpu_peer_timing as timing
 HERE = Path(__file__).resolve().parent
 SHAPES = ((512, 512), (1440, 960), (4288, 2848), (16, 1024, 1024))
 SCHEDULES = ("linear", "log")
-# Its rows, and what ends the names of their bundles.
+# lossc's rows, and the suffixes of their bundles' names.
 LOSSC = {"lossc reproducible": "", "lossc fast": ".fast"}
-# The fewest bytes a pixel.
+# The fewest bytes per pixel.
 BYTES = {"forward": 5, "forward_backward": 9}
 COPY = "copy"
 ROUNDS = 100
@@ -80,7 +80,7 @@ def parse_arguments():
 
 
 def machine(arguments):
-    """What figures are worth nothing without."""
+    """Describes the machine, without which figures are worthless."""
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     driver = subprocess.run(query, stdout=subprocess.PIPE, text=True).stdout.split("\n")[0]
     name = torch.cuda.get_device_properties(0).name
@@ -95,8 +95,8 @@ def markdown(machine, rows):
 
 
 def image(shape, device):
-    """Logits around -4 with a deviation of 2; of the labels 1 of 1,000 is positive, in
-    squares."""
+    """Returns logits around -4 with a deviation of 2, and labels of which one in 1,000 is
+    positive, in squares."""
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(shape, generator=generator) * 2 - 4
     labels = torch.zeros(shape, dtype=torch.uint8)
@@ -150,7 +150,7 @@ class DeviceScalar:
     """An f32 in device memory that lossc owns until its next call."""
 
     def __init__(self, address):
-        # PyTorch takes no memory that is called read-only.
+        # PyTorch rejects memory that is marked read-only.
         self.__cuda_array_interface__ = {"shape": (1,), "typestr": "<f4", "data": (address, False), "version": 3}
 
     def double(self):
@@ -161,7 +161,7 @@ class DeviceScalar:
 
 
 def makers(schedule, logits, labels, arguments):
-    """Functions, each of which makes contestants."""
+    """Returns functions, each of which makes contestants."""
     major, minor = torch.cuda.get_device_capability()
     target = max((it for it in (80, 90) if it <= 10 * major + minor), default=80)
     name = "bce" if schedule is None else f"random-drop-schedule-{schedule}"
@@ -170,7 +170,7 @@ def makers(schedule, logits, labels, arguments):
         bundle = arguments.bundles / f"{name}.f32.sm_{target}{ending}.lossc"
 
         def peers():
-            # One for each direction, since a graph keeps what its call gave.
+            # One for each direction, since a graph holds the results of its call.
             forward, both = (Lossc(arguments.interface, bundle).peer(row, schedule, logits, labels) for _ in range(2))
             return [losses.Peer(row, schedule, forward.forward, both.forward_backward)]
 
@@ -200,21 +200,21 @@ def hand_written_cuda():
 
 
 def contestants(logits, labels, arguments):
-    """All that can be had and are right, and whether they are graphs."""
+    """Returns all contestants that work and are right, and whether they are graphs."""
     found = []
     for schedule in (*SCHEDULES, None):
         for name, make in makers(schedule, logits, labels, arguments).items():
             try:
                 found += [checked(peer, logits, labels) for peer in make()]
             except Exception as error:
-                # Whatever a peer cannot do here, the others can still be compared.
+                # The others can still be compared.
                 print(f"left out: {name} ({schedule or 'bce'}): {error}", file=sys.stderr)
     return found
 
 
 def measure_shape(shape, arguments):
     logits, labels = image(shape, "cuda")
-    # What was compiled for another shape is in the way of what is compiled now.
+    # Code compiled for another shape affects what is compiled now.
     torch.compiler.reset()
     peers = contestants(logits, labels, arguments)
     work = {(COPY, None, phase): copy(bytes_ * logits.numel()) for phase, bytes_ in BYTES.items()}
@@ -236,7 +236,7 @@ def measure_shape(shape, arguments):
 
 
 def checked(peer, logits, labels):
-    """The peer as a graph, if it can be one, and whether it is. Both forms are right."""
+    """Returns the peer as a graph, if it can be one, and whether it is. Checks both forms."""
     losses.check(peer, logits, labels)
     graphs, failure = timing.captured(peer)
     if failure:
@@ -246,7 +246,7 @@ def checked(peer, logits, labels):
 
 
 def copy(moved):
-    """A copy that moves so many bytes, as a graph."""
+    """Returns a copy that moves so many bytes, as a graph."""
     source, target = (torch.zeros(moved // 2, dtype=torch.uint8, device="cuda") for _ in range(2))
     return timing.graph_of(lambda: target.copy_(source))
 
@@ -263,12 +263,12 @@ def table(rows):
 
 
 def self_test():
-    """What can be checked without a GPU; says what it was."""
+    """Checks what needs no GPU, and reports it."""
     from gpu_peer_cuda import host_plans
     from gpu_peer_triton import triton_plans
 
     logits, labels = image((2, 160, 200), "cpu")
-    # Each thread of a GPU is one of the processor's: few can be had at the same time.
+    # Each GPU thread is a thread of the processor, which can run only few at the same time.
     few = image((2, 110, 112), "cpu")
     for schedule in SCHEDULES:
         check_plans(losses.torch_peers(schedule, logits, labels, compiled=False), logits, labels)
@@ -286,7 +286,7 @@ def self_test():
 
 
 def check_plans(plans, logits, labels):
-    """A check makes four calls: each must leave behind what the next one starts from."""
+    """Checks plans by four calls: each must leave the state that the next one starts from."""
     for peer in plans:
         losses.check(peer, logits, labels)
     refuses_a_wrong_one(plans[0], logits, labels)
@@ -294,7 +294,7 @@ def check_plans(plans, logits, labels):
 
 
 def compile_triton(architecture):
-    """In a process of its own, since here Triton is interpreted."""
+    """Compiles in a process of its own, since Triton is interpreted in this one."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     command = [sys.executable, HERE / "gpu_peer_triton.py", str(architecture)]
     subprocess.run(command, env=environment, check=True)
@@ -310,7 +310,7 @@ def compile_cuda(architecture):
 
 
 def refuses_a_wrong_one(peer, logits, labels):
-    """The reference sees a wrong loss, a wrong gradient, and draws that are too few."""
+    """Checks that the reference notices a wrong loss, a wrong gradient, and too few draws."""
 
     def off(loss_factor, gradient_factor, kept):
         loss, gradient = peer.forward_backward()

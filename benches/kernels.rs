@@ -1,5 +1,5 @@
-//! What calls of compiled losses take, on one thread and on two: from 2^10 pixels,
-//! where what a call costs besides its pixels shows, to 2^24, which no cache holds.
+//! Times of calls of compiled losses, on one thread and on two: from 2^10 pixels, where the fixed
+//! cost of a call shows, to 2^24, which no cache holds.
 //!
 //! `cargo bench --profile dev --bench kernels`
 

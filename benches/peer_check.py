@@ -1,4 +1,4 @@
-"""Double precision, by which every contestant is checked before it is timed."""
+"""Losses in double precision, to check every contestant before it is timed."""
 
 import numpy
 
@@ -8,7 +8,7 @@ NEGATIVES_PER_POSITIVE = 3
 
 
 def uniforms(seed, count):
-    """The draws that lossc makes: Philox4x32-10, four words for four pixels."""
+    """Returns the draws of lossc: Philox4x32-10, four words for four pixels."""
     blocks = numpy.arange((count + 3) // 4, dtype=numpy.uint64)
     mask = numpy.uint64(0xFFFFFFFF)
     zero = numpy.zeros_like(blocks)
@@ -34,7 +34,7 @@ def sigmoid(x):
 
 
 def random_drop(logits, labels, draws, schedule):
-    """Loss and gradient."""
+    """Returns loss and gradient."""
     x, positive = logits.astype(numpy.float64), labels == 1
     softplus = numpy.logaddexp(0, x)
     drop = sigmoid(-x) if schedule == "linear" else 1 - softplus * LOG10_E
@@ -45,13 +45,13 @@ def random_drop(logits, labels, draws, schedule):
 
 
 def bce(logits, labels):
-    """Loss and gradient of all pixels."""
+    """Returns loss and gradient of all pixels."""
     x, positive = logits.astype(numpy.float64), labels == 1
     return (numpy.logaddexp(0, x) - x * positive).sum(), sigmoid(x) - positive
 
 
 def top_k_bce(logits, labels):
-    """Loss and gradient of the positives and the hardest negatives."""
+    """Returns loss and gradient of the positives and the hardest negatives."""
     x, positive = logits.astype(numpy.float64).ravel(), labels.ravel() == 1
     hardest = numpy.argsort(numpy.where(positive, -numpy.inf, x))[::-1][
         : NEGATIVES_PER_POSITIVE * positive.sum()
@@ -66,7 +66,8 @@ PLAIN = {"bce": bce, "top-k bce": top_k_bce}
 
 
 def check(peer, draws, reference):
-    """With the same draws: the same loss and gradient. With its own: nearly the same loss.
+    """Checks that the loss and gradient are right with the same draws, and the loss nearly
+    so with its own.
 
     A draw within rounding of its threshold may fall on the other side in single
     precision, so a hundred-thousandth of the pixels may differ.

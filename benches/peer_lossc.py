@@ -10,7 +10,7 @@ import numpy
 
 
 def cargo_build(root):
-    """The `lossc` command and the shared library, built."""
+    """Builds the `lossc` command and the shared library, and returns their paths."""
     command = built(root, ["--bin", "lossc"], "lossc")
     library = built(root, ["--package", "lossc-runtime", "--example", "c_interface"], "c_interface")
     return command, library
@@ -31,7 +31,7 @@ def built(root, arguments, name):
 
 
 class Lossc:
-    """A random drop loss on one image. Labels are checked, as by default."""
+    """A random drop loss on one image. Labels are checked, as is the default."""
 
     name = "lossc"
     loss = "random-drop"
@@ -64,7 +64,7 @@ class Lossc:
         return self.result.value
 
     def with_uniforms(self, _uniforms):
-        """Draws those of seed 1 itself."""
+        """Draws the numbers of seed 1 itself."""
         return self.forward_backward()
 
 

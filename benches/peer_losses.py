@@ -1,4 +1,4 @@
-"""The losses as one writes them with other libraries.
+"""The losses as usually written with other libraries.
 
 Each is given the image once and has `forward`, `forward_backward` and, for the check,
 `with_uniforms`. Random numbers are each library's own.
@@ -23,7 +23,7 @@ def plain_peers(logits, labels, threads, versions, skipped):
 
 
 def made(makers, arguments, versions, skipped):
-    """What each maker makes whose library is installed."""
+    """Returns the peers of each maker whose library is installed."""
     peers = []
     for name, make in makers.items():
         try:
@@ -38,7 +38,7 @@ def made(makers, arguments, versions, skipped):
 
 
 class Peer:
-    """A contestant made of functions of nothing."""
+    """A contestant made of functions without arguments."""
 
     def __init__(self, name, loss, schedule, forward, forward_backward, with_uniforms):
         self.name, self.loss, self.schedule = name, loss, schedule
@@ -80,7 +80,7 @@ def torch_random_drop(logits, labels, schedule, threads):
 
 
 def torch_peer(name, loss, schedule, function, checked, logits, labels):
-    """`checked` takes uniform numbers too; compiled code is checked by what it was made of."""
+    """`checked` takes uniform numbers too; compiled code is checked by its source."""
     import torch
 
     labels, leaf = torch.from_numpy(labels), torch.from_numpy(logits).requires_grad_()
@@ -171,7 +171,7 @@ def jax_random_drop(logits, labels, schedule, _threads):
 
 
 class NumpyRandomDrop:
-    """Whole arrays, an operation after the other; the gradient by hand."""
+    """Works on whole arrays, one operation after the other; the gradient is by hand."""
 
     name = "NumPy"
     loss = "random-drop"
@@ -219,7 +219,7 @@ def numba_random_drop(logits, labels, schedule, threads):
 
     @njit(parallel=True, fastmath=True)
     def sums(logits, labels, uniforms, kept):
-        """One pass: sums of both classes, and which negatives are kept."""
+        """Computes the sums of both classes and the kept negatives, in one pass."""
         positives, negatives, positive_sum, negative_sum = 0, 0, 0.0, 0.0
         for row in prange(logits.shape[0]):
             for column in range(logits.shape[1]):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PHASE_NAMES = {"forward": "forward", "forward_backward": "forward and backward"}
 SCHEDULES = ("linear", "log")
-# How many times faster lossc has to be, by phase and by image (height, width).
+# Required speedup of lossc, by phase and by image (height, width).
 REQUIRED = {
     ("forward_backward", (960, 1440)): {
         "torch.compile": 12,
@@ -47,7 +47,7 @@ one thread.
 
 
 class Report:
-    """The figures and what they were measured with."""
+    """The figures and the setting they were measured in."""
 
     def __init__(self, results, own, versions, skipped, threads):
         self.results, self.own, self.versions, self.skipped, self.threads = (
@@ -60,7 +60,7 @@ class Report:
 
     def write(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # The revision, before a picture that is part of it is written over.
+        # The revision, before a picture that is part of it is overwritten.
         setting = self.setting()
         drawn = self.plot(folder / "RESULTS.png")
         picture = "\n![Nanoseconds a pixel of all contestants](RESULTS.png)\n" if drawn else ""
@@ -82,7 +82,7 @@ class Report:
         )
 
     def plot(self, path):
-        """One panel for each image and phase. Whether it could be drawn."""
+        """Draws one panel for each image and phase. Returns whether it could be drawn."""
         try:
             import matplotlib
         except ImportError:
@@ -103,7 +103,7 @@ class Report:
         return True
 
     def alone(self):
-        """What `lossc bench` says."""
+        """Reports the figures of `lossc bench`."""
         rows = {
             (row["plan"], row["phase"], row["pixels"], row["threads"]): row["ns_per_pixel"]
             for row in self.own["rows"]
@@ -126,7 +126,7 @@ class Report:
         return "\n".join(lines)
 
     def own_criteria(self, rows, sizes):
-        """What is asked of lossc without a peer, by the largest, middle and smallest size."""
+        """Reports the requirements on lossc alone, by the largest, middle and smallest size."""
         smallest, middle, largest = sizes[0], sizes[-2], sizes[-1]
 
         def time(size, threads=self.threads, plan="fused"):
@@ -153,7 +153,7 @@ class Report:
 
 
 def comparison(image, times, phase):
-    """A table of all contestants."""
+    """Returns a table of all contestants."""
     lossc = {schedule: times["lossc", schedule, phase] for schedule in SCHEDULES}
     required = REQUIRED.get((phase, image), {})
     lines = [

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares lossc with what else computes these losses, in one process.
+"""Compares lossc with other ways to compute these losses, in one process.
 
     python benches/peers.py [--rounds N] [--sizes 1440x960,4288x2848] [--output benches]
 
-It builds lossc with cargo and needs NumPy; what it finds of PyTorch, JAX and Numba is
-compared, and what it does not find is skipped, with a word. With matplotlib it draws.
+It builds lossc with cargo and needs NumPy. PyTorch, JAX and Numba are compared if
+installed, and skipped with a message otherwise. The picture needs matplotlib.
 It writes RESULTS.md and RESULTS.png to the output folder.
 
 Everything runs on two threads and on the same logits and labels. Each contestant is
@@ -44,10 +44,10 @@ PHASES = ("forward", "forward_backward")
 # Rounds for an image of 1440x960; larger ones get fewer, but not fewer than 5.
 ROUNDS = 21
 FEWEST_ROUNDS = 5
-# Seconds of untimed calls at the start of each turn: threads of the contestant before
+# Seconds of untimed calls at the start of each turn: threads of the previous contestant
 # may still spin, and its own may be asleep.
 WARM_UP = 0.05
-# Sizes of `lossc bench`: what a call costs, and how cost grows.
+# Sizes of `lossc bench`, to show the fixed cost of a call and the growth of cost.
 OWN_SIZES = (1 << 10, 1 << 20, 1 << 24)
 
 
@@ -85,7 +85,7 @@ def counts(text):
 
 
 def prepare(height, width, lossc_binary, library, versions, skipped):
-    """All contestants on one image, checked and warm."""
+    """Returns all contestants on one image, checked and warm."""
     logits, labels = image(height, width)
     uniforms = peer_check.uniforms(seed=1, count=logits.size).reshape(logits.shape)
     contestants = []
@@ -103,7 +103,7 @@ def prepare(height, width, lossc_binary, library, versions, skipped):
 
 
 def image(height, width):
-    """Logits around -4 with a deviation of 2; a thousandth of the labels positive, in discs."""
+    """Returns logits around -4 with a deviation of 2, and labels, a thousandth positive, in discs."""
     generator = numpy.random.default_rng(1)
     logits = generator.normal(-4, 2, (height, width)).astype(numpy.float32)
     labels = numpy.zeros((height, width), numpy.uint8)
@@ -117,13 +117,13 @@ def image(height, width):
 
 
 def measure(contestants, rounds, pixels):
-    """Median nanoseconds a pixel by (name, schedule, phase). All take turns."""
+    """Returns median nanoseconds per pixel by (name, schedule, phase). All take turns."""
     times = {(peer.name, peer.schedule, phase): [] for peer in contestants for phase in PHASES}
     order = random.Random(1)
     gc.disable()
     for _ in range(rounds):
-        # In an order of its own, since what a contestant leaves running or in the caches
-        # is felt by the next, however long that warms up.
+        # Each round has its own order: what a contestant leaves running or in the caches
+        # affects the next, however long that warms up.
         for peer in order.sample(contestants, len(contestants)):
             for phase in PHASES:
                 call = getattr(peer, phase)

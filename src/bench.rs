@@ -1,8 +1,7 @@
-//! Measuring compiled losses: what `lossc bench`, the benches and the examples share.
+//! Measurements of compiled losses, shared by `lossc bench`, the benches and the examples.
 //!
-//! Times are medians of calls that take turns with whatever they are compared with.
-//! Gradients and outcomes are written over what is there, so that no call pays for
-//! fresh memory.
+//! Times are medians of calls that take turns with whatever they are compared with. Gradients and
+//! outcomes overwrite those of the call before, to keep the cost of fresh memory out of the times.
 
 mod bandwidth;
 mod pixels;
@@ -14,11 +13,11 @@ pub use bandwidth::Bandwidth;
 pub use pixels::Pixels;
 pub use subject::{Phase, Subject};
 
-/// The median time of each of `count` calls, where `call(index)` makes one.
+/// Returns the median time of each of `count` calls, where `call(index)` makes one.
 ///
-/// In every round each call is made twice in a row, and the second time counts: by
-/// then its threads are awake and its data as near as they can be, whatever ran
-/// before it. `after_round` hears of each round.
+/// In every round each call is made twice in a row, and the second time counts: by then its threads
+/// are awake and its data is in the nearest cache, whatever ran before it. `after_round` is called
+/// at the end of each round.
 ///
 /// # Errors
 /// The first error of a call.
@@ -41,7 +40,7 @@ pub fn medians<E>(
     Ok(times.iter_mut().map(|times| median(times)).collect())
 }
 
-/// The middle one; of an even number the later of the two in the middle.
+/// The middle one; the later of the middle two if their number is even.
 fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()

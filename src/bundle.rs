@@ -1,4 +1,4 @@
-//! Compiled losses as bundles: what the passes made, in the runtime's words.
+//! Compiled losses as bundles: the results of compilation in the runtime's terms.
 
 use lossc_dialect::ops::Numerics;
 use lossc_passes::codegen::{Artifact, Target};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::manifest::manifest;
 use crate::pipeline;
 
-/// The bundle of `code`, which was compiled for `target`.
+/// The bundle of `code`, compiled for `target`.
 pub(crate) fn bundle(
     code: pipeline::Code,
     target: &Target,
@@ -25,7 +25,7 @@ pub(crate) fn bundle(
     })
 }
 
-/// What a bundle that lossc made says of its loss.
+/// Reads the description of the loss in a bundle that lossc made.
 pub(crate) fn description(bundle: &Bundle) -> Result<Description, Error> {
     serde_json::from_value(bundle.details.clone()).map_err(|error| Error::Details(error.to_string()))
 }

@@ -1,26 +1,25 @@
-//! Compiled code, kept for the next time.
+//! Cache of compiled code.
 //!
-//! Code is kept in the process's memory and on disk, in the user's cache
-//! directory (`~/.cache/lossc` on Linux). `LOSSC_CACHE=DIRECTORY` keeps it
-//! elsewhere, `LOSSC_CACHE=off` nowhere.
+//! Code is stored in the process's memory and on disk, in the user's cache directory
+//! (`~/.cache/lossc` on Linux). `LOSSC_CACHE=DIRECTORY` chooses another directory,
+//! `LOSSC_CACHE=off` disables the cache.
 //!
-//! An entry is a [bundle](lossc_runtime::bundle) and its key, which is all that the code
-//! follows from: the loss's text and settings, the options, the entry points, the types,
-//! the target with its processor features, and the build of lossc itself. So finding code
-//! takes no parser and no compiler, and nothing is ever out of date: a key that no
-//! longer fits is never asked for again. Numbers of a loss are arguments of its
-//! calls, and not part of the key.
+//! An entry is a [bundle](lossc_runtime::bundle) and its key. The key is all that the code depends
+//! on: the loss's text and settings, the options, the entry points, the types, the target with its
+//! processor features, and the build of lossc itself. Finding code therefore takes no parser and no
+//! compiler, and nothing is ever out of date: a key that no longer fits is never asked for again.
+//! The scalars of a loss are arguments of its calls, and not part of the key.
 //!
-//! An entry's file is named after its key, but a name proves nothing: a file may be copied,
-//! moved, cut off or restored from elsewhere. What runs is code whose entry is whole, by a
-//! hash of all of it, and holds the very key that is asked for. Anything else at its place
-//! is not followed or waited for; the loss is compiled and the entry replaced.
+//! An entry's file is named after its key, but a name proves nothing: a file may be copied, moved,
+//! truncated or restored from elsewhere. Code runs only if its entry is whole, by a hash of all of
+//! it, and holds the very key that is asked for. Anything else under its name is neither followed
+//! nor waited for; the loss is compiled and the entry replaced.
 //!
-//! Entries appear whole, so any number of processes may share a directory, and none that
-//! is killed leaves half of one. A directory that cannot be written costs a warning and
-//! nothing else. One that others may write is not used: its entries are programs. Beyond
-//! [`DEFAULT_LIMIT`] bytes the oldest entries are deleted. A directory may hold other
-//! things too: the cache's own are in one below it, and of that it deletes what it wrote.
+//! Entries appear whole: any number of processes may share a directory, and a process that is
+//! killed leaves no half entry. A directory that cannot be written costs a warning and nothing
+//! else. One that others may write is not used, since its entries are programs. Beyond
+//! [`DEFAULT_LIMIT`] bytes the oldest entries are deleted. The directory may hold other files too:
+//! the cache's own are in a subdirectory, where it deletes only what it wrote.
 
 mod build;
 mod disk;
@@ -41,14 +40,13 @@ use tracing::debug;
 use disk::Disk;
 pub(crate) use key::Key;
 
-/// Bytes that a cache takes on disk before the oldest entries go.
+/// Bytes that a cache may take on disk before the oldest entries are deleted.
 pub const DEFAULT_LIMIT: u64 = 256 << 20;
 
-/// Entries in memory. Beyond it all are let go: they are soon read again.
+/// Entries in memory. Beyond this number all are dropped: reading them again is fast.
 const MEMORY_ENTRIES: usize = 256;
 
-/// Where a [`Compiler`](crate::Compiler) keeps what it compiled. Clones share
-/// their memory.
+/// Storage for what a [`Compiler`](crate::Compiler) compiled. Clones share their memory.
 #[derive(Clone)]
 pub struct Cache(Option<Arc<Store>>);
 
@@ -58,7 +56,7 @@ struct Store {
 }
 
 impl Cache {
-    /// The process's own cache, where `LOSSC_CACHE` says: the default of every
+    /// The process's own cache, at the location in `LOSSC_CACHE`: the default of every
     /// [`Compiler`](crate::Compiler).
     pub fn from_environment() -> Self {
         static SHARED: OnceLock<Cache> = OnceLock::new();
@@ -83,7 +81,7 @@ impl Cache {
         Self::new(None)
     }
 
-    /// A cache in `directory`, which is made when there is something to keep.
+    /// A cache in `directory`, which is created when the first entry is written.
     pub fn at(directory: impl AsRef<Path>) -> Self {
         Self::with_limit(directory, DEFAULT_LIMIT)
     }
@@ -94,12 +92,12 @@ impl Cache {
     }
 
     fn new(disk: Option<Disk>) -> Self {
-        // Without knowing which build this is, entries of another could be taken.
+        // Without the identity of this build, entries of another one could be taken.
         let disk = disk.filter(|_| build::fingerprint().is_some());
         Self(Some(Arc::new(Store { memory: Mutex::default(), disk })))
     }
 
-    /// The entry at `key`, if it is there and `fits`.
+    /// Returns the entry at `key`, if it is there and `fits`.
     pub(crate) fn get(&self, key: &Key, fits: impl Fn(&Bundle) -> bool) -> Option<Arc<Bundle>> {
         let store = self.0.as_ref()?;
         if let Some(bundle) = store.memory().get(key).filter(|bundle| fits(bundle)) {
@@ -112,7 +110,7 @@ impl Cache {
         Some(bundle)
     }
 
-    /// Keeps `bundle` at `key`, in the place of what was there.
+    /// Stores `bundle` at `key`, replacing what was there.
     pub(crate) fn put(&self, key: &Key, bundle: &Arc<Bundle>) {
         let Some(store) = &self.0 else { return };
         store.remember(key, bundle);
@@ -124,7 +122,7 @@ impl Cache {
 
 impl Store {
     fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Bundle>>> {
-        // Entries are put in whole, so a panic elsewhere leaves none half made.
+        // Entries are put in whole: a panic elsewhere leaves none half made.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,4 +1,4 @@
-//! Certificates: the proof that what is run is the loss that was written.
+//! Certificates: proofs that the code that runs computes the loss as written.
 
 use lossc_dialect::ops::Numerics;
 use lossc_passes::certificate::CertificateError;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::loss::Loss;
 use crate::pipeline;
 
-/// The certificate of what compiling `loss` for `target` and `numerics` makes of it.
+/// Returns the certificate of compiling `loss` for `target` and `numerics`.
 pub fn certify(loss: &Loss, target: &Target, numerics: Numerics) -> Result<Certificate, Error> {
     let options = pipeline::Options { numerics, ..Default::default() };
     let stages = pipeline::optimise(loss.program()?, &options, target, true)?;
@@ -19,7 +19,7 @@ pub fn certify(loss: &Loss, target: &Target, numerics: Numerics) -> Result<Certi
 
 /// Reads a certificate from JSON and checks it.
 pub fn read(text: &str) -> Result<Certificate, Error> {
-    // Another version may have other fields: what it is comes first.
+    // Another version may have other fields, so the version is read first.
     let Header { version } = serde_json::from_str(text)?;
     if version != VERSION {
         return Err(CertificateError::Version { found: version }.into());

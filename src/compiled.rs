@@ -23,23 +23,23 @@ use crate::invalid;
 use crate::loss::Loss;
 use crate::pipeline::Optimised;
 
-/// Results that count what is invalid.
+/// Results that count invalid input.
 const CHECKS: [&str; 3] = [INVALID_LABELS, INVALID_WEIGHTS, NAN_LOGITS];
 
 /// The key of a call's random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Seed(pub u64);
 
-/// What a call may say besides its tensors.
+/// Optional arguments of a call, besides its tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// The key of the random numbers.
     pub seed: Seed,
     /// Tells calls under one seed apart: a step or rank number.
     pub stream: u64,
-    /// Which pixels share a group.
+    /// Extent of the pixels that share a group.
     pub balance: Balance,
-    /// Numbers of the loss by name, `upstream` among them.
+    /// Scalars of the loss by name, `upstream` among them.
     pub scalars: Vec<(String, f32)>,
 }
 
@@ -49,38 +49,37 @@ impl From<Seed> for Options {
     }
 }
 
-/// What a forward call gives. The default is the outcome of no call: a place for one.
+/// Outcome of a forward call. The default is an empty one, to be filled by a call.
 #[derive(Clone, Debug, Default)]
 pub struct Forward {
     /// The loss.
     pub loss: f32,
-    /// The loss's named results, one value a balancing group.
+    /// The loss's named results, one value per balancing group.
     pub groups: Vec<GroupResult>,
-    /// How many logits are NaN. The loss is then NaN, and the gradient at those
-    /// pixels.
+    /// Number of NaN logits. With any, the loss is NaN, and so is the gradient at those pixels.
     pub nan_logits: i64,
-    /// What the backward call needs: bytes, not tensors.
+    /// Input of the backward call: bytes, not tensors.
     pub residuals: Residuals,
 }
 
-/// What a forward and backward call gives.
+/// Outcome of a forward and backward call.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The loss.
     pub loss: f32,
-    /// The gradient by the logits, in their shape and type.
+    /// The gradient with respect to the logits, in their shape and type.
     pub gradient: Tensor,
-    /// The loss's named results, one value a balancing group.
+    /// The loss's named results, one value per balancing group.
     pub groups: Vec<GroupResult>,
-    /// How many logits are NaN.
+    /// Number of NaN logits.
     pub nan_logits: i64,
 }
 
 /// A compiled loss. It may be shared by threads; calls take turns.
 ///
-/// A training loop calls [`Compiled::forward_backward_reusing`], or
-/// [`Compiled::forward_reusing`] and [`Compiled::backward_into`]: on a processor they
-/// allocate nothing from the second call on tensors of one shape and type on.
+/// A training loop calls [`Compiled::forward_backward_reusing`], or [`Compiled::forward_reusing`]
+/// and [`Compiled::backward_into`]. On a processor these allocate nothing, except in the first call
+/// on tensors of a shape and type.
 ///
 /// ```
 /// use lossc::{Compiler, Forward, Options, Seed, Target, TensorView, TensorViewMut, losses};
@@ -103,21 +102,22 @@ pub struct Step {
 /// ```
 pub struct Compiled {
     description: Description,
-    /// Numbers that differ from their defaults.
+    /// Scalars that differ from their defaults.
     scalars: Vec<(String, f32)>,
     /// The code for each combination of the tensors' types.
     code: Mutex<Code>,
-    /// The types that it was compiled for.
+    /// The types it was compiled for.
     elements: Vec<ElementType>,
-    /// What compiles for entry points and for further types; those of a bundle are fixed.
+    /// The means to compile for entry points and for further types; `None` for a bundle, where both
+    /// are fixed.
     origin: Option<Origin>,
 }
 
-/// What code is made of.
+/// Source of the code.
 struct Origin {
     compiler: Compiler,
     loss: Loss,
-    /// What was made of the loss for the first types, if it was made in this process.
+    /// The optimised loss for the first types, if it was made in this process.
     optimised: Option<Optimised>,
 }
 
@@ -144,11 +144,11 @@ impl Compiled {
         Ok(Self { description, scalars, code: Mutex::default(), elements, origin })
     }
 
-    /// The compiled loss in a bundle, for its own target: on `threads` or else the
-    /// caller's pool, or on this machine's first GPU.
+    /// The compiled loss in a bundle, for its own target: on `threads` or else the caller's pool,
+    /// or on this machine's first GPU.
     ///
     /// # Errors
-    /// If the bundle is for another machine, or not one that lossc wrote.
+    /// If the bundle is for another machine, or lossc did not write it.
     ///
     /// # Safety
     /// The bundle's code becomes part of this process: it must come from a source
@@ -161,20 +161,20 @@ impl Compiled {
         };
         // SAFETY: the caller vouches for the code, and the processor was checked.
         let executor = unsafe { compiler::executor(bundle, device.as_ref(), threads) }?;
-        // What a bundle has no code for, its executor refuses.
+        // The executor refuses entry points that the bundle has no code for.
         let loaded = Loaded { entry_points: EntryPoints::All, executor };
         let elements = bundle.manifest.element_types();
         let code = Mutex::new(HashMap::from([(elements.clone(), vec![loaded])]));
         Ok(Self { description: description(bundle)?, scalars: vec![], code, elements, origin: None })
     }
 
-    /// What was compiled, with which options.
+    /// The loss and the options it was compiled with.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// The loss of `logits` against `labels`: tensors of one shape, (H, W),
-    /// (C, H, W) or (N, C, H, W).
+    /// Computes the loss of `logits` against `labels`: tensors of one shape, (H, W), (C, H, W) or
+    /// (N, C, H, W).
     pub fn forward<'a>(
         &self,
         logits: impl Into<Input<'a>>,
@@ -184,7 +184,7 @@ impl Compiled {
         self.forward_of(&[logits.into().view()?, labels.into().view()?], &options.into())
     }
 
-    /// The loss and its gradient by the logits.
+    /// Computes the loss and its gradient with respect to the logits.
     pub fn forward_backward<'a>(
         &self,
         logits: impl Into<Input<'a>>,
@@ -194,8 +194,8 @@ impl Compiled {
         self.forward_backward_of(&[logits.into().view()?, labels.into().view()?], &options.into())
     }
 
-    /// The gradient of an earlier forward call on the same tensors, times
-    /// `upstream`. Random numbers are drawn again from the call's seed.
+    /// Computes the gradient of an earlier forward call on the same tensors, times `upstream`.
+    /// Random numbers are drawn again from the call's seed.
     pub fn backward<'a>(
         &self,
         logits: impl Into<Input<'a>>,
@@ -206,14 +206,14 @@ impl Compiled {
         self.backward_of(&[logits.into().view()?, labels.into().view()?], residuals, upstream)
     }
 
-    /// As [`Compiled::forward`], for a loss of any number of tensors.
+    /// Like [`Compiled::forward`], for a loss of any number of tensors.
     pub fn forward_of(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Forward, Error> {
         let mut outcome = Forward::default();
         self.forward_reusing(pixels, options, &mut outcome)?;
         Ok(outcome)
     }
 
-    /// As [`Compiled::forward_backward`], for a loss of any number of tensors.
+    /// Like [`Compiled::forward_backward`], for a loss of any number of tensors.
     pub fn forward_backward_of(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Step, Error> {
         let scalars = self.scalars(options)?;
         let (outcome, gradients) =
@@ -222,7 +222,7 @@ impl Compiled {
         Ok(Step { loss, gradient: only(gradients), groups, nan_logits })
     }
 
-    /// As [`Compiled::backward`], for a loss of any number of tensors.
+    /// Like [`Compiled::backward`], for a loss of any number of tensors.
     pub fn backward_of(
         &self,
         pixels: &[TensorView<'_>],
@@ -232,9 +232,8 @@ impl Compiled {
         Ok(only(self.with_executor(Separate, pixels, |it| it.backward(pixels, residuals, upstream))?))
     }
 
-    /// As [`Compiled::forward_backward_of`], with the gradient written over a tensor
-    /// of the logits' shape and type. A loop that uses one again saves the time that
-    /// fresh memory takes.
+    /// Like [`Compiled::forward_backward_of`], but overwrites a tensor of the logits' shape and
+    /// type with the gradient. A loop that reuses one saves the time that fresh memory takes.
     pub fn forward_backward_into(
         &self,
         pixels: &[TensorView<'_>],
@@ -246,8 +245,8 @@ impl Compiled {
         Ok(outcome)
     }
 
-    /// As [`Compiled::forward_of`], with the outcome written over that of an earlier
-    /// call, in its memory. After an error it is of no use.
+    /// Like [`Compiled::forward_of`], but overwrites the outcome of an earlier call, reusing its
+    /// memory. After an error it is of no use.
     pub fn forward_reusing(
         &self,
         pixels: &[TensorView<'_>],
@@ -261,8 +260,8 @@ impl Compiled {
         outcome.read(&self.description, pixels)
     }
 
-    /// As [`Compiled::forward_backward_into`], with the outcome written over that of an
-    /// earlier call, in its memory. After an error it is of no use.
+    /// Like [`Compiled::forward_backward_into`], but overwrites the outcome of an earlier call,
+    /// reusing its memory. After an error it is of no use.
     pub fn forward_backward_reusing(
         &self,
         pixels: &[TensorView<'_>],
@@ -278,8 +277,8 @@ impl Compiled {
         outcome.read(&self.description, pixels)
     }
 
-    /// As [`Compiled::backward_of`], with the gradient written over a tensor of the
-    /// logits' shape and type.
+    /// Like [`Compiled::backward_of`], but overwrites a tensor of the logits' shape and type with
+    /// the gradient.
     pub fn backward_into(
         &self,
         pixels: &[TensorView<'_>],
@@ -292,14 +291,14 @@ impl Compiled {
         })
     }
 
-    /// The sums of a forward call before anything is computed from them, for
-    /// workers that add theirs up: see [`Residuals::merge`].
+    /// Computes the sums of a forward call and nothing from them, for workers that add up theirs:
+    /// see [`Residuals::merge`].
     pub fn forward_partials(&self, pixels: &[TensorView<'_>], options: &Options) -> Result<Residuals, Error> {
         let scalars = self.scalars(options)?;
         self.with_executor(Separate, pixels, |it| it.forward_partials(&call(pixels, options, &scalars)))
     }
 
-    /// The loss from sums that may be several workers'. `pixels` are any worker's.
+    /// Computes the loss from sums that may be several workers'. `pixels` are any worker's.
     pub fn finish(&self, pixels: &[TensorView<'_>], sums: Residuals) -> Result<Forward, Error> {
         let outcome = self.with_executor(Separate, pixels, |it| it.finish(sums))?;
         self.checked(outcome.residuals, pixels)
@@ -312,7 +311,7 @@ impl Compiled {
         run: impl FnOnce(&mut dyn Executor) -> Result<T, lossc_runtime::RuntimeError>,
     ) -> Result<T, Error> {
         let elements: SmallVec<[_; 4]> = pixels.iter().map(TensorView::element_type).collect();
-        // Where there are too many or too few, code for the first types says so.
+        // If there are too many or too few, code for the first types reports it.
         let fits = self.origin.is_some() && elements.len() == self.elements.len();
         let known = if fits { &*elements } else { &*self.elements };
         // A call that panicked left nothing behind that the next one reads.
@@ -345,9 +344,9 @@ impl Compiled {
         Ok(())
     }
 
-    /// The numbers of a call: the loss's, and then the call's own.
+    /// The scalars of a call: the loss's, and then the call's own.
     fn scalars<'a>(&'a self, options: &'a Options) -> Result<SmallVec<[(&'a str, f32); 4]>, Error> {
-        // An upstream gradient that has overflowed is for the caller's loss scaling to see.
+        // An overflowed upstream gradient must reach the caller's loss scaling.
         let is_wrong = |name: &str, value: f32| name != UPSTREAM && !value.is_finite();
         let set = self.scalars.iter().chain(&options.scalars);
         let check = |(name, value): &'a (String, f32)| match is_wrong(name, *value) {
@@ -357,7 +356,7 @@ impl Compiled {
         set.map(check).collect()
     }
 
-    /// The outcome that is in `residuals`, if the labels are some.
+    /// The outcome in `residuals`, if all labels are valid.
     fn checked(&self, residuals: Residuals, pixels: &[TensorView<'_>]) -> Result<Forward, Error> {
         let mut outcome = Forward { loss: 0.0, groups: vec![], nan_logits: 0, residuals };
         outcome.read(&self.description, pixels)?;
@@ -366,13 +365,13 @@ impl Compiled {
 }
 
 impl Forward {
-    /// Reads all the rest out of the residuals. The counts of invalid input are no
-    /// results of the loss's own.
+    /// Reads all the rest out of the residuals. The counts of invalid input are not among the
+    /// loss's own results.
     fn read(&mut self, description: &Description, pixels: &[TensorView<'_>]) -> Result<(), Error> {
         let results = self.residuals.group_results();
         let own = results.clone().filter(|(result, _)| !CHECKS.contains(&&*result.name));
         GroupResult::write_over(&mut self.groups, own);
-        // Slots of counts hold an i64; nothing else goes by these names.
+        // Slots of counts hold an i64; nothing else has these names.
         let count = |name| -> i64 {
             let counts = results.clone().filter(|(result, _)| result.name == name);
             counts.flat_map(|(_, slots)| slots).map(|&slot| slot as i64).sum()
@@ -397,7 +396,7 @@ fn call<'a>(pixels: &'a [TensorView<'a>], options: &Options, scalars: &'a [(&'a 
     Call { pixels, balance: options.balance, random, scalars }
 }
 
-/// A loss has one gradient, that by its logits.
+/// The gradient with respect to the logits, the only one that a loss has.
 fn only(mut gradients: Vec<Tensor>) -> Tensor {
     gradients.swap_remove(0)
 }

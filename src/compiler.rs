@@ -32,66 +32,65 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// A compiler for `target` that checks labels, reduces as the loss says, and
-    /// keeps what it compiled in [`Cache::from_environment`].
+    /// A compiler for `target` that checks labels, reduces as the loss says, and stores its code in
+    /// [`Cache::from_environment`].
     pub fn new(target: Target) -> Self {
         let options = specialise::Options { checks: true, ..specialise::Options::default() }.into();
         Self { target, options, elements: None, threads: None, cache: Cache::from_environment() }
     }
 
-    /// Pixels with this label are as if they were not there.
+    /// Treats pixels with this label as absent.
     pub fn ignore_index(mut self, index: i64) -> Self {
         self.options.specialise.ignore_index = Some(index);
         self
     }
 
-    /// How the loss is reduced over the pixels.
+    /// Sets the reduction of the loss over the pixels.
     pub fn reduction(mut self, reduction: Reduction) -> Self {
         self.options.specialise.reduction = reduction;
         self
     }
 
-    /// Each pixel's share in a sum is multiplied by a weight: an f32 tensor that
-    /// follows the labels.
+    /// Multiplies each pixel's share in a sum by a weight: an f32 tensor that follows the labels.
     pub fn weight_map(mut self, weight_map: bool) -> Self {
         self.options.specialise.weight_map = weight_map;
         self
     }
 
-    /// Whether a label that is none makes a call an error, and NaN logits are
-    /// counted. Both are counted in the passes that are made anyway.
+    /// Sets whether a call with an invalid label is an error, and NaN logits are counted. Both are
+    /// counted in passes that are made anyway.
     pub fn check_labels(mut self, check: bool) -> Self {
         self.options.specialise.checks = check;
         self
     }
 
-    /// The tensors' types, in the order of the loss's arguments; without it those
-    /// that its text names.
+    /// Sets the tensors' types, in the order of the loss's arguments; the default is the types in
+    /// its text.
     pub fn element_types(mut self, elements: impl Into<Vec<ElementType>>) -> Self {
         self.elements = Some(elements.into());
         self
     }
 
-    /// The threads that calls run on; without it those of the caller's pool.
+    /// Sets the threads that calls run on; the default is the caller's pool.
     pub fn threads(mut self, pool: Arc<ThreadPool>) -> Self {
         self.threads = Some(pool);
         self
     }
 
-    /// How far to go; all the way unless one wants to see what that is worth.
+    /// Limits the optimisation, to show what the rest is worth; the default is all of it.
     pub fn optimisation(mut self, optimisation: Optimisation) -> Self {
         self.options.optimisation = optimisation;
         self
     }
 
-    /// What pixels are computed by: the same bits on every machine, unless one asks for
-    /// [`Numerics::Fast`], which only GPUs have.
+    /// Sets the numerics of pixels. The default is the same bits on every machine;
+    /// [`Numerics::Fast`] is for GPUs only.
     pub fn numerics(mut self, numerics: Numerics) -> Self {
         self.options.numerics = numerics;
         self
     }
 
-    /// Where compiled code is kept; [`Cache::off`] for nowhere.
+    /// Sets the cache of compiled code; [`Cache::off`] for none.
     pub fn cache(mut self, cache: Cache) -> Self {
         self.cache = cache;
         self
@@ -102,16 +101,16 @@ impl Compiler {
         &self.target
     }
 
-    /// Compiles `loss` up to where its entry points part: whatever is wrong with it is an
-    /// error now. The code itself, that of `forward` and `backward` or that of
-    /// `forward_backward`, is made by the first call of one of them, and so is code for
-    /// tensors of other types than [`Compiler::element_types`].
+    /// Compiles `loss` up to the point where its entry points part: whatever is wrong with it is an
+    /// error now. The code itself, that of `forward` and `backward` or that of `forward_backward`,
+    /// is made by the first call of one of them, and so is code for tensors of other types than
+    /// [`Compiler::element_types`].
     pub fn compile(&self, loss: &Loss) -> Result<Compiled, Error> {
         Compiled::new(self.clone(), loss.clone())
     }
 
-    /// Compiles `loss` into a bundle with all entry points, which runs without a
-    /// compiler. The loss's numbers become the defaults of its calls.
+    /// Compiles `loss` into a bundle with all entry points, which runs without a compiler. The
+    /// loss's scalars become the defaults of its calls.
     pub fn bundle(&self, loss: &Loss) -> Result<Bundle, Error> {
         let request = self.request(loss, self.elements.as_deref(), EntryPoints::All);
         let compile = || request.generate(&request.optimise()?);
@@ -124,7 +123,7 @@ impl Compiler {
         Ok(bundle)
     }
 
-    /// The text of `stage` on the way to [`Compiler::compile`]'s code.
+    /// Returns the text of `stage` on the way to [`Compiler::compile`]'s code.
     pub fn emit(&self, loss: &Loss, stage: Stage) -> Result<String, Error> {
         pipeline::emit(loss.program()?, &self.options(self.elements.as_deref()), &self.target, stage)
     }
@@ -139,15 +138,15 @@ impl Compiler {
         self.threads.clone()
     }
 
-    /// What is made of a loss for tensors of these types.
+    /// Options of the pipeline for tensors of these types.
     pub(crate) fn options(&self, elements: Option<&[ElementType]>) -> pipeline::Options {
         let storage = elements.unwrap_or_default().iter().map(|&it| element(it)).collect();
         let specialise = specialise::Options { storage, ..self.options.specialise.clone() };
         pipeline::Options { specialise, ..self.options.clone() }
     }
 
-    /// What is known of `loss` before any of its entry points is called: that it can be
-    /// compiled for this compiler's types and target.
+    /// Checks that `loss` can be compiled for this compiler's types and target, before any of its
+    /// entry points is called.
     pub(crate) fn checked(&self, loss: &Loss) -> Result<Checked, Error> {
         self.device()?;
         let elements = self.elements.as_deref();
@@ -168,8 +167,8 @@ impl Compiler {
         Ok(Checked { description, elements: types.collect(), optimised: Some(optimised) })
     }
 
-    /// Code for `loss`, these entry points and tensors of these types, or those of its
-    /// text, ready to run. `optimised` is what was made of it so far, if that is known.
+    /// Returns code for `loss`, these entry points and tensors of these types, or those of its
+    /// text, ready to run. `optimised` is the optimised loss, if it was made already.
     pub(crate) fn executor(
         &self,
         loss: &Loss,
@@ -178,9 +177,8 @@ impl Compiler {
         optimised: Option<&Optimised>,
     ) -> Result<Box<dyn Executor>, Error> {
         let device = self.device()?;
-        // SAFETY: this build of lossc made the bundle, now or before, for a
-        // processor or device that is here: the cache's keys and the privacy of
-        // its directory see to that.
+        // SAFETY: this build of lossc made the bundle, now or earlier, for a processor or device
+        // that is here: the cache's keys and the privacy of its directory ensure that.
         let load = |bundle: &Bundle| unsafe { executor(bundle, device.as_ref(), self.pool()) };
         let request = self.request(loss, elements, entry_points);
         if let Some(bundle) = request.find() {
@@ -206,7 +204,7 @@ impl Compiler {
         Request::new(&self.cache, loss, options, &self.target)
     }
 
-    /// The device that the target's code runs on, where that is not the processor.
+    /// The device that the target's code runs on, if that is not the processor.
     fn device(&self) -> Result<Option<CudaDevice>, Error> {
         match self.target {
             Target::Nvidia(_) => Ok(Some(CudaDevice::open(0)?)),
@@ -221,11 +219,11 @@ pub(crate) struct Checked {
     pub(crate) description: Description,
     /// The tensors' types.
     pub(crate) elements: Vec<ElementType>,
-    /// What code is made of; none where there is code already.
+    /// Source of the code; `None` if there is code already.
     pub(crate) optimised: Option<Optimised>,
 }
 
-/// Loads a bundle's code onto `device`, or onto `pool` where there is none.
+/// Loads a bundle's code onto `device`, or onto `pool` if there is none.
 ///
 /// # Safety
 /// As for [`Bundle::cpu_executor`] and [`Bundle::cuda_executor`].

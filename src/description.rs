@@ -1,4 +1,4 @@
-//! What a compiled loss was made from.
+//! Description of a compiled loss.
 
 use lossc_passes::specialise::{self, Reduction};
 use serde::{Deserialize, Serialize};
@@ -12,17 +12,17 @@ pub struct Description {
     pub loss: String,
     /// The choice that selected the program, if the loss has one.
     pub choice: Option<ChosenValue>,
-    /// Pixels with this label are as if they were not there.
+    /// Pixels with this label are treated as absent.
     pub ignore_index: Option<i64>,
-    /// How the loss is reduced over the pixels.
+    /// Reduction of the loss over the pixels.
     pub reduction: Reduction,
-    /// Whether pixel weights follow the labels.
+    /// True if pixel weights follow the labels.
     pub weight_map: bool,
-    /// Whether labels that are none make a call an error.
+    /// True if invalid labels make a call an error.
     pub check_labels: bool,
 }
 
-/// A choice and the value it has, such as `log` of the choice `schedule`.
+/// A choice and its value, such as `log` of the choice `schedule`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChosenValue {

@@ -1,6 +1,6 @@
-//! What each stage made, as files: `LOSSC_DUMP=<dir>` on any program that uses
-//! lossc. Each loss has a directory, and so have the entry points that it is compiled
-//! for at different times: `bce`, `bce.separate`, `bce.joint`.
+//! Dumps of each stage as files: `LOSSC_DUMP=<dir>` on any program that uses lossc. Each loss has a
+//! directory, and so have entry points that are compiled at different times: `bce`, `bce.separate`,
+//! `bce.joint`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +10,7 @@ use lossc_passes::schedule::EntryPoints;
 
 use crate::error::Error;
 
-/// Writes one numbered file a stage.
+/// Writer of one numbered file per stage.
 #[derive(Debug)]
 pub(crate) struct Dump {
     directory: PathBuf,
@@ -28,7 +28,7 @@ impl Dump {
         Some(Self { directory: Path::new(&directory()?).join(name), count: 0 })
     }
 
-    /// Whether the environment asks for dumps: then every stage must be made.
+    /// Returns whether the environment asks for dumps: then every stage must be made.
     pub(crate) fn is_asked_for() -> bool {
         directory().is_some()
     }

@@ -1,4 +1,4 @@
-//! What can go wrong between a loss's text and its gradient.
+//! Errors between a loss's text and its gradient.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub enum Error {
     UnknownLoss {
         /// The name asked for.
         name: String,
-        /// The names there are.
+        /// The names that exist.
         known: String,
     },
     /// The loss has no option of this name.
@@ -62,7 +62,7 @@ pub enum Error {
     Size {
         /// The loss.
         loss: String,
-        /// How large it is.
+        /// Its size.
         error: BuildError,
     },
     /// A pass built an ill-formed program: an error of lossc.
@@ -70,7 +70,7 @@ pub enum Error {
     Pass {
         /// The pass.
         pass: &'static str,
-        /// What is ill-formed.
+        /// The defect.
         error: BuildError,
     },
     /// Options that the loss cannot take.
@@ -82,7 +82,7 @@ pub enum Error {
     /// The scheduled program could not be lowered.
     #[error(transparent)]
     Lower(#[from] LowerError),
-    /// No machine code came out.
+    /// No machine code was generated.
     #[error(transparent)]
     Codegen(#[from] CodegenError),
     /// The target is not known, or not this machine's.
@@ -94,10 +94,10 @@ pub enum Error {
     /// A call does not fit the loss, or the device failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// A bundle that does not run here.
+    /// A bundle does not run here.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// A file that is no bundle.
+    /// A file is not a bundle.
     #[error(transparent)]
     BundleFile(#[from] BundleFileError),
     /// There is no NVIDIA driver or device.
@@ -106,25 +106,25 @@ pub enum Error {
     /// A tensor could not be read.
     #[error(transparent)]
     Tensor(#[from] TensorError),
-    /// Labels that are none.
+    /// Labels are invalid.
     #[error("{}", invalid::labels(*.count, *.ignored, .first.as_ref()))]
     InvalidLabels {
-        /// How many there are.
+        /// The number of invalid labels.
         count: i64,
-        /// The label that is ignored.
+        /// The ignored label.
         ignored: Option<i64>,
         /// The first of them, if it is in this call's labels.
         first: Option<Offender>,
     },
-    /// Weights of pixels that are none.
+    /// Pixel weights are invalid.
     #[error("{}", invalid::weights(*.count, .first.as_ref()))]
     InvalidWeights {
-        /// How many there are.
+        /// The number of invalid weights.
         count: i64,
         /// The first of them, if it is in this call's weights.
         first: Option<Offender>,
     },
-    /// A number of a call that is infinite or NaN.
+    /// A scalar of a call is infinite or NaN.
     #[error("the number `{name}` cannot be {value}: it is a finite number")]
     NotFinite {
         /// Its name.
@@ -135,18 +135,18 @@ pub enum Error {
     /// A certificate does not hold.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// A text is no certificate.
+    /// A text is not a certificate.
     #[error("not a certificate: {0}")]
     CertificateText(#[from] serde_json::Error),
-    /// A bundle that something else than lossc made.
+    /// Something other than lossc made a bundle.
     #[error("the bundle's details are not those that lossc writes: {0}")]
     Details(String),
     /// A stage's text could not be written.
     #[error("cannot write {path}: {error}")]
     Dump {
-        /// Where to.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         error: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! What the compiler did to a loss, and why.
+//! Explanations of what the compiler did to a loss, and why.
 
 use std::fmt;
 
@@ -31,18 +31,18 @@ pub struct Passes {
     pub backward: Change,
 }
 
-/// A rule that the way from source to result needs.
+/// A rule needed on the way from source to result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AppliedRule {
     /// The phase it belongs to.
     pub phase: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// What it matched.
+    /// The pattern it matched.
     pub left: &'static str,
-    /// What that became.
+    /// The pattern it put in its place.
     pub right: &'static str,
-    /// How close the two are: `exact`, `within 1 ulp`, `real`.
+    /// Closeness of the two: `exact`, `within 1 ulp`, `real`.
     pub class: String,
 }
 
@@ -55,7 +55,7 @@ pub struct Phase {
     pub nodes: usize,
     /// Rounds of all rules.
     pub iterations: usize,
-    /// The limit that kept the rules from coming to an end, if any: `16 rounds`.
+    /// The limit that stopped the rules early, if any: `16 rounds`.
     pub limit: Option<String>,
 }
 
@@ -64,11 +64,11 @@ pub struct Phase {
 pub struct UnstableOp {
     /// The operation's name: `log`.
     pub op: &'static str,
-    /// The line and the column in the loss's text; none where it has none.
+    /// The line and column in the loss's text; `None` if it has none there.
     pub place: Option<(usize, usize)>,
-    /// What may happen to it.
+    /// The possible failure.
     pub hazard: String,
-    /// Whether rounding may bring that about; else the formula itself does.
+    /// True if rounding may cause the failure; otherwise the formula itself does.
     pub by_rounding: bool,
     #[serde(skip)]
     line: String,
@@ -86,19 +86,19 @@ impl From<Unstable> for UnstableOp {
     }
 }
 
-/// What the compiler did to a loss.
+/// Explanation of what the compiler did to a loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// The program's name.
     pub loss: String,
     /// The target whose costs were used.
     pub target: String,
-    /// What pixels are computed by: `reproducible` or `fast`.
+    /// The numerics of pixels: `reproducible` or `fast`.
     pub numerics: &'static str,
     /// Passes over the data.
     pub passes: Passes,
-    /// The cost of the program, in tenths of a fused multiply-add a pixel, over one call
-    /// of each entry point.
+    /// The cost of the program, in tenths of a fused multiply-add per pixel, over one call of each
+    /// entry point.
     pub cost: Change,
     /// Distinct values computed.
     pub values: Change,
@@ -106,13 +106,13 @@ pub struct Explanation {
     pub phases: Vec<Phase>,
     /// The rules, in the order of the proof.
     pub rules: Vec<AppliedRule>,
-    /// What stays unstable.
+    /// The operations that remain unstable.
     pub unstable: Vec<UnstableOp>,
     /// The kernels.
     pub schedule: String,
 }
 
-/// Explains what compiling `loss` for `target` does, without generating code.
+/// Explains how `loss` is compiled for `target`, without generating code.
 pub fn explain(loss: &Loss, target: &Target, numerics: Numerics) -> Result<Explanation, Error> {
     let options = pipeline::Options { numerics, ..Default::default() };
     let stages = pipeline::optimise(loss.program()?, &options, target, true)?;
@@ -162,7 +162,7 @@ fn applied(phase: &'static str, rules: &[Rule], names: &[&'static str]) -> Vec<A
     names.iter().filter_map(rule).map(describe).collect()
 }
 
-/// A page; with `{:#}` also what each rule says.
+/// A page; with `{:#}` also the patterns of each rule.
 impl fmt::Display for Explanation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { loss, target, numerics, passes, cost, values, .. } = self;
@@ -234,10 +234,10 @@ fn write_phase(phase: &Phase, rules: &[&AppliedRule], formatter: &mut fmt::Forma
     Ok(())
 }
 
-/// The columns of a page.
+/// Columns of a page.
 const WIDTH: usize = 96;
 
-/// The names of rules, a class a paragraph, in the order of the proof.
+/// Writes the names of rules, one paragraph per class, in the order of the proof.
 fn write_names(rules: &[&AppliedRule], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut classes: Vec<_> = rules.iter().map(|rule| rule.class.as_str()).collect();
     classes.sort_unstable();

@@ -4,7 +4,7 @@ use lossc_runtime::tensor::TensorError;
 use lossc_runtime::{Element, Tensor, TensorView};
 use ndarray::{ArrayBase, Data, Dimension};
 
-/// A tensor of pixels: a view where the memory is contiguous, else a copy.
+/// A tensor of pixels: a view if the memory is contiguous, else a copy.
 #[derive(Debug)]
 pub struct Input<'a>(Result<Source<'a>, TensorError>);
 

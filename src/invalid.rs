@@ -1,14 +1,14 @@
-//! What is wrong with a call's pixels, found when a count says that something is.
+//! Reports of invalid pixels, made when a count is not zero.
 
 use half::{bf16, f16};
 use lossc_runtime::{ElementType, TensorView};
 
-/// A value that is invalid, and where.
+/// An invalid value and its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offender {
     /// The value.
     pub value: String,
-    /// Its index in the tensor, a number a dimension.
+    /// Its index in the tensor, one number per dimension.
     pub index: Vec<usize>,
 }
 
@@ -25,7 +25,7 @@ macro_rules! with_elements {
     };
 }
 
-/// A type of labels, for comparisons with a few of them.
+/// A type of labels, comparable with small integers.
 trait Label: Copy + ToString {
     fn is(self, label: i64) -> bool;
 }
@@ -116,10 +116,7 @@ pub(crate) fn labels(count: i64, ignored: Option<i64>, first: Option<&Offender>)
 /// The error about invalid weights.
 pub(crate) fn weights(count: i64, first: Option<&Offender>) -> String {
     let are = if count == 1 { "weight is" } else { "weights are" };
-    format!(
-        "{count} {are} negative, infinite or no number{}; a weight is 0 or more, and finite",
-        place(first)
-    )
+    format!("{count} {are} negative, infinite or NaN{}; a weight is 0 or more, and finite", place(first))
 }
 
 fn place(first: Option<&Offender>) -> String {

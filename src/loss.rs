@@ -18,9 +18,8 @@ const RESERVED: [&str; 7] =
 
 /// A loss: a text, or a program built in Rust, with values for its options.
 ///
-/// Reading the text takes MLIR's parser. It is read when something first asks
-/// what is in it; compiling does so only where there is no code for it yet (see
-/// [`Cache`](crate::Cache)).
+/// Reading the text takes MLIR's parser, so it is read only when something needs its contents;
+/// compiling does so only if there is no code for it yet (see [`Cache`](crate::Cache)).
 #[derive(Clone, Debug)]
 pub struct Loss {
     text: Arc<Text>,
@@ -28,7 +27,7 @@ pub struct Loss {
     settings: Vec<(String, String)>,
 }
 
-/// A text, and what it says once it is read.
+/// A text, and its contents once it is read.
 #[derive(Debug)]
 struct Text {
     file: String,
@@ -36,7 +35,7 @@ struct Text {
     read: OnceLock<LossFile>,
 }
 
-/// What a loss's settings select of its text.
+/// The program and the values that a loss's settings select.
 #[derive(Clone, Debug)]
 pub struct Selection<'a> {
     /// The program.
@@ -44,7 +43,7 @@ pub struct Selection<'a> {
     /// The value of the choice that selects it, such as `log` of the choice
     /// `schedule`, if the loss has a choice.
     pub choice: Option<&'a str>,
-    /// The numbers that were set.
+    /// The scalars that were set.
     pub numbers: Vec<(String, f32)>,
 }
 
@@ -52,7 +51,7 @@ impl Loss {
     /// The library loss with this name, e.g. `random-drop`.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no such loss.
     pub fn library(name: &str) -> Result<Self, Error> {
         let unknown = || {
             let known: Vec<_> = library::names().collect();
@@ -62,24 +61,23 @@ impl Loss {
         Ok(Self::new(file.into(), source.into()))
     }
 
-    /// The loss in `source`, MLIR in the `loss` dialect. `name` is what errors
-    /// call the text, such as its path.
+    /// The loss in `source`, MLIR in the `loss` dialect. `name` names the text in errors, such as
+    /// its path.
     ///
     /// # Errors
-    /// If it is no loss.
+    /// If it is not a loss.
     pub fn parse(name: &str, source: &str) -> Result<Self, Error> {
         let loss = Self::unread(name, source);
         loss.file()?;
         Ok(loss)
     }
 
-    /// As [`Loss::parse`], but what is wrong with the text is the error of the
-    /// first call that reads it.
+    /// Like [`Loss::parse`], but errors in the text are returned by the first call that reads it.
     pub fn unread(name: &str, source: &str) -> Self {
         Self::new(name.into(), source.to_owned().into())
     }
 
-    /// The loss that `program` is; see [`lossc_dialect::Builder`].
+    /// The loss of `program`; see [`lossc_dialect::Builder`].
     pub fn from_program(program: Program) -> Self {
         let name = program.name().replace('_', "-");
         let source = text::print(&program).into();
@@ -91,27 +89,27 @@ impl Loss {
         Self { text: Arc::new(Text { file, source, read: OnceLock::new() }), settings: vec![] }
     }
 
-    /// The loss with the option `name` set: its choice, or one of its numbers.
+    /// The loss with the option `name` set: its choice, or one of its scalars.
     ///
     /// # Errors
-    /// If the loss has no such option, or that value is none of its.
+    /// If the loss has no such option, or the option cannot take the value.
     pub fn with(self, name: &str, value: &str) -> Result<Self, Error> {
         let loss = self.set(name, value);
         loss.selection()?;
         Ok(loss)
     }
 
-    /// As [`Loss::with`], but what is wrong with the option is the error of the
-    /// first call that reads the loss.
+    /// Like [`Loss::with`], but an error in the option is returned by the first call that reads the
+    /// loss.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.into(), value.into()));
         self
     }
 
-    /// What the text says: its choice, its programs, its summary.
+    /// The contents of the text: its choice, its programs, its summary.
     ///
     /// # Errors
-    /// If the text is no loss.
+    /// If the text is not a loss.
     pub fn file(&self) -> Result<&LossFile, Error> {
         let Text { file, source, read } = &*self.text;
         if let Some(read) = read.get() {
@@ -122,18 +120,18 @@ impl Loss {
         for (function, argument) in parsed.unused_arguments() {
             warn!("{file}: @{function} makes nothing of its argument `{argument}`");
         }
-        // Another thread's reading, if it came first, says the same.
+        // Another thread may have read it first, with the same result.
         Ok(read.get_or_init(|| parsed))
     }
 
-    /// What the settings select.
+    /// The program and the values that the settings select.
     ///
     /// # Errors
-    /// If the text is no loss, or an option not one that it has.
+    /// If the text is not a loss, or has no such option.
     pub fn selection(&self) -> Result<Selection<'_>, Error> {
         let file = self.file()?;
         let choice = file.choice.as_ref().map(|choice| choice.default.as_str());
-        // Parsing has made sure of the default.
+        // Parsing has ensured that the default exists.
         let program = file.program(None).unwrap_or(&file.programs[0]);
         let mut selection = Selection { program, choice, numbers: vec![] };
         for (name, value) in &self.settings {
@@ -150,7 +148,7 @@ impl Loss {
         Ok(self.selection()?.program)
     }
 
-    /// Whether the loss is a sum over pixels, as far as can be told: whether
+    /// Returns whether the loss is known to be a sum over pixels: then
     /// [`Reduction::Mean`](crate::Reduction::Mean) makes a mean of it.
     ///
     /// # Errors
@@ -159,10 +157,10 @@ impl Loss {
         Ok(is_sum(self.program()?))
     }
 
-    /// The name that the text gives the loss.
+    /// The name of the loss in its text.
     ///
     /// # Errors
-    /// If the text is no loss.
+    /// If the text is not a loss.
     pub fn name(&self) -> Result<&str, Error> {
         Ok(&self.file()?.name)
     }
@@ -174,7 +172,7 @@ impl Loss {
         Ok(choice.zip(value).map(|(name, value)| ChosenValue { name: name.clone(), value: value.into() }))
     }
 
-    /// The text as it was given.
+    /// The text as given.
     pub(crate) fn source(&self) -> &str {
         &self.text.source
     }
@@ -184,8 +182,8 @@ impl Loss {
         &self.settings
     }
 
-    /// The numbers that were set, where `choice` is known to be the loss's choice
-    /// and the settings to be right. Does not read the text.
+    /// The scalars that were set, if `choice` is known to be the loss's choice and the settings to
+    /// be right. Does not read the text.
     pub(crate) fn numbers(&self, choice: Option<&str>) -> Vec<(String, f32)> {
         let numbers = self.settings.iter().filter(|(name, _)| choice != Some(name));
         numbers.filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect()
@@ -224,7 +222,7 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The number that a value of an option is, if it is a finite f32.
+/// Parses the value of a scalar, if it is a finite f32.
 pub fn number(value: &str) -> Option<f32> {
     value.parse().ok().filter(|number: &f32| number.is_finite())
 }

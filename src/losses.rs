@@ -3,15 +3,15 @@
 use crate::error::Error;
 use crate::loss::Loss;
 
-/// How the random drop loss drops a negative with probability `p` of being a
-/// positive (Guo et al., ICANN 2019).
+/// Probability that the random drop loss drops a negative whose probability of being a positive is
+/// `p` (Guo et al., ICANN 2019).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
-    /// With probability 1 - p.
+    /// 1 - p.
     Linear,
-    /// With probability (1 - p)².
+    /// (1 - p)².
     Squ,
-    /// With probability 1 + log10(1 - p).
+    /// 1 + log10(1 - p).
     #[default]
     Log,
 }

@@ -1,4 +1,4 @@
-//! What the passes know of a compiled loss, in the words of the runtime.
+//! Manifests of compiled losses, in the terms of the runtime.
 
 use lossc_dialect::ops::Numerics;
 use lossc_dialect::program::GRADIENT;

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use header::Header;
 
-/// Why a file is not read as a tensor.
+/// Reason why a file is not read as a tensor.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{what} in {}: {why}", path.display())]
 pub struct NpyError {
@@ -23,11 +23,11 @@ pub struct NpyError {
     pub what: &'static str,
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it, and what to do.
+    /// The problem, and what to do about it.
     pub why: String,
 }
 
-/// A tensor in a file, read where it lies.
+/// A tensor in a file, read in place.
 pub struct NpyFile {
     path: PathBuf,
     /// Its role, for errors.
@@ -35,7 +35,7 @@ pub struct NpyFile {
     map: Mmap,
     element: ElementType,
     shape: Vec<usize>,
-    /// Where the pixels begin in the file.
+    /// Offset of the pixels in the file.
     start: usize,
 }
 
@@ -48,11 +48,11 @@ pub enum Pixels<'a> {
 }
 
 impl NpyFile {
-    /// Opens the tensor in `path`; `what` is its role in errors. Whether its shape and type
-    /// fit the others is for the runtime to say.
+    /// Opens the tensor in `path`; `what` is its role in errors. Its shape and type are left for
+    /// the runtime to compare with the others.
     ///
     /// # Errors
-    /// If it cannot be read, or holds something else than pixels that lossc computes with.
+    /// If the file cannot be read, or does not hold pixels that lossc computes with.
     pub fn open(path: &Path, what: &'static str) -> Result<Self, NpyError> {
         let named = |why: String| failure(path, what, why);
         let cannot = |error: std::io::Error| format!("cannot be read: {error}");
@@ -61,8 +61,8 @@ impl NpyFile {
         let element = types::element(&header.descr).map_err(named)?;
         let shape = header.check_shape().map_err(named)?;
         check_length(&header, element, length).map_err(named)?;
-        // SAFETY: the file is only read. Whoever alters it meanwhile alters what is computed,
-        // as with any program that maps its input; whoever shortens it ends this process.
+        // SAFETY: the file is only read. Whoever alters it meanwhile alters what is computed, as
+        // with any program that maps its input; whoever shortens it ends this process.
         let map = unsafe { Mmap::map(&file) }.map_err(cannot).map_err(named)?;
         Ok(Self { path: path.into(), what, map, element, shape, start: header.end })
     }
@@ -94,7 +94,7 @@ impl NpyFile {
 }
 
 impl Pixels<'_> {
-    /// A view of them.
+    /// A view of the pixels.
     pub fn view(&self) -> TensorView<'_> {
         match self {
             Self::There(view) => view.clone(),
@@ -113,7 +113,7 @@ fn read_header(file: &File, length: u64) -> Result<Header, String> {
     Header::parse(&bytes)
 }
 
-/// Compares the shape with the file's length, before anything is made of either.
+/// Compares the shape with the file's length, before either is used.
 fn check_length(header: &Header, element: ElementType, length: u64) -> Result<(), String> {
     let found = length - header.end as u64;
     let expected = header.elements()? * element.size() as u64;
@@ -132,7 +132,7 @@ fn check_length(header: &Header, element: ElementType, length: u64) -> Result<()
 /// Writes `tensor` as .npy.
 ///
 /// # Errors
-/// If the writer does not take it.
+/// If the writer fails.
 pub fn write(tensor: &Tensor, writer: &mut dyn Write) -> std::io::Result<()> {
     writer.write_all(&header::bytes(types::descr(tensor.element_type()), tensor.shape()))?;
     writer.write_all(tensor.bytes())

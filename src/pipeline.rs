@@ -1,4 +1,4 @@
-//! The pipeline: the one place where the passes stand in a row.
+//! The pipeline: the one place that lists all compiler passes in their order.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 use crate::dump::Dump;
 use crate::error::Error;
 
-/// A stage whose text can be asked for.
+/// A stage of compilation whose text can be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The loss, specialised to storage types and options.
@@ -75,48 +75,47 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What the passes before the target made of a loss.
+/// Results of the compiler passes before the target's.
 #[derive(Clone, Debug)]
 pub struct Optimised {
-    /// The loss with storage types and options.
+    /// The loss with its storage types and options.
     pub source: Program,
     /// Its stable form.
     pub stable: Rewriting,
-    /// With the gradient by the logits.
+    /// With the gradient with respect to the logits.
     pub gradient: Program,
     /// The cheapest equal program for the target.
     pub optimised: Rewriting,
-    /// The same with the gradient saved as the logits are.
+    /// The same with the gradient stored in the type of the logits.
     pub program: Program,
 }
 
-/// How far the compiler goes. Less than all of it shows what the rest is worth.
+/// Extent of the optimisation. Less than all of it shows what the rest is worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Optimisation {
-    /// Each op is a kernel that reads its operands from memory and leaves its value
-    /// there, as a framework does that runs ops one by one.
+    /// Each op is a kernel that reads its operands from memory and writes its value there, as in a
+    /// framework that runs ops one by one.
     None,
     /// All that one pass over the data can compute is one kernel.
     Fusion,
-    /// Before that, the loss and its gradient are rewritten to the cheapest equal
-    /// program.
+    /// Before fusion, the loss and its gradient are rewritten to the cheapest equal program.
     Algebra,
-    /// And pixels of which it is cheaply seen that they count for nothing are left out
-    /// of what is costly.
+    /// In addition, pixels that a cheap test finds not to contribute are left out of costly
+    /// computations.
     #[default]
     Compaction,
 }
 
-/// What to make of a loss.
+/// Options of a compilation.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// SavedIn types, ignored pixels, weight maps, reductions and checks.
+    /// Storage types, ignored pixels, weight maps, reductions and checks.
     pub specialise: specialise::Options,
-    /// How far to go.
+    /// Extent of the optimisation.
     pub optimisation: Optimisation,
-    /// What pixels are computed by.
+    /// Numerics of pixels.
     pub numerics: Numerics,
-    /// The entry points to make code for.
+    /// Entry points to make code for.
     pub entry_points: EntryPoints,
 }
 
@@ -126,7 +125,7 @@ impl From<specialise::Options> for Options {
     }
 }
 
-/// Runs the passes that work on programs. `explain` keeps the rules that fired.
+/// Runs the compiler passes that work on programs. `explain` records the rules that fired.
 pub fn optimise(
     program: &Program,
     options: &Options,
@@ -150,7 +149,7 @@ pub fn optimise(
     let optimised = optimised.map_err(in_pass("saturate"))?;
     let logits = source.arguments()[0].ty.element;
     let program = store_gradient_as(&optimised.program, logits).map_err(in_pass("store"))?;
-    // Rewriting may have made a reduction of what is the same everywhere.
+    // Rewriting may have made a reduction of a uniform value.
     let program = timed("fold", || fold(&program));
     // A limit costs speed, never correctness.
     let limit = optimised.limit.as_deref();
@@ -158,7 +157,7 @@ pub fn optimise(
     Ok(Optimised { source, stable, gradient, optimised, program })
 }
 
-/// Says what rounding may make infinite or NaN, in one line.
+/// Warns of the operations that rounding may make infinite or NaN, in one line.
 fn warn_of_unstable(program: &Program, stable: &Program) {
     let unstable: Vec<_> = unstable(stable).into_iter().filter(|it| it.by_rounding).collect();
     if unstable.is_empty() {
@@ -183,8 +182,9 @@ fn costs(target: &Target, numerics: Numerics) -> Result<CostModel, Error> {
 }
 
 impl Options {
-    /// What the schedule is made for. A GPU keeps nothing in its memory: to compute again
-    /// is faster. And it does not compact: a warp takes as long as its last active pixel.
+    /// Options of the schedule for a target. A GPU saves nothing in its device memory, since to
+    /// compute again is faster. It does not compact either: a warp takes as long as its last active
+    /// pixel.
     pub(crate) fn schedule(&self, target: &Target) -> schedule::Options {
         let fusion = match self.optimisation {
             Optimisation::None => schedule::Fusion::Op,
@@ -199,7 +199,7 @@ impl Options {
         schedule::Options { fusion, saved_in, compaction, entry_points: self.entry_points }
     }
 
-    /// The kernels of what [`optimise`] made.
+    /// Schedules the kernels of what [`optimise`] returned.
     pub(crate) fn scheduled(&self, stages: &Optimised, target: &Target) -> Schedule {
         timed("schedule", || schedule(&stages.program, self.schedule(target)))
     }
@@ -216,7 +216,7 @@ fn in_pass(pass: &'static str) -> impl Fn(BuildError) -> Error {
     move |error| Error::Pass { pass, error }
 }
 
-/// The schedule of `program` on `target`: all passes up to the lowering.
+/// Returns the schedule of `program` on `target`: all compiler passes up to the lowering.
 pub fn scheduled(program: &Program, options: &Options, target: &Target) -> Result<Schedule, Error> {
     Ok(options.scheduled(&optimise(program, options, target, false)?, target))
 }
@@ -224,19 +224,19 @@ pub fn scheduled(program: &Program, options: &Options, target: &Target) -> Resul
 /// A compiled loss: its schedule and its code.
 #[derive(Debug)]
 pub struct Code {
-    /// What the code computes, and in which kernels.
+    /// The kernels and their values.
     pub schedule: Schedule,
     /// The code.
     pub artifact: Artifact,
 }
 
-/// Compiles `program` for `target`: all passes in a row.
+/// Compiles `program` for `target`: all compiler passes in a row.
 pub fn compile(program: &Program, options: &Options, target: &Target) -> Result<Code, Error> {
     generate(&optimise(program, options, target, false)?, options, target)
 }
 
-/// Compiles what [`optimise`] made with the same options, whichever entry points it is
-/// for.
+/// Compiles what [`optimise`] returned with the same options, except that the entry points may
+/// differ.
 pub fn generate(stages: &Optimised, options: &Options, target: &Target) -> Result<Code, Error> {
     let mut dump = Dump::from_environment(stages.program.name(), options.entry_points);
     let schedule = options.scheduled(stages, target);
@@ -277,7 +277,7 @@ impl Optimised {
     }
 }
 
-/// The text of `stage`.
+/// Returns the text of `stage`.
 pub fn emit(program: &Program, options: &Options, target: &Target, stage: Stage) -> Result<String, Error> {
     let stages = optimise(program, options, target, false)?;
     let schedule = || options.scheduled(&stages, target);

@@ -1,4 +1,4 @@
-//! One compilation: found among what was kept, or made.
+//! One compilation: found in the cache, or made.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl<'a> Request<'a> {
         Self { cache, key: Key::new(loss, &options, target), loss, options, target }
     }
 
-    /// What an earlier compile made. Neither reads nor compiles anything.
+    /// Finds the code of an earlier compile. Neither reads nor compiles anything.
     pub(crate) fn find(&self) -> Option<Arc<Bundle>> {
         if Dump::is_asked_for() {
             return None;
@@ -41,18 +41,18 @@ impl<'a> Request<'a> {
         self.cache.get(&self.key, |bundle| answers(bundle, self.loss))
     }
 
-    /// What is made of the loss before its entry points matter.
+    /// Runs the part of the pipeline that does not depend on the entry points.
     pub(crate) fn optimise(&self) -> Result<Optimised, Error> {
         pipeline::optimise(self.loss.program()?, &self.options, self.target, false)
     }
 
-    /// What the code's bundle says of the loss.
+    /// The description of the loss in the code's bundle.
     pub(crate) fn description(&self) -> Result<Description, Error> {
         let (loss, choice) = (self.loss.name()?, self.loss.chosen_value()?);
         Ok(Description::new(loss, choice, &self.options.specialise))
     }
 
-    /// Makes code of what [`Request::optimise`] gave, and keeps it.
+    /// Makes code from the result of [`Request::optimise`], and stores it.
     pub(crate) fn generate(&self, optimised: &Optimised) -> Result<Arc<Bundle>, Error> {
         let code = pipeline::generate(optimised, &self.options, self.target)?;
         let bundle = Arc::new(bundle(code, self.target, self.options.numerics, &self.description()?)?);
@@ -61,8 +61,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether each setting of `loss` is one that the bundle's loss has: then the
-/// settings are right, for they were when the bundle was made.
+/// Returns whether each setting of `loss` is one that the bundle's loss has. Then the settings are
+/// valid, since they were when the bundle was made.
 fn answers(bundle: &Bundle, loss: &Loss) -> bool {
     let Ok(description) = description(bundle) else { return false };
     let is_number = |name: &str| bundle.manifest.scalar_slot(name).is_some() && name != UPSTREAM;

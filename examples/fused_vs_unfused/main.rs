@@ -1,23 +1,23 @@
-//! What fusion, algebra and compaction are worth: one loss compiled five ways.
+//! The gains of fusion, algebra and compaction: one loss compiled five ways.
 //!
 //! ```text
 //! cargo run --example fused_vs_unfused -- [--loss random-drop] [--quick] [--output target/fused]
 //! ```
 //!
-//! - **one kernel an op**: each op reads its operands from memory and leaves its
-//!   value there, as a framework does that runs ops one by one;
+//! - **one kernel per op**: each op reads its operands from memory and writes its value there, as
+//!   in a framework that runs ops one by one;
 //! - **fused**: all that one pass over the data can compute is one kernel;
-//! - **algebra**: the loss and its gradient are rewritten first; `forward` and
-//!   `backward` are two calls, as in a framework's training step;
-//! - **algebra, one call**: `forward_backward`, which may keep what the second
-//!   pass would compute again;
-//! - **compaction, one call**: and of pixels that a cheap bound shows to count for nothing,
-//!   nothing more is computed.
+//! - **algebra**: the loss and its gradient are rewritten first; `forward` and `backward` are two
+//!   calls, as in a framework's training step;
+//! - **algebra, one call**: `forward_backward`, which may save values that the second pass would
+//!   compute again;
+//! - **compaction, one call**: in addition, pixels that a cheap bound shows not to contribute are
+//!   left out of the rest.
 //!
-//! For each it prints the kernels launched, the bytes moved and the median time of
-//! a loss with its gradient, and it draws the times. It runs on the GPU where there
-//! is one, else on the processor; on a GPU the times have the copies from and to this
-//! machine's memory in them, and the first and the last way are left out.
+//! For each it prints the kernels launched, the bytes moved and the median time of a loss with its
+//! gradient, and it draws the times. It runs on the GPU if there is one, else on the processor. On
+//! a GPU the times include the copies from and to this machine's memory, and the first and the last
+//! way are left out.
 
 mod measure;
 mod plot;
@@ -41,10 +41,10 @@ struct Arguments {
     /// A loss of the library.
     #[arg(long, default_value = "random-drop")]
     loss: String,
-    /// Only the small sizes, each a few times.
+    /// Only the small sizes, a few times each.
     #[arg(long)]
     quick: bool,
-    /// The folder that the picture goes to.
+    /// The output folder of the picture.
     #[arg(long, default_value = "target/fused_vs_unfused")]
     output: PathBuf,
 }
@@ -77,7 +77,7 @@ fn target() -> Result<Target, Box<dyn Error>> {
     Target::for_compute_capability(found).ok_or_else(|| format!("no code for sm_{found}").into())
 }
 
-/// By size, by way.
+/// Measurements, first by size, then by way.
 fn measure_all(
     ways: &[Way],
     sizes: &[(usize, usize)],
@@ -95,7 +95,7 @@ fn measure_all(
 }
 
 fn print_table(ways: &[Way], measurements: &[Vec<Measurement>]) {
-    println!("{:<20} {:>8} {:>12} {:>9}  median time, ns a pixel", "", "kernels", "bytes/pixel", "passes");
+    println!("{:<20} {:>8} {:>12} {:>9}  median time, ns per pixel", "", "kernels", "bytes/pixel", "passes");
     for way in ways {
         println!("{:<20} {:>8} {:>12.2} {:>9}", way.name, way.kernels, way.bytes_per_pixel, way.passes);
     }

@@ -1,4 +1,4 @@
-//! The ways to compile a loss, and how long each takes.
+//! The ways to compile a loss, and their times.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub struct Way {
     pub name: &'static str,
     /// Kernels launched for a loss and its gradient.
     pub kernels: usize,
-    /// What these kernels read and write.
+    /// Bytes per pixel that these kernels read and write.
     pub bytes_per_pixel: f64,
     /// Kernels that read the logits.
     pub passes: usize,
@@ -21,11 +21,11 @@ pub struct Way {
 }
 
 impl Way {
-    /// The five ways, the slowest first. A GPU's kernels keep nothing for one another and
-    /// do not compact, so there the first and the last are left out.
+    /// The five ways, the slowest first. A GPU's kernels save nothing for one another and do not
+    /// compact, so the first and the last are left out there.
     pub fn all(loss: &Loss, target: &Target) -> Result<Vec<Self>, Box<dyn Error>> {
         let ways = [
-            ("one kernel an op", Optimisation::None, true),
+            ("one kernel per op", Optimisation::None, true),
             ("fused", Optimisation::Fusion, true),
             ("algebra", Optimisation::Algebra, false),
             ("algebra, one call", Optimisation::Algebra, true),
@@ -59,7 +59,7 @@ impl Way {
         })
     }
 
-    /// A loss and its gradient.
+    /// Computes a loss and its gradient.
     fn run(&self, pixels: &mut Pixels) -> Result<(), lossc::Error> {
         if self.one_call {
             return self.subject.forward_backward(pixels);
@@ -69,7 +69,7 @@ impl Way {
     }
 }
 
-/// What a way takes on one size.
+/// Result of a way on one size.
 pub struct Measurement {
     pub pixels: usize,
     median: Duration,
@@ -81,7 +81,7 @@ impl Measurement {
     }
 }
 
-/// Runs all ways in turn, so that what disturbs the machine disturbs them alike.
+/// Runs all ways in turn, so that disturbances of the machine affect them alike.
 pub fn measure(
     ways: &[Way],
     pixels: &mut Pixels,

@@ -10,8 +10,7 @@ use crate::measure::{Measurement, Way};
 
 const SIZE: (u32, u32) = (1000, 700);
 const FONT: &str = "DejaVu Sans";
-/// Colours that differ in lightness too, for those who see fewer hues (Okabe and
-/// Ito).
+/// Colours that also differ in lightness, for colour-blind readers (Okabe and Ito).
 const COLOURS: [RGBColor; 5] = [
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
@@ -20,7 +19,7 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(0, 114, 178),
 ];
 
-/// Draws nanoseconds a pixel over pixels, a line a way, and writes it as PNG.
+/// Draws nanoseconds per pixel over pixels, one line per way, and writes it as PNG.
 pub fn plot(
     loss: &str,
     ways: &[Way],
@@ -31,7 +30,7 @@ pub fn plot(
     plotters::style::register_font(FONT, FontStyle::Normal, font).map_err(|_| "the font cannot be read")?;
     let mut buffer = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(loss, ways, measurements, &mut buffer)?;
-    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes a pixel");
+    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes per pixel");
     Ok(picture.save(path)?)
 }
 
@@ -54,13 +53,13 @@ fn draw(
         .y_label_area_size(70)
         .build_cartesian_2d(
             (least / 1.3..most * 1.3).log_scale(),
-            // Capacity for the names above the lines.
+            // Room for the names above the lines.
             (fastest / 1.5..slowest * 6.0).log_scale(),
         )?;
     chart
         .configure_mesh()
         .x_desc("pixels")
-        .y_desc("nanoseconds a pixel")
+        .y_desc("nanoseconds per pixel")
         .x_label_formatter(&|pixels| format!("{:.1} M", pixels / 1e6))
         .label_style((FONT, 15))
         .axis_desc_style((FONT, 17))
@@ -75,7 +74,7 @@ fn draw(
         chart
             .draw_series(LineSeries::new(points.clone(), style))?
             .label(format!(
-                "{} ({} kernels, {:.1} bytes a pixel)",
+                "{} ({} kernels, {:.1} bytes per pixel)",
                 way.name, way.kernels, way.bytes_per_pixel
             ))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));

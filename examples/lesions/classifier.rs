@@ -10,16 +10,15 @@ use rayon::prelude::*;
 use crate::features::FEATURES;
 
 const HIDDEN: usize = 16;
-/// Where each part lies in the list of parameters. Weights have one row an
-/// output.
+/// Ranges of the parts in the list of parameters. Weights have one row per output.
 const HIDDEN_WEIGHTS: Range<usize> = 0..FEATURES * HIDDEN;
 const HIDDEN_BIAS: Range<usize> = HIDDEN_WEIGHTS.end..HIDDEN_WEIGHTS.end + HIDDEN;
 const OUTPUT_WEIGHTS: Range<usize> = HIDDEN_BIAS.end..HIDDEN_BIAS.end + HIDDEN;
 const OUTPUT_BIAS: usize = OUTPUT_WEIGHTS.end;
 const PARAMETERS: usize = OUTPUT_BIAS + 1;
 
-/// Pixels that a thread takes at a time. Their sums are added in order, so the
-/// result does not depend on the number of threads.
+/// Pixels that a thread takes at a time. Their sums are added in order, so the result does not
+/// depend on the number of threads.
 const BATCH: usize = 4096;
 
 /// `logit = output · s(hidden · features + bias) + bias` with the softsign
@@ -29,11 +28,11 @@ pub struct Classifier {
     parameters: Array1<f32>,
 }
 
-/// What the forward pass computed, which the backward pass needs again.
+/// Results of the forward pass that the backward pass needs again.
 pub struct Activations {
-    /// A batch each: one row a hidden unit, one column a pixel.
+    /// One matrix per batch: one row per hidden unit, one column per pixel.
     hidden: Vec<Array2<f32>>,
-    /// One row of logits, one column a pixel.
+    /// One row of logits, one column per pixel.
     pub logits: Array2<f32>,
 }
 
@@ -76,7 +75,7 @@ impl Classifier {
         (hidden, logits)
     }
 
-    /// The gradient by every parameter, from the gradient by every logit.
+    /// The gradient with respect to every parameter, from that with respect to every logit.
     pub fn backward(
         &self,
         features: &Array2<f32>,
@@ -113,7 +112,7 @@ impl Classifier {
             .collect()
     }
 
-    /// A range of the parameters as a matrix with one row an output.
+    /// A range of the parameters as a matrix with one row per output.
     fn matrix(&self, range: Range<usize>, inputs: usize) -> ArrayView2<'_, f32> {
         let outputs = range.len() / inputs;
         self.parameters

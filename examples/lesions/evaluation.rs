@@ -1,4 +1,4 @@
-//! How well scores separate lesion pixels from the rest.
+//! Separation of lesion pixels from the rest by scores.
 
 /// The precision-recall curve of a classifier.
 pub struct PrecisionRecall {
@@ -29,7 +29,7 @@ pub fn precision_recall(scores: &[f32], labels: &[u8]) -> PrecisionRecall {
     PrecisionRecall { points, average_precision: average_precision as f32 }
 }
 
-/// The score that the `count` highest scores reach.
+/// The lowest of the `count` highest scores.
 pub fn threshold_for(scores: &[f32], count: usize) -> f32 {
     let order = by_falling_score(scores);
     order.get(count.saturating_sub(1)).map_or(f32::INFINITY, |&pixel| scores[pixel])

@@ -1,4 +1,4 @@
-//! What the classifier sees of a pixel: filters at several scales.
+//! Features of a pixel for the classifier: filters at several scales.
 
 use image::{ImageBuffer, Luma};
 use imageproc::filter::gaussian_blur_f32;
@@ -10,15 +10,15 @@ use crate::retina::Retina;
 
 type FloatImage = ImageBuffer<Luma<f32>, Vec<f32>>;
 
-/// Pixels: brightness is taken relative to its average at this scale.
+/// The scale, in pixels, of the average that brightness is taken relative to.
 const BACKGROUND_SCALE: f32 = 20.0;
-/// Relative contrast to grey levels, for the filters that work on bytes.
+/// Grey levels per unit of relative contrast, for the filters that work on bytes.
 const GREY_LEVELS: f32 = 250.0;
 
 /// The number of features of a pixel.
 pub const FEATURES: usize = 10;
 
-/// One image a feature, in the photograph's size.
+/// One image per feature, of the photograph's size.
 pub struct Features {
     images: Vec<FloatImage>,
 }
@@ -44,7 +44,7 @@ impl Features {
         Self { images }
     }
 
-    /// One row a feature, one column a pixel of `places`.
+    /// One row per feature, one column per pixel of `places`.
     pub fn table(&self, places: &[(u32, u32)]) -> Array2<f32> {
         Array2::from_shape_fn((FEATURES, places.len()), |(feature, pixel)| {
             let (x, y) = places[pixel];
@@ -66,8 +66,8 @@ pub fn normalise(training: &mut Array2<f32>, held_out: &mut Array2<f32>) {
     }
 }
 
-/// Brightness over its local average, less 1; 0 outside the field of view. The
-/// average is over pixels of the field only, so its edge casts no shadow.
+/// Brightness over its local average, minus 1; 0 outside the field of view. The average is over
+/// pixels of the field only, so its edge casts no shadow.
 fn relative_contrast(retina: &Retina) -> FloatImage {
     let inside = map(&retina.field, |value| f32::from(u8::from(value != 0)));
     let bright = map(&retina.green, f32::from);
@@ -86,7 +86,7 @@ fn blurs<const N: usize>(image: &FloatImage, scales: [f32; N]) -> [FloatImage; N
     std::array::from_fn(|index| std::mem::take(&mut blurred[index]))
 }
 
-/// A difference of Gaussians: what changes between two scales.
+/// A difference of Gaussians: the change between two scales.
 fn difference(finer: &FloatImage, coarser: &FloatImage) -> FloatImage {
     combine(finer, coarser, |finer, coarser| finer - coarser)
 }
@@ -109,8 +109,8 @@ fn gradient(image: &FloatImage) -> FloatImage {
     })
 }
 
-/// The smaller and the larger curvature (eigenvalues of the Hessian). At a dark
-/// spot both are large, on a dark vessel only the one across it.
+/// The smaller and the larger curvature (eigenvalues of the Hessian). At a dark spot both are
+/// large; on a dark vessel only the one across it is.
 fn curvatures(image: &FloatImage) -> (FloatImage, FloatImage) {
     let eigenvalue = |sign: f32| {
         stencil(image, |at| {
@@ -123,8 +123,8 @@ fn curvatures(image: &FloatImage) -> (FloatImage, FloatImage) {
     (eigenvalue(-1.0), eigenvalue(1.0))
 }
 
-/// Black top-hats: the morphological closing less the image, which keeps what
-/// is dark and smaller than a disc of the given radius.
+/// Black top-hats: the morphological closing minus the image, which leaves dark parts smaller than
+/// a disc of the given radius.
 fn top_hats<const N: usize>(contrast: &FloatImage, radii: [u8; N]) -> Vec<FloatImage> {
     let grey = map(contrast, |value| (128.0 + GREY_LEVELS * value).round().clamp(0.0, 255.0) as u8);
     radii
@@ -143,7 +143,7 @@ where
     A: Copy,
 {
     let values = image.as_raw().iter().map(|&value| function(value)).collect();
-    ImageBuffer::from_vec(image.width(), image.height(), values).expect("one value a pixel")
+    ImageBuffer::from_vec(image.width(), image.height(), values).expect("one value per pixel")
 }
 
 fn combine<A, B>(
@@ -159,7 +159,7 @@ where
 {
     let pairs = left.as_raw().iter().zip(right.as_raw());
     let values = pairs.map(|(&left, &right)| function(left, right)).collect();
-    FloatImage::from_vec(left.width(), left.height(), values).expect("one value a pixel")
+    FloatImage::from_vec(left.width(), left.height(), values).expect("one value per pixel")
 }
 
 /// Applies a function of the 3×3 neighbourhood; the outermost pixels, which are
@@ -175,5 +175,5 @@ fn stencil(image: &FloatImage, function: impl Fn(&dyn Fn(i32, i32) -> f32) -> f3
             *value = function(&|dx, dy| source[(centre + dy * width as i32 + dx) as usize]);
         }
     });
-    FloatImage::from_vec(image.width(), image.height(), values).expect("one value a pixel")
+    FloatImage::from_vec(image.width(), image.height(), values).expect("one value per pixel")
 }

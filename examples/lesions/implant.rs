@@ -1,10 +1,9 @@
 //! Implants microaneurysms of the measured kind into a normal retina.
 //!
-//! A pixel of the detail they were measured on is taken as a pixel of the
-//! photograph: neither file says how large a pixel is on the retina. What speaks
-//! for it is the optic disc, about 200 pixels high in the photograph and 1.8 mm
-//! in most eyes, by which the implants are 30 to 40 µm wide at half their depth.
-//! An implant is a dark Gaussian, smoother than a real lesion, and has not been
+//! A pixel of the detail they were measured on is taken as a pixel of the photograph: neither file
+//! states the size of a pixel on the retina. The optic disc supports this: it is about 200 pixels
+//! high in the photograph and 1.8 mm in most eyes, which makes the implants 30 to 40 µm wide at
+//! half their depth. An implant is a dark Gaussian, smoother than a real lesion, and has not been
 //! through the camera's compression.
 
 use image::{GrayImage, Luma};
@@ -14,18 +13,18 @@ use rand::{RngExt, SeedableRng};
 use crate::microaneurysm::Microaneurysm;
 use crate::retina::Retina;
 
-/// A pixel is labelled lesion where the darkening is above this part of the
-/// depth at the centre: out to 1.67 standard deviations.
+/// A pixel is labelled lesion if its darkening is above this part of the depth at the centre: out
+/// to 1.67 standard deviations.
 const LABEL_LEVEL: f32 = 0.25;
-/// The measured spots are textbook examples; fainter ones are the rule, so that
-/// each implant keeps a random part of the depth, from this to all of it.
+/// Smallest part of the depth that an implant takes; the largest is all of it. The measured spots
+/// are textbook examples, and fainter ones are the rule.
 const FAINTEST: f32 = 0.25;
 /// Pixels between the centres of two implants.
 const SEPARATION: f32 = 15.0;
 /// Standard deviations after which the darkening is below the camera's step.
 const REACH: f32 = 4.0;
 
-/// A retina with lesions whose place is known.
+/// A retina with lesions in known places.
 pub struct Implanted {
     /// The photograph with the lesions in it.
     pub retina: Retina,
@@ -53,8 +52,8 @@ pub fn implant(retina: &Retina, measured: &[Microaneurysm], fraction: f32, seed:
     result
 }
 
-/// Depth and radius lie between the measured ones; the place is uniform over
-/// the field of view of the half whose turn it is.
+/// Draws a lesion. Depth and radius lie between the measured ones; the place is uniform over the
+/// field of view of the half whose turn it is.
 fn draw_lesion(
     so_far: &Implanted,
     measured: &[Microaneurysm],

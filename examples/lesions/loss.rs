@@ -1,12 +1,11 @@
-//! The losses that are compared: the only place where the example meets the
-//! compiler.
+//! The losses that are compared: the only file of the example that uses the compiler.
 
 use std::error::Error;
 
 use lossc::{Compiled, Compiler, GroupValues, Loss, Seed, Target};
 use ndarray::{Array2, Ix2};
 
-/// A loss of the library and how to show it.
+/// A loss of the library and its presentation.
 pub struct LossSpec {
     /// Its name in tables and plots.
     pub name: &'static str,
@@ -14,7 +13,7 @@ pub struct LossSpec {
     pub loss: &'static str,
     /// The options that differ from their defaults.
     pub options: &'static [(&'static str, &'static str)],
-    /// What its value is divided by.
+    /// Divisor of its value.
     pub divisor: Divisor,
 }
 
@@ -24,7 +23,7 @@ pub struct LossSpec {
 pub enum Divisor {
     /// Every pixel has weight 1.
     Pixels,
-    /// Either class has, in sum, nearly the number of positives as its weight.
+    /// The weights of each class add up to nearly the number of positives.
     TwicePositives,
 }
 
@@ -65,13 +64,13 @@ pub const LOSSES: [LossSpec; 5] = [
 /// A loss compiled for this machine.
 pub struct CompiledLoss(Compiled);
 
-/// What one call of a loss delivers.
+/// Result of one call of a loss.
 pub struct Step {
     /// The loss.
     pub loss: f32,
-    /// Its gradient by every logit.
+    /// The gradient with respect to every logit.
     pub gradient: Array2<f32>,
-    /// The negatives that were kept, where the loss drops any.
+    /// The number of kept negatives, if the loss drops any.
     pub kept: Option<i64>,
 }
 
@@ -85,7 +84,7 @@ impl CompiledLoss {
         Ok(Self(Compiler::new(Target::host()?).compile(&loss)?))
     }
 
-    /// The loss of logits against labels, with its gradient.
+    /// Computes the loss of logits against labels, with its gradient.
     pub fn step(
         &mut self,
         logits: &Array2<f32>,

@@ -1,11 +1,10 @@
 //! The main job: small lesions on a photograph of a retina.
 //!
-//! Microaneurysms, measured on a photograph that shows two, are implanted into
-//! the photograph of a normal eye. **They are implanted, not real lesions**: the
-//! photograph has no labels, and a loss needs some. A small pixel classifier
-//! then learns, from the left half of the photograph, to find the few lesion
-//! pixels among a thousand times as many others, once with each loss. The right
-//! half shows what it learnt.
+//! Microaneurysms, measured on a photograph that shows two, are implanted into the photograph of a
+//! normal eye. **They are implanted, not real lesions**: the photograph has no labels, and a loss
+//! needs some. A small pixel classifier then learns, from the left half of the photograph, to find
+//! the few lesion pixels among a thousand times as many others, once with each loss. The right half
+//! shows how well it learnt.
 //!
 //! `cargo run --example lesions` prints a table and writes a precision-recall
 //! plot and an overlay into `target/demo`.
@@ -41,7 +40,7 @@ use crate::training::{Half, Trained, train};
 
 /// The part of the field of view that is labelled lesion.
 const LESION_FRACTION: f32 = 0.001;
-/// Fixes where the lesions are and where training starts.
+/// Seed of the lesions and of the training.
 const SEED: u64 = 2019;
 const STEPS: u64 = 120;
 const QUICK_STEPS: u64 = 6;
@@ -52,15 +51,15 @@ struct Arguments {
     /// Takes a few steps only, to see that everything runs
     #[arg(long, conflicts_with = "steps")]
     quick: bool,
-    /// The steps of training with each loss
+    /// Number of training steps with each loss
     #[arg(long, default_value_t = STEPS, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
-    /// The folder for the pictures
+    /// Output folder of the pictures
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/demo"))]
     output: PathBuf,
 }
 
-/// One loss with the classifier it trained.
+/// One loss with the classifier trained by it.
 struct Entry {
     spec: &'static LossSpec,
     trained: Trained,
@@ -116,7 +115,7 @@ fn measure(path: &Path) -> Result<Vec<Microaneurysm>, Box<dyn Error>> {
     Ok(measurements.iter().map(|measurement| measurement.spot).collect())
 }
 
-/// The left half to learn from and the right half to judge by.
+/// The left half for training and the right half for evaluation.
 fn split(image: &Implanted) -> (Half, Half) {
     let features = Features::of(&image.retina);
     let (width, _) = image.labels.dimensions();

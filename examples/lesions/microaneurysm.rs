@@ -1,4 +1,4 @@
-//! Measures what a microaneurysm looks like on a photograph that shows two.
+//! Measures microaneurysms on a photograph that shows two.
 
 use std::error::Error;
 use std::f32::consts::TAU;
@@ -7,12 +7,12 @@ use std::path::Path;
 use image::GrayImage;
 use imageproc::filter::gaussian_blur_f32;
 
-/// Pixels: the ring on which a spot is compared with its surroundings.
+/// Radius, in pixels, of the ring with which a spot is compared.
 const RING: f32 = 6.0;
 const DIRECTIONS: usize = 16;
-/// Pixels: how far from its centre a spot is fitted.
+/// Radius, in pixels, of the disc in which a spot is fitted.
 const FIT_RADIUS: f32 = 5.0;
-/// Pixels: the annulus whose median is the local background.
+/// Radii, in pixels, of the annulus whose median is the local background.
 const BACKGROUND: std::ops::Range<f32> = 7.0..11.0;
 /// Pixels between one spot and the next.
 const SEPARATION: f32 = 12.0;
@@ -44,11 +44,11 @@ impl Microaneurysm {
     }
 }
 
-/// A fitted profile and how well it fits.
+/// A fitted profile and the quality of the fit.
 pub struct Measurement {
     /// The fitted spot.
     pub spot: Microaneurysm,
-    /// Root mean square of measured less fitted relative depth.
+    /// Root mean square of measured minus fitted relative depth.
     pub residual: f32,
 }
 
@@ -62,8 +62,8 @@ pub fn measure(path: &Path, count: usize) -> Result<Vec<Measurement>, Box<dyn Er
     Ok(spots.iter().map(|&(x, y)| fit(&image, x, y)).collect())
 }
 
-/// The places darkest against the darkest point of a ring around them. A vessel
-/// is dark along its ring too, so this tells spots from vessels.
+/// Finds the places that are darkest against the darkest point of a ring around them. A vessel is
+/// dark along its ring too, so this tells spots from vessels.
 fn find_spots(image: &GrayImage, count: usize) -> Vec<(u32, u32)> {
     let smooth = gaussian_blur_f32(image, 1.0);
     let border = BACKGROUND.end.ceil() as u32;

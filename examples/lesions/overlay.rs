@@ -1,4 +1,4 @@
-//! A part of the held-out half with what classifiers mark on it, side by side.
+//! A part of the held-out half with the marks of the classifiers on it, side by side.
 
 use std::error::Error;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::picture::{FONT, save};
 use crate::training::Half;
 
 const PANELS: usize = 3;
-/// Pixels of the photograph along a side of the part that is shown.
+/// Side, in pixels, of the part that is shown.
 const PART: u32 = 240;
 const ZOOM: u32 = 3;
 const PANEL: u32 = PART * ZOOM;
@@ -23,7 +23,7 @@ const GAP: u32 = 16;
 const HEADER: u32 = 56;
 const FOOTER: u32 = 48;
 const SIZE: (u32, u32) = (PANELS as u32 * (PANEL + GAP) + GAP, HEADER + PANEL + FOOTER);
-/// Pixels of the photograph: the circles around the true lesions.
+/// Radius, in pixels, of the circles around the true lesions.
 const CIRCLE: f32 = 9.0;
 
 const FOUND: Rgb<u8> = Rgb([60, 220, 90]);
@@ -33,10 +33,9 @@ const TRUE_LESION: Rgb<u8> = Rgb([90, 190, 255]);
 
 /// One panel of the picture.
 pub struct Panel<'a> {
-    /// What stands above the panel.
+    /// Title above the panel.
     pub title: String,
-    /// A classifier's score of each pixel of the half; none for the photograph
-    /// alone.
+    /// A classifier's score of each pixel of the half; `None` for the photograph alone.
     pub scores: Option<&'a [f32]>,
 }
 

@@ -1,4 +1,4 @@
-//! Text and files of pictures: what the plot and the overlay share.
+//! Text and files of pictures, shared by the plot and the overlay.
 
 use std::error::Error;
 use std::fs;
@@ -28,7 +28,7 @@ pub fn save(picture: &RgbImage, path: &Path) -> Result<(), Box<dyn Error>> {
         .map_err(|error| error.to_string())
         .and_then(|()| fs::rename(&unfinished, path).map_err(|error| error.to_string()));
     written.map_err(|error| {
-        // The error that matters is the first; the file may not exist at all.
+        // The first error is the one that matters; the file may not exist at all.
         let _ = fs::remove_file(&unfinished);
         format!("{}: {error}", path.display()).into()
     })

@@ -10,8 +10,7 @@ use crate::evaluation::PrecisionRecall;
 use crate::picture::{FONT, save};
 
 const SIZE: (u32, u32) = (1000, 760);
-/// Colours that differ in lightness too, for those who see fewer hues (Okabe
-/// and Ito).
+/// Colours that also differ in lightness, for colour-blind readers (Okabe and Ito).
 const COLOURS: [RGBColor; 5] = [
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
@@ -24,7 +23,7 @@ const COLOURS: [RGBColor; 5] = [
 pub fn plot(curves: &[(&str, &PrecisionRecall)], path: &Path) -> Result<(), Box<dyn Error>> {
     let mut buffer = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     draw(curves, &mut buffer)?;
-    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes a pixel");
+    let picture = RgbImage::from_vec(SIZE.0, SIZE.1, buffer).expect("three bytes per pixel");
     save(&picture, path)
 }
 

@@ -10,9 +10,9 @@ use imageproc::morphology::{erode, open};
 
 /// Green values up to this are the black surround of the photograph.
 const SURROUND_LEVEL: u8 = 15;
-/// Pixels; wider than the camera's orientation tab, which the opening removes.
+/// Radius in pixels, larger than the camera's orientation tab, which the opening removes.
 const OPENING_RADIUS: u8 = 60;
-/// Pixels along the edge that are left out: filters see the surround there.
+/// Width, in pixels, of the edge that is left out: filters see the surround there.
 const MARGIN: u8 = 12;
 
 /// A fundus photograph reduced to its green channel, in which blood and
@@ -35,7 +35,7 @@ impl Retina {
         Ok(Self { green, field })
     }
 
-    /// Whether a pixel shows the retina.
+    /// Returns whether a pixel shows the retina.
     pub fn contains(&self, x: u32, y: u32) -> bool {
         self.field.get_pixel(x, y).0[0] != 0
     }

@@ -15,11 +15,11 @@ const RATE: f32 = 0.05;
 
 /// The pixels of one half of the field of view.
 pub struct Half {
-    /// Where each pixel is in the photograph.
+    /// The place of each pixel in the photograph.
     pub places: Vec<(u32, u32)>,
-    /// One row a feature, one column a pixel.
+    /// One row per feature, one column per pixel.
     pub features: Array2<f32>,
-    /// One row: 1 for a pixel of a lesion, 0 for another.
+    /// One row: 1 for a pixel of a lesion, 0 for others.
     pub labels: Array2<u8>,
 }
 
@@ -45,16 +45,15 @@ impl Half {
     }
 }
 
-/// A trained classifier and what is known of its training.
+/// A trained classifier and measurements of its training.
 pub struct Trained {
     /// The classifier after the last step.
     pub classifier: Classifier,
-    /// The last loss, divided as [`LossSpec::divisor`] says.
+    /// The last loss, divided by [`LossSpec::divisor`].
     pub loss: f32,
-    /// The negatives that the last step kept, where the loss drops any.
+    /// The number of negatives that the last step kept, if the loss drops any.
     pub kept: Option<i64>,
-    /// The time to compile the loss: before the first call, and in it, where the code
-    /// is made.
+    /// The time to compile the loss: before the first call, and in it, since it makes the code.
     pub compile_time: Duration,
     /// The median time of one call of the loss with its gradient.
     pub loss_time: Duration,

@@ -1,4 +1,4 @@
-//! Any bytes as a bundle, up to where its code would run.
+//! Any bytes as a bundle, up to the point where its code would run.
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
@@ -9,11 +9,11 @@ use lossc_runtime::{Call, CpuExecutor, Executor as _, NativeKernels};
 
 use crate::header;
 
-/// Three sums and a count, of which one needs another: two passes, with a number to set.
+/// Three sums and a count, one of which needs another: two passes, with a scalar to set.
 pub const LOSS: &str = include_str!("../seeds/text/two_passes.mlir");
 
-/// Reads `bytes` as a bundle: as they are; with the right hash; and, where they are JSON,
-/// as the header of code that lossc made. What is read is loaded, and never run.
+/// Reads `bytes` as a bundle: unchanged; with the right hash; and, if they are JSON, as the header
+/// of code that lossc made. The result is loaded, and never run.
 pub fn check(bytes: &[u8]) -> bool {
     let whole = if bytes.starts_with(b"{") {
         Some(header::bundle(bytes, code()))
@@ -44,20 +44,20 @@ fn code() -> &'static [u8] {
     header::split(seed()).1
 }
 
-/// Checks that writing the bundle and reading it again gives the same bytes.
+/// Checks that writing the bundle and reading it again yields the same bytes.
 fn is_written_back(bundle: &Bundle) {
     let bytes = bundle.to_bytes().expect("it was read from as many bytes");
     let again = Bundle::from_bytes(&bytes).expect("it was written whole");
     assert_eq!(again.to_bytes().as_ref(), Ok(&bytes));
 }
 
-/// Calls with the bundle's manifest and, in the place of its code, functions that do
-/// nothing: memory that is sized by the manifest is there before code runs.
+/// Calls with the bundle's manifest and, in place of its code, functions that do nothing: memory is
+/// allocated by the manifest before code runs.
 fn call(bundle: &Bundle) {
     let manifest = bundle.manifest.clone();
     let functions = vec![KernelFunctions { run, epilogue }; manifest.kernels.len()];
     let owner: Arc<dyn Any + Send + Sync> = Arc::new(());
-    // SAFETY: the functions read and write nothing, so they follow any manifest.
+    // SAFETY: the functions read and write nothing, so they comply with any manifest.
     let Ok(kernels) = (unsafe { NativeKernels::from_functions(functions, manifest, owner) }) else { return };
     let inputs = &bundle.manifest.pixel_inputs;
     let tensors: Vec<_> = inputs.iter().filter_map(|it| Tensor::zeros(it.element, &[2, 1, 3]).ok()).collect();

@@ -1,4 +1,4 @@
-//! Any bytes as an entry of the compile cache, at the place of one that lossc looks for.
+//! Any bytes as an entry of the compile cache, under the name of one that lossc looks for.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -20,14 +20,14 @@ const HASH: usize = 32;
 
 /// The cache entry of [`LOSS`].
 struct Kept {
-    /// The file's place in the cache's directory.
+    /// The file's path in the cache's directory.
     place: PathBuf,
     bytes: Vec<u8>,
     description: Description,
 }
 
-/// Compiles a loss where its entry should be `bytes` with the right hash, or, where they are
-/// JSON, its entry with that as the header of its bundle. Nothing in an entry is run.
+/// Compiles a loss whose entry is `bytes` with the right hash, or, if they are JSON, its entry with
+/// them as the header of its bundle. Nothing in an entry is run.
 pub fn check(bytes: &[u8]) -> bool {
     let kept = kept();
     if !bytes.starts_with(b"{") {
@@ -46,7 +46,7 @@ fn hashed(content: &[u8]) -> Vec<u8> {
 }
 
 impl Kept {
-    /// All before the bundle, and the bundle.
+    /// The part before the bundle, and the bundle.
     fn parts(&self) -> (&[u8], &[u8]) {
         let length = self.bytes[KEY_LENGTH..].first_chunk().expect("an entry");
         let start = KEY_LENGTH + size_of::<u64>() + u64::from_le_bytes(*length) as usize;
@@ -67,7 +67,7 @@ fn compile(cache: &Path) -> Compiled {
     static READ: OnceLock<Loss> = OnceLock::new();
     let loss = READ.get_or_init(|| Loss::parse("two_passes.mlir", LOSS).expect("a loss"));
     let compiler = Compiler::new(Target::host().expect("a known processor")).cache(Cache::at(cache));
-    compiler.compile(loss).expect("what is no entry is compiled anew")
+    compiler.compile(loss).expect("without an entry the loss is compiled")
 }
 
 fn kept() -> &'static Kept {
@@ -96,7 +96,7 @@ pub fn seed() -> &'static [u8] {
     kept().parts().1
 }
 
-/// A whole entry that lossc wrote, of this build of it.
+/// A whole entry that this build of lossc wrote.
 pub fn entry() -> &'static [u8] {
     &kept().bytes
 }

@@ -1,6 +1,6 @@
 //! Any bytes as a certificate.
 
-/// Reads and verifies `bytes` as a certificate. One that holds is written as one that holds.
+/// Reads and verifies `bytes` as a certificate. A valid one must be valid after it is written.
 pub fn check(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     match lossc::certificate::read(&text) {

@@ -1,5 +1,4 @@
-//! Bytes laid out as a bundle, with the right hash whatever they are: what a hash keeps
-//! out, a fuzzer would never get past.
+//! Bytes laid out as a bundle with the right hash: a fuzzer would never get past a wrong one.
 
 use lossc_runtime::bundle::VERSION;
 use sha2::{Digest as _, Sha256};
@@ -25,8 +24,8 @@ pub fn bundle(header: &[u8], code: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A bundle that was changed, made whole again: the header as long as it says, if there are
-/// as many bytes, and all the rest its code.
+/// A changed bundle with the right hash again: the header as long as it states, if there are as
+/// many bytes, and all the rest as its code.
 pub fn mended(changed: &[u8]) -> Option<Vec<u8>> {
     let length = u32::from_le_bytes(*changed.get(12..)?.first_chunk()?) as usize;
     let content = changed.get(PREFIX..changed.len().checked_sub(HASH)?)?;

@@ -1,8 +1,9 @@
-//! One check for each kind of input that comes from outside: what lossc does with it, up to
-//! where nothing new can happen.
+//! One check for each kind of input from outside: lossc processes it, up to the point where nothing
+//! new can happen.
 //!
-//! A check returns whether lossc took the input. It panics where lossc does what it must
-//! not: where a pass builds what is ill-formed, or two ways to one value part. That lossc
+//! A check returns whether lossc accepted the input. It panics on wrong behaviour: if a compiler
+//! pass builds an ill-formed program, or two ways to one value differ. The caller finds out whether
+//! lossc itself panics, hangs or takes all memory.
 //! itself neither panics nor hangs nor takes all memory is what the caller looks for.
 
 pub mod bundle;
@@ -17,7 +18,7 @@ pub mod text;
 /// A kind of input and its check.
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
-/// All of them, by the names of their binaries and folders.
+/// All targets, by the names of their binaries and folders.
 pub const TARGETS: [Target; 6] = [
     ("text", text::check),
     ("npy", npy::check),

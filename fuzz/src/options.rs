@@ -1,7 +1,7 @@
-//! Options of a loss, of a compiler and of a call: any names, values and numbers.
+//! Options of a loss, of a compiler and of a call: any names, values and scalars.
 //!
-//! The input has a line an option: its name, a space, and any text. What they say is tried
-//! on a loss with a number and, if it is named, a choice.
+//! The input has one line per option: its name, a space, and any text. The options are tried on a
+//! loss with a scalar and, if one is named, a choice.
 
 mod loss;
 
@@ -17,7 +17,7 @@ use lossc::{
 const SHAPE: [usize; 3] = [2, 1, 4];
 const PIXELS: usize = 8;
 
-/// Logits, labels and weights where no types are named.
+/// Types of logits, labels and weights if none are named.
 const TYPES: [ElementType; 3] = [ElementType::F32, ElementType::U8, ElementType::F32];
 
 /// The lines of the input: names with their texts, in order.
@@ -40,7 +40,7 @@ impl<'a> Options<'a> {
         self.get(name)?.parse().ok()
     }
 
-    /// The types of the tensors, if those that are named are some.
+    /// The types of the tensors, if all that are named exist.
     fn types(&self) -> Option<Vec<ElementType>> {
         self.get("types")?.split(',').map(|name| name.parse().ok()).collect()
     }
@@ -50,8 +50,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Compiles and calls a loss by the options that `bytes` name. Returns whether all are
-/// taken.
+/// Compiles and calls a loss with the options in `bytes`. Returns whether all are accepted.
 pub fn check(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let options = Options::read(&text);
@@ -67,8 +66,8 @@ pub fn check(bytes: &[u8]) -> bool {
     is_taken(&compiled, &options, &text) && compiled.is_ok_and(|compiled| calls(&compiled, &options))
 }
 
-/// Returns whether there is a result. Panics on an error of lossc itself, and on a result
-/// of options that make no sense.
+/// Returns whether there is a result. Panics on an error of lossc itself, and on a result for
+/// options that make no sense.
 fn is_taken<T>(result: &Result<T, Error>, options: &Options<'_>, text: &str) -> bool {
     if let Err(error @ (Error::Codegen(_) | Error::Pass { .. } | Error::Details(_))) = result {
         panic!("{error} of\n{text}");
@@ -77,8 +76,8 @@ fn is_taken<T>(result: &Result<T, Error>, options: &Options<'_>, text: &str) -> 
     result.is_ok()
 }
 
-/// Returns whether a number is set that is none, or a label is ignored that no tensor of
-/// labels holds.
+/// Returns whether a scalar is set to a value that is not finite, or a label is ignored that no
+/// tensor of labels can hold.
 fn is_nonsense(options: &Options<'_>) -> bool {
     let choice = options.get("choice");
     let is_none = |(name, value): (&str, &str)| Some(name) != choice && is_no_number(value);
@@ -110,13 +109,12 @@ fn compiler(options: &Options<'_>, target: Target) -> Compiler {
     compiler.weight_map(options.get("weights").is_some())
 }
 
-/// Calls the loss on ordinary labels, and where some label is ignored, on its neighbours,
-/// which are not.
+/// Calls the loss on ordinary labels and, if a label is ignored, on its neighbours, which are not.
 fn calls(compiled: &Compiled, options: &Options<'_>) -> bool {
     let ignored = options.ignore_index();
     let step = call(compiled, options, ignored.unwrap_or(0));
     let invalid = matches!(step, Err(Error::InvalidLabels { .. }));
-    assert!(!invalid, "{ignored:?} is taken for a label that is none");
+    assert!(!invalid, "{ignored:?} is ignored, but reported as invalid");
     let neighbours =
         ignored.into_iter().flat_map(|index| [index.checked_sub(1), index.checked_add(1)]).flatten();
     for label in neighbours.filter(|label| ![0, 1].contains(label) && is_held(label_type(options), *label)) {
@@ -125,7 +123,7 @@ fn calls(compiled: &Compiled, options: &Options<'_>) -> bool {
     }
     let mut numbers = options.all("scalar").filter_map(|scalar| scalar.split_once('='));
     let wrong = numbers.any(|(name, value)| name != "upstream" && is_no_number(value));
-    assert!(step.is_err() || !wrong, "a number of the call is none, but is taken");
+    assert!(step.is_err() || !wrong, "a scalar of the call is not finite, but is accepted");
     step.is_ok()
 }
 
@@ -133,7 +131,7 @@ fn label_type(options: &Options<'_>) -> ElementType {
     options.types().and_then(|types| types.get(1).copied()).unwrap_or(TYPES[1])
 }
 
-/// Returns whether a tensor of this type holds the label; false for floats.
+/// Returns whether a tensor of this type can hold the label; false for floats.
 fn is_held(element: ElementType, label: i64) -> bool {
     match element {
         ElementType::U8 => u8::try_from(label).is_ok(),
@@ -144,7 +142,7 @@ fn is_held(element: ElementType, label: i64) -> bool {
     }
 }
 
-/// A call on labels 0, 1 and, where the type holds it, `label`.
+/// Calls the loss on labels 0, 1 and, if the type can hold it, `label`.
 fn call(compiled: &Compiled, options: &Options<'_>, label: i64) -> Result<Step, Error> {
     let asked = options.types().unwrap_or_default();
     let count = if options.get("weights").is_some() { 3 } else { 2 };

@@ -1,4 +1,4 @@
-//! Small losses, compiled and run beside the interpreter.
+//! Small losses, compiled and compared with the interpreter.
 
 use half::{bf16, f16};
 use lossc::pipeline;
@@ -11,15 +11,15 @@ use lossc_dialect::program::{GRADIENT, LOSS};
 use lossc_dialect::{Element, text};
 use lossc_runtime::philox;
 
-/// Two planes, whose rows are not whole vectors.
+/// Two planes, whose lengths are not multiples of a vector's.
 const SHAPE: [usize; 3] = [2, 1, 7];
 const PLANES: usize = SHAPE[0];
 const PIXELS: usize = SHAPE[0] * SHAPE[1] * SHAPE[2];
 
-/// Values of float tensors, each from another offset on.
+/// Values of float tensors, each tensor starting at another one.
 const FLOATS: [f32; 11] = [0.5, -2.25, 100.0, 0.0, -0.0, 1.0, -90.5, f32::INFINITY, 1e-40, f32::NAN, -3.4e38];
 
-/// A pixel of tensor `index`: in the second and in those of integers 0 or 1, as in labels.
+/// A pixel of tensor `index`: 0 or 1 in the second tensor and in those of integers, as in labels.
 fn pixel(index: usize, is_float: bool, place: usize) -> f32 {
     match (index, is_float) {
         (1, _) | (_, false) => f32::from(u8::from((place + index).is_multiple_of(3))),
@@ -27,7 +27,7 @@ fn pixel(index: usize, is_float: bool, place: usize) -> f32 {
     }
 }
 
-/// The results of `program` on the sample, each one value a pixel, group or call.
+/// The results of `program` on the sample, each one value per pixel, group or call.
 pub fn interpret(program: &Program, precision: Precision) -> Vec<Vec<f64>> {
     let pixels = program.pixel_arguments().enumerate().map(|(index, (_, argument))| {
         let element = argument.ty.element;
@@ -45,7 +45,7 @@ pub fn interpret(program: &Program, precision: Precision) -> Vec<Vec<f64>> {
     interpret::interpret(program, &inputs, precision)
 }
 
-/// A value as a tensor holds it.
+/// A value as stored in a tensor.
 fn stored(element: Element, value: f32) -> f64 {
     match element {
         Element::F16 => f16::from_f32(value).into(),
@@ -73,26 +73,26 @@ fn tensor(index: usize, element: Element) -> Tensor {
     tensor.expect("as many pixels as the shape says")
 }
 
-/// Makes a GPU's code of `program`. Returns whether there is some.
+/// Generates a GPU's code for `program`. Returns whether there is any.
 pub fn on_a_gpu(program: &Program) -> bool {
     let gpu = "sm_90".parse().expect("a known target");
     let code = pipeline::compile(program, &pipeline::Options::default(), &gpu);
     code.map_err(|error| is_no_fault(&error, program)).is_ok()
 }
 
-/// Runs `program` on this machine, and compares what it gives with the meaning of
-/// `optimised`, which was made of it. Returns whether it has code.
+/// Runs `program` on this machine, and compares its results with the meaning of `optimised`, which
+/// was made of it. Returns whether it has code.
 pub fn here(program: &Program, optimised: &Program) -> bool {
     let step = step(program).map_err(|error| is_no_fault(&error, program));
     step.map(|step| is_the_meaning(&step, optimised)).is_ok()
 }
 
-/// Panics on an error of lossc itself: a program that has been lowered has code.
+/// Panics on an error of lossc itself: a program that was lowered must have code.
 fn is_no_fault(error: &Error, program: &Program) {
     assert!(!matches!(error, Error::Codegen(_) | Error::Pass { .. }), "{error}\n{}", text::print(program));
 }
 
-/// The loss and its gradient of the sample.
+/// The loss and its gradient on the sample.
 fn step(program: &Program) -> Result<Step, Error> {
     let compiler = Compiler::new(Target::host()?).cache(Cache::off());
     let compiled = compiler.compile(&Loss::from_program(program.clone()))?;
@@ -102,7 +102,7 @@ fn step(program: &Program) -> Result<Step, Error> {
     compiled.forward_backward_of(&views, &Options::default())
 }
 
-/// A step has the bits of the exact interpreter; of a NaN, any.
+/// Checks that a step has the bits of the exact interpreter; of a NaN, any.
 fn is_the_meaning(step: &Step, optimised: &Program) {
     let same =
         |(one, other): (&f64, &f64)| one.to_bits() == other.to_bits() || one.is_nan() && other.is_nan();
@@ -113,7 +113,7 @@ fn is_the_meaning(step: &Step, optimised: &Program) {
     }
 }
 
-/// The values of a step's result. The counts of what is wrong with the input are none.
+/// The values of a step's result, except those that count invalid input.
 fn result_of(step: &Step, name: &str) -> Option<Vec<f64>> {
     let gradient = || {
         let as_floats = match step.gradient.element_type() {

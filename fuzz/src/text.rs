@@ -1,4 +1,4 @@
-//! Any bytes as the text of a loss, through all passes.
+//! Any bytes as the text of a loss, through all compiler passes.
 
 use lossc::pipeline::{self, Optimised};
 use lossc::{Error, Loss, Program, Target};
@@ -10,31 +10,31 @@ use miette::Report;
 
 use crate::run;
 
-/// Values of a program up to which it goes through the passes.
+/// The largest number of values of a program that goes through the compiler passes.
 const SMALL: usize = 80;
 
-/// Values up to which code is made of it, and run.
+/// The largest number of values of a program that is compiled and run.
 const TINY: usize = 24;
 
-/// A way on from a loss whose gradient is known.
+/// A continuation for a loss whose gradient is known.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     /// Its proof is checked.
     Proof,
-    /// A GPU's code is made of it.
+    /// A GPU's code is generated.
     Gpu,
-    /// It runs on this machine, beside the interpreter.
+    /// It runs on this machine, and is compared with the interpreter.
     Here,
 }
 
 const WAYS: [Way; 3] = [Way::Proof, Way::Gpu, Way::Here];
 
-/// Reads `bytes` as a loss; where it is one, and small, compiles and runs it.
+/// Reads `bytes` as a loss; if it is one, and small, compiles and runs it.
 pub fn check(bytes: &[u8]) -> bool {
     check_ways(bytes, &WAYS)
 }
 
-/// As [`check`], one way in turn, by the text's length: a fuzzer comes back with another.
+/// Like [`check`], with one way per text, chosen by its length: a fuzzer comes back with others.
 pub fn check_one_way(bytes: &[u8]) -> bool {
     check_ways(bytes, &[WAYS[bytes.len() % WAYS.len()]])
 }
@@ -50,7 +50,7 @@ fn check_ways(bytes: &[u8], ways: &[Way]) -> bool {
     }
 }
 
-/// An error of a text can be shown at its place, which is in the text.
+/// Checks that an error of a text can be shown with its location, which is in the text.
 fn has_its_place(error: Error, source: &str) {
     if let Error::Parse(error) = &error {
         let lines = source.split('\n').count();
@@ -75,7 +75,7 @@ fn is_read_back(program: &Program) {
     assert_eq!(again, printed);
 }
 
-/// Returns whether the passes take the program. A refusal is no fault; a wrong answer is.
+/// Returns whether the passes accept the program. A refusal is not a fault; a wrong answer is.
 fn passes(program: &Program, ways: &[Way]) -> bool {
     let options: pipeline::Options = specialise::Options { checks: true, ..Default::default() }.into();
     let host = Target::host().expect("lossc knows this processor");
@@ -95,8 +95,8 @@ fn passes(program: &Program, ways: &[Way]) -> bool {
     ways.iter().all(taken)
 }
 
-/// The proofs of both phases hold. On samples, rounding alone may part a loss from its
-/// equal.
+/// Returns whether the proofs of both phases hold. On samples, only rounding may distinguish a loss
+/// from its equal.
 fn is_proven(stages: &Optimised) -> bool {
     let certificate = Certificate::new(&stages.source, &stages.stable, &stages.gradient, &stages.optimised);
     match certificate {

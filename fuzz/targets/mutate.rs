@@ -1,6 +1,6 @@
-//! Changes of a loss's text that leave most of it a loss.
+//! Changes of a loss's text that usually leave it a loss.
 
-/// Words that may stand for one another.
+/// Words that may replace one another.
 const WORDS: [&[&str]; 5] = [
     &["add", "sub", "mul", "div", "min", "max", "pow", "weight", "ratio_or_zero"],
     &[
@@ -23,7 +23,7 @@ const WORDS: [&[&str]; 5] = [
     &["sum_groups", "mean_groups"],
 ];
 
-/// Types of one level that may stand for one another, and of several.
+/// Types that may replace one another, of one level and of several.
 const TYPES: [&str; 9] = [
     "tensor<?x?xf32>",
     "tensor<?x?xf16>",
@@ -94,7 +94,7 @@ fn change(lines: &mut Vec<String>, dice: &mut Dice) {
     }
 }
 
-/// A line once more, further down, with a value of its own.
+/// Repeats a line further down, with a value of its own.
 fn insert(lines: &mut Vec<String>, from: usize, to: usize, dice: &mut Dice) {
     let name = format!("%v{}", dice.below(100));
     let copy = match lines[from].trim_start().split_once(' ') {
@@ -111,7 +111,7 @@ fn with_other_op(line: &str, dice: &mut Dice) -> String {
     format!("{before}\"loss.{}\"{after}", dice.of(words))
 }
 
-/// One operand is another value of the text.
+/// Replaces one operand by another value of the text.
 fn with_other_operand(lines: &[String], at: usize, dice: &mut Dice) -> String {
     let values: Vec<&str> = lines.iter().flat_map(|line| names(line)).map(|(_, name)| name).collect();
     let line = &lines[at];
@@ -123,7 +123,7 @@ fn with_other_operand(lines: &[String], at: usize, dice: &mut Dice) -> String {
     format!("{}{}{}", &line[..start], dice.of(&values), &line[start + name.len()..])
 }
 
-/// The values that a line names, with their places.
+/// The values that a line names, with their positions.
 fn names(line: &str) -> impl Iterator<Item = (usize, &str)> {
     line.match_indices('%').map(|(start, _)| {
         let is_name = |it: char| it.is_ascii_alphanumeric() || "_$.-".contains(it);
@@ -137,7 +137,7 @@ fn with_other_number(line: &str, dice: &mut Dice) -> String {
     with_other(line, "= ", " : f32", &format!("= {number} : f32"), dice)
 }
 
-/// `line` with one of the stretches from `start` to `end` replaced by `by`.
+/// Replaces one of the stretches of `line` from `start` to `end` by `by`.
 fn with_other(line: &str, start: &str, end: &str, by: &str, dice: &mut Dice) -> String {
     let stretches: Vec<_> = line
         .match_indices(start)

@@ -10,8 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     lossc_fuzz::text::check_one_way(bytes);
 });
 
-// Of bytes changed at random hardly any are a loss: in three of four turns, a change is one
-// of whole words and lines.
+// Hardly any text with random bytes changed is a loss, so in three of four turns whole words and
+// lines are changed.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     if seed.is_multiple_of(4) {
         return fuzzer_mutate(data, size, max_size);

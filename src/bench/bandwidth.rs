@@ -1,4 +1,4 @@
-//! How fast memory is, to hold kernels against.
+//! Memory bandwidth, as the measure for kernels.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -14,20 +14,20 @@ use super::medians;
 const BYTES: usize = 128 << 20;
 const ROUNDS: usize = 3;
 
-/// What the threads of a pool read and copy together.
+/// Bandwidth of the threads of a pool together.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Bandwidth {
-    /// How many threads.
+    /// Number of threads.
     pub threads: usize,
-    /// Bytes read in a nanosecond.
+    /// Gigabytes read per second.
     pub read_gb_per_s: f64,
-    /// Bytes read and bytes written, together, in a nanosecond.
+    /// Gigabytes read and written, together, per second.
     pub copy_gb_per_s: f64,
 }
 
 impl Bandwidth {
-    /// Measures it with the C library's `memcmp` of equal buffers and its `memcpy`,
-    /// each thread on its own part of a quarter of a gigabyte.
+    /// Measures the bandwidth with the C library's `memcmp` of equal buffers and its `memcpy`, each
+    /// thread on its own part of a quarter of a gigabyte.
     pub fn measure(pool: &ThreadPool) -> Self {
         let threads = pool.current_num_threads();
         let part = BYTES.div_ceil(threads);

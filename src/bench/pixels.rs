@@ -1,4 +1,4 @@
-//! What losses are measured on.
+//! Inputs that losses are measured on.
 
 use lossc_runtime::{Philox, TensorView, TensorViewMut};
 use rand_distr::{Distribution as _, Normal};
@@ -6,12 +6,12 @@ use rand_distr::{Distribution as _, Normal};
 use crate::compiled::Forward;
 use crate::error::Error;
 
-/// Of a thousand pixels one is positive.
+/// One pixel in a thousand is positive.
 const PIXELS_PER_POSITIVE: usize = 1000;
 /// The radii of blobs of positives, in pixels.
 const RADII: std::ops::Range<usize> = 2..7;
 
-/// The tensors of a call: logits and labels, and a place for what comes out.
+/// Tensors of a call: logits, labels, and memory for the outputs.
 #[derive(Clone, Debug)]
 pub struct Pixels {
     shape: [usize; 2],
@@ -21,13 +21,13 @@ pub struct Pixels {
     outcome: Forward,
 }
 
-/// What logits are around, unless somebody asks for something else.
+/// Default mean of the logits.
 const MEAN: f32 = -4.0;
 
 impl Pixels {
-    /// An image of logits around -4 with a standard deviation of 2, and labels of
-    /// which a thousandth is positive, in round blobs: what a detector of small
-    /// lesions sees. Always the same for the same shape.
+    /// An image of logits around -4 with a standard deviation of 2, and labels of which a
+    /// thousandth is positive, in round blobs: the input of a detector of small lesions. Always the
+    /// same for the same shape.
     pub fn random(height: usize, width: usize) -> Self {
         let count = height * width;
         let normal = Normal::new(MEAN, 2.0).expect("the deviation is finite");
@@ -36,15 +36,13 @@ impl Pixels {
         Self { shape: [height, width], logits, labels, gradient, outcome: Forward::default() }
     }
 
-    /// As [`Pixels::random`], with `count` pixels in the shape that is nearest to a
-    /// square.
+    /// Like [`Pixels::random`], with `count` pixels in the shape nearest to a square.
     pub fn of(count: usize) -> Self {
         let height = (1..=count.isqrt()).rev().find(|height| count.is_multiple_of(*height)).unwrap_or(1);
         Self::random(height, count / height)
     }
 
-    /// The same with the logits moved so that they lie around `mean`: the higher, the
-    /// more negatives are hard.
+    /// Shifts the logits to a mean of `mean`: the higher, the more negatives are hard.
     pub fn around(mut self, mean: f32) -> Self {
         self.logits.iter_mut().for_each(|logit| *logit += mean - MEAN);
         self
@@ -55,12 +53,12 @@ impl Pixels {
         &self.shape
     }
 
-    /// How many there are.
+    /// Number of pixels.
     pub fn len(&self) -> usize {
         self.logits.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no pixels.
     pub fn is_empty(&self) -> bool {
         self.logits.is_empty()
     }
@@ -75,12 +73,12 @@ impl Pixels {
         &self.labels
     }
 
-    /// The gradient that the last call left, row by row.
+    /// The gradient left by the last call, row by row.
     pub fn gradient(&self) -> &[f32] {
         &self.gradient
     }
 
-    /// A call's inputs, and where it leaves the gradient and the outcome.
+    /// A call's inputs, and the memory for its gradient and outcome.
     pub(super) fn arguments(
         &mut self,
     ) -> Result<([TensorView<'_>; 2], TensorViewMut<'_>, &mut Forward), Error> {
@@ -93,7 +91,7 @@ impl Pixels {
     }
 }
 
-/// Labels with discs of positives, a thousandth of the pixels and one at least.
+/// Labels with discs of positives: a thousandth of the pixels, at least one.
 fn blobs(height: usize, width: usize) -> Vec<u8> {
     let mut labels = vec![0; height * width];
     let mut missing = labels.len().div_ceil(PIXELS_PER_POSITIVE);

@@ -1,4 +1,4 @@
-//! A compiled loss with what its calls cost besides time.
+//! A compiled loss and the costs of its calls besides time.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// All of them.
+    /// All phases.
     pub const ALL: [Self; 3] = [Self::Forward, Self::Backward, Self::ForwardBackward];
 }
 
@@ -47,7 +47,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Compiles `loss` by `compiler`.
+    /// Compiles `loss` with `compiler`.
     ///
     /// # Errors
     /// As for [`Compiler::compile`].
@@ -72,19 +72,19 @@ impl Subject {
         kernels.iter().map(|&kernel| &self.schedule.kernels[kernel])
     }
 
-    /// The bytes that a call's kernels read and write for each pixel.
+    /// Bytes per pixel that a call's kernels read and write.
     pub fn bytes_per_pixel(&self, phase: Phase) -> f64 {
         self.kernels(phase).map(|kernel| self.schedule.bits_per_pixel(kernel)).sum::<usize>() as f64 / 8.0
     }
 
-    /// How often a call reads the logits.
+    /// Number of times that a call reads the logits.
     pub fn passes(&self, phase: Phase) -> usize {
         let program = &self.schedule.program;
         let is_logits = |&value: &_| program.node(value).op == Op::Argument(0);
         self.kernels(phase).filter(|kernel| self.schedule.pixel_values(kernel).iter().any(is_logits)).count()
     }
 
-    /// The loss, left in `pixels`.
+    /// Computes the loss and leaves it in `pixels`.
     ///
     /// # Errors
     /// As for [`Compiled::forward_of`].
@@ -93,7 +93,8 @@ impl Subject {
         self.compiled.forward_reusing(&inputs, &options(), outcome)
     }
 
-    /// The gradient, left in `pixels`, whose last call must have been one of this loss.
+    /// Computes the gradient and leaves it in `pixels`, whose last call must have been of this
+    /// loss.
     ///
     /// # Errors
     /// As for [`Compiled::backward_into`].
@@ -102,7 +103,7 @@ impl Subject {
         self.compiled.backward_into(&inputs, &outcome.residuals, 1.0, gradient)
     }
 
-    /// The loss and the gradient in one call, left in `pixels`.
+    /// Computes the loss and the gradient in one call and leaves them in `pixels`.
     ///
     /// # Errors
     /// As for [`Compiled::forward_backward_into`].

@@ -1,5 +1,5 @@
-//! Which build of lossc this is. A developer's changed compiler must not be
-//! given what it compiled before the change, though its version is the same.
+//! The identity of this build of lossc. A developer's changed compiler must not be given what it
+//! compiled before the change, though its version is the same.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
@@ -10,8 +10,8 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, ReadCache};
 
-/// The version, and the identity of the file that holds this code; `None` where
-/// that cannot be told.
+/// The version, and the identity of the file that holds this code; `None` if that cannot be
+/// determined.
 pub(super) fn fingerprint() -> Option<&'static str> {
     static FINGERPRINT: OnceLock<Option<String>> = OnceLock::new();
     let identify =
@@ -19,8 +19,8 @@ pub(super) fn fingerprint() -> Option<&'static str> {
     FINGERPRINT.get_or_init(identify).as_deref()
 }
 
-/// The executable or shared library that this function is in, by the system's
-/// list of what is mapped where: `START-END FLAGS OFFSET DEVICE INODE PATH`.
+/// The executable or shared library that holds this function, by the system's list of mapped files:
+/// `START-END FLAGS OFFSET DEVICE INODE PATH`.
 fn own_file() -> Option<PathBuf> {
     let address = (own_file as fn() -> Option<PathBuf> as *const ()).addr();
     let contains = |line: &&str| {
@@ -36,8 +36,7 @@ fn own_file() -> Option<PathBuf> {
     Some(line[line.find('/')?..].into())
 }
 
-/// The linker's hash of all that is in the file; where it wrote none, the file's
-/// length and the time it was changed.
+/// The linker's hash of the whole file; if it wrote none, the file's length and modification time.
 fn identity(file: File) -> Option<String> {
     let metadata = file.metadata().ok()?;
     let changed = || format!("{} {}.{}", metadata.len(), metadata.mtime(), metadata.mtime_nsec());
@@ -46,7 +45,7 @@ fn identity(file: File) -> Option<String> {
 
 /// The build id in an ELF file's notes.
 fn build_id(file: File) -> Option<String> {
-    // Reads the few bytes it is asked for: with LLVM inside, such a file is large.
+    // Reads only the few bytes it is asked for: with LLVM inside, such a file is large.
     let data = ReadCache::new(file);
     let header = FileHeader64::<LittleEndian>::parse(&data).ok()?;
     let endian = header.endian().ok()?;

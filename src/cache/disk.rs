@@ -17,14 +17,14 @@ use super::{Key, entry};
 /// A directory of entries.
 pub(super) struct Disk {
     directory: PathBuf,
-    /// Bytes of all entries, before the oldest go.
+    /// Bytes of all entries, before the oldest are deleted.
     limit: u64,
-    /// What was complained about: once is enough.
+    /// Paths that a warning named: one warning each is enough.
     complaints: Mutex<HashSet<PathBuf>>,
 }
 
 impl Disk {
-    /// In `directory` the cache has one of its own: others may keep things beside it.
+    /// Subdirectory of `directory` for the cache alone: others may keep files next to it.
     const OWN: &str = "compiled-1";
 
     pub(super) fn new(directory: PathBuf, limit: u64) -> Self {
@@ -35,7 +35,7 @@ impl Disk {
         &self.directory
     }
 
-    /// The entry at `key`, if there is a sound one.
+    /// Returns the entry at `key`, if there is a sound one.
     pub(super) fn get(&self, key: &Key) -> Option<Bundle> {
         if let Err(error) = self.check_private() {
             return if error.kind() == ErrorKind::NotFound { None } else { self.complain_of_all(&error) };
@@ -51,7 +51,7 @@ impl Disk {
         bundle.map_or_else(anew, Some)
     }
 
-    /// Keeps `bundle` at `key`, if that can be done.
+    /// Stores `bundle` at `key`, if possible.
     pub(super) fn put(&self, key: &Key, bundle: &Bundle) {
         let is_known = |path: &Path| self.complaints().contains(path);
         match self.write(key, bundle).and_then(|()| self.prune()) {
@@ -91,7 +91,7 @@ impl Disk {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Warns of what is at `path`, the first time.
+    /// Warns about `path`, the first time.
     fn complain<T>(&self, path: &Path, message: &str) -> Option<T> {
         if self.complaints().insert(path.to_owned()) {
             warn!("{message}");
@@ -99,7 +99,7 @@ impl Disk {
         None
     }
 
-    /// Entries are programs: nobody else may put one there.
+    /// Checks that nobody else may put an entry there: entries are programs.
     fn check_private(&self) -> io::Result<()> {
         for directory in [&self.directory, &self.own()] {
             let metadata = fs::metadata(directory)?;
@@ -113,8 +113,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Deletes what processes left that were killed, and the oldest entries until the rest
-    /// fit the limit.
+    /// Deletes what killed processes left, and the oldest entries until the rest fit the limit.
     fn prune(&self) -> io::Result<()> {
         let mut files: Vec<_> = fs::read_dir(self.own())?.filter_map(Kept::of).collect();
         files.sort();

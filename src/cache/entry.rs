@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0 | 16 | `89 "LOSSC-ENTRY" 0D 0A`, then the format's version and a 0 |
 //! | 16 | 8 | the key's length K, little-endian |
-//! | 24 | K | the key: all that code follows from, JSON |
+//! | 24 | K | the key: all that code depends on, JSON |
 //! | 24 + K | | the bundle |
 //! | at the end | 32 | SHA-256 of all bytes before it |
 
@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::Key;
 
-/// The first bytes of every entry; its last but one is the version.
+/// The first bytes of every entry; the last but one is the version.
 pub(super) const MARK: [u8; 16] = *b"\x89LOSSC-ENTRY\r\n\x01\0";
 
 /// Bytes of the hash.
 const HASH: usize = 32;
 
-/// The entry that holds `bundle` at `key`.
+/// Encodes the entry that holds `bundle` at `key`.
 pub(super) fn encode(key: &Key, bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
     let mut bytes = head(key);
     bytes.extend(bundle.to_bytes()?);
@@ -28,10 +28,10 @@ pub(super) fn encode(key: &Key, bundle: &Bundle) -> Result<Vec<u8>, BundleError>
     Ok(bytes)
 }
 
-/// The bundle in the entry `bytes`, if that is whole and `key`'s.
+/// Decodes the bundle in the entry `bytes`, if that is whole and `key`'s.
 ///
 /// # Errors
-/// What it is instead.
+/// A description of what it is instead.
 pub(super) fn decode(key: &Key, bytes: &[u8]) -> Result<Bundle, String> {
     let Some((content, hash)) = bytes.split_last_chunk::<HASH>().filter(|_| bytes.starts_with(&MARK)) else {
         return Err("no entry that this version of lossc wrote".into());
@@ -44,13 +44,13 @@ pub(super) fn decode(key: &Key, bytes: &[u8]) -> Result<Bundle, String> {
     Bundle::from_bytes(bundle).map_err(|error| error.to_string())
 }
 
-/// What stands before the bundle, whatever its key is.
+/// The bytes before the bundle, whatever its key is.
 fn own_head(content: &[u8]) -> Vec<u8> {
     let length = content[MARK.len()..].first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
     content[..MARK.len() + size_of::<u64>() + length as usize].to_vec()
 }
 
-/// All that stands before the bundle.
+/// The bytes before the bundle of `key`'s entry.
 fn head(key: &Key) -> Vec<u8> {
     let text = key.text();
     [&MARK[..], &(text.len() as u64).to_le_bytes(), text].concat()

@@ -1,6 +1,6 @@
 //! The files of a cache's own directory.
 //!
-//! Whatever else may have got there is neither followed nor opened nor deleted: links,
+//! Anything else that may have got there is neither followed nor opened nor deleted: links,
 //! devices, FIFOs, files of others, files with other names or without an entry's mark.
 
 use std::fs::{self, DirEntry, File, Metadata, OpenOptions};
@@ -17,16 +17,16 @@ use super::entry::MARK;
 /// The last part of an entry's name; the first is its key's hash.
 pub(super) const EXTENSION: &str = "entry";
 
-/// The most bytes that an entry has.
+/// The largest size of an entry, in bytes.
 pub(super) const LARGEST: u64 = 64 << 20;
 
-/// How long nobody takes to write an entry.
+/// Longer than writing an entry takes.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
 
-/// The bytes of an entry's file.
+/// Reads the bytes of an entry's file.
 ///
 /// # Errors
-/// If there is none, or something else.
+/// If there is no such file, or something else.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let (file, length) = open(path)?;
     let mut bytes = Vec::with_capacity(length as usize);
@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens an entry's file, if it is one: a device may do something when it is opened.
+/// Opens an entry's file, if it is a regular file: opening a device may have effects.
 fn open(path: &Path) -> io::Result<(File, u64)> {
     check(&fs::symlink_metadata(path)?)?;
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -54,12 +54,12 @@ fn check(metadata: &Metadata) -> io::Result<()> {
     }
 }
 
-/// Whether a file or directory is this user's, and nobody else may write it.
+/// Returns whether a file or directory is this user's, and nobody else may write it.
 pub(super) fn is_private(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
 }
 
-/// A file that the cache made, by its name. In order, the oldest come first.
+/// A file that the cache made, judged by its name. The order is from the oldest on.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kept {
     changed: SystemTime,
@@ -69,7 +69,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// What a directory's file is, if the cache made it.
+    /// Returns the file of a directory, if the cache made it.
     pub(super) fn of(file: io::Result<DirEntry>) -> Option<Self> {
         let file = file.ok()?;
         let name = file.file_name();
@@ -84,12 +84,12 @@ impl Kept {
         self.length
     }
 
-    /// Whether it is what a process left that was killed.
+    /// Returns whether a killed process left the file.
     pub(super) fn is_left_over(&self) -> bool {
         !self.is_entry && self.changed.elapsed().is_ok_and(|age| age > LEFT_OVER)
     }
 
-    /// Deletes it, if it is what its name says.
+    /// Deletes the file, if its contents match its name.
     pub(super) fn remove(&self) -> bool {
         let is_ours = if self.is_entry { is_marked(&self.path) } else { self.is_left_over() };
         // Another process may have deleted it first.
@@ -97,7 +97,7 @@ impl Kept {
     }
 }
 
-/// Whether this is a key's hash with an entry's extension.
+/// Returns whether this is a key's hash with an entry's extension.
 fn is_entry_name(name: &str) -> bool {
     let hash = name.strip_suffix(EXTENSION).and_then(|name| name.strip_suffix('.'));
     let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

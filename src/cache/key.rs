@@ -1,4 +1,4 @@
-//! What names an entry.
+//! Keys: the names of entries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::build;
 use crate::loss::Loss;
 use crate::pipeline;
 
-/// All that code follows from, and its hash in hexadecimal: the name of an entry.
+/// All that code depends on, and its hash in hexadecimal: the name of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     text: Arc<[u8]>,
     name: String,
 }
 
-/// What code follows from, as JSON, so that no two requests run together.
+/// All that code depends on, as JSON, in which different requests differ.
 #[derive(Serialize)]
 struct Request<'a> {
     build: Option<&'a str>,
@@ -40,7 +40,7 @@ impl Key {
                 .iter()
                 .map(|(name, value)| (name.as_str(), without_number(value)))
                 .collect(),
-            // All fields, those that are still to come too.
+            // All fields, including those added later.
             options: if is_seeded(Fault::OptionsAreNotInTheKey) {
                 String::new()
             } else {
@@ -53,14 +53,14 @@ impl Key {
         Self { text: text.into(), name }
     }
 
-    /// All that the code follows from.
+    /// All that the code depends on.
     pub(super) fn text(&self) -> &[u8] {
         &self.text
     }
 }
 
-/// A number's value is not part of the key. If a choice has values that read as
-/// numbers they share a key, and the entry says which one it is of.
+/// Returns a value without its number. A scalar's value is not part of the key. If a choice has
+/// values that read as numbers they share a key, and the entry tells them apart.
 fn without_number(value: &str) -> &str {
     if value.parse::<f32>().is_ok() { "#" } else { value }
 }

@@ -1,20 +1,20 @@
 //! Headers of .npy files, as NumPy documents them: versions 1, 2 and 3.
 //!
-//! A header is a Python dictionary of three entries. Nothing in it nests but a shape, so
-//! nothing here recurses; what is not as documented is refused.
+//! A header is a Python dictionary of three entries. Nothing in it nests except a shape, so nothing
+//! here recurses; everything undocumented is refused.
 
-/// The longest file start that holds a header.
+/// The longest start of a file that holds a header.
 pub const MAX_BYTES: usize = 1 << 16;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Where NumPy lets the data begin: at multiples of this.
+/// Alignment of the data in NumPy's files.
 const ALIGNMENT: usize = 64;
 
 /// The most elements that a tensor may have: kernels index in i64.
 const MOST: u64 = i64::MAX as u64 / 8;
 
-/// What a header says.
+/// Contents of a header.
 #[derive(Debug, PartialEq)]
 pub struct Header {
     /// NumPy's name of the element type, such as `<f4`.
@@ -26,7 +26,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header that a file of these first bytes begins with.
+    /// Parses the header that a file with these first bytes begins with.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let (text, end) = text(bytes)?;
         let mut cursor = Cursor { text, at: 0 };
@@ -85,7 +85,7 @@ impl Header {
             .map_err(|it| it.to_string())
     }
 
-    /// The number of elements; also the product without the zeros fits in memory.
+    /// The number of elements. The product without zero dimensions must fit in memory too.
     pub fn elements(&self) -> Result<u64, String> {
         let sizes = self.shape.iter().try_fold(1u64, |all, &size| all.checked_mul(size.max(1)));
         match sizes.filter(|&elements| elements <= MOST) {
@@ -105,7 +105,7 @@ fn tuple_text<T: ToString>(sizes: &[T]) -> String {
     if sizes.len() == 1 { format!("({text},)") } else { format!("({text})") }
 }
 
-/// The dictionary, and where it ends.
+/// The dictionary, and the offset of its end.
 fn text(bytes: &[u8]) -> Result<(&str, usize), String> {
     if !bytes.starts_with(MAGIC) {
         return Err("is no .npy file: it does not begin with \\x93NUMPY".into());
@@ -124,18 +124,18 @@ fn text(bytes: &[u8]) -> Result<(&str, usize), String> {
         return Err(format!("its header has {size} bytes, at most {} are read", MAX_BYTES - begin));
     }
     let text = bytes.get(begin..end).ok_or("truncated: it ends in its header")?;
-    let text = std::str::from_utf8(text).map_err(|error| format!("its header is no text: {error}"))?;
+    let text = std::str::from_utf8(text).map_err(|error| format!("its header is not text: {error}"))?;
     Ok((text, end))
 }
 
-/// A place in the dictionary.
+/// A position in the dictionary.
 struct Cursor<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// What follows, after white space.
+    /// The text that follows, after white space.
     fn rest(&mut self) -> &'a str {
         let rest = self.text[self.at..].trim_start_matches([' ', '\n', '\t', '\r']);
         self.at = self.text.len() - rest.len();
@@ -158,7 +158,7 @@ impl<'a> Cursor<'a> {
         if self.take(token) { Ok(()) } else { Err(self.wrong(&format!("{token:?}"))) }
     }
 
-    /// What follows a key and a colon.
+    /// Reads the value after a key and a colon.
     fn value<T>(&mut self, read: fn(&mut Self) -> Result<T, String>) -> Result<T, String> {
         self.expect(':')?;
         read(self)

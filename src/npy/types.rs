@@ -2,7 +2,7 @@
 
 use lossc_runtime::ElementType;
 
-/// NumPy's names of what lossc reads.
+/// NumPy's names of the types that lossc reads.
 const READ: [(&str, ElementType); 6] = [
     ("<f4", ElementType::F32),
     ("<f2", ElementType::F16),
@@ -12,7 +12,7 @@ const READ: [(&str, ElementType); 6] = [
     ("<i8", ElementType::I64),
 ];
 
-/// Kinds that others save: NumPy's letter, what it is, and what to make of it.
+/// Kinds that others save: NumPy's letter, its meaning, and the type to save instead.
 const OTHERS: [(char, &str, &str); 9] = [
     ('f', "float", "float32"),
     ('i', "integer", "int32"),
@@ -25,14 +25,14 @@ const OTHERS: [(char, &str, &str); 9] = [
     ('V', "raw bytes, as bfloat16 is saved", "float32"),
 ];
 
-/// The element type that NumPy calls `descr`, or what to do about another one.
+/// The element type that NumPy calls `descr`, or advice on what to do about another one.
 pub fn element(descr: &str) -> Result<ElementType, String> {
     if let Some((_, element)) = READ.iter().find(|(name, _)| *name == descr) {
         return Ok(*element);
     }
     let known = "float32, float16, uint8, bool, int32 and int64 are read";
     let (order, name) = descr.split_at_checked(1).unwrap_or_default();
-    // A byte has no order.
+    // A byte has no byte order.
     let single = READ.iter().find(|(read, _)| read[1..] == *name && name.ends_with('1'));
     match (order, single) {
         ("<" | ">" | "=", Some((_, element))) => return Ok(*element),

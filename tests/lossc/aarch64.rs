@@ -1,4 +1,4 @@
-//! The code for AArch64: what its bundles say here, and the bits that it gives.
+//! The code for AArch64: its bundles as read here, and its bits.
 
 use std::fs;
 use std::path::Path;
@@ -40,8 +40,8 @@ fn a_bundle_says_its_architecture() {
     }
 }
 
-/// Runs every loss of the library on a simulated processor and compares with the bits
-/// of this one: gpu-check's cases, in all types of logits. It takes some minutes, and
+/// Runs every loss of the library on a simulated processor and compares with the bits of this one:
+/// gpu-check's cases, in all types of logits. It takes a few minutes, and needs
 ///
 /// ```sh
 /// rustup target add aarch64-unknown-linux-gnu

@@ -1,4 +1,4 @@
-//! What a call allocates once its loss has run.
+//! Allocations of a call once its loss has run.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use lossc_runtime::rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::data::{compile, compiled, host};
 
-/// The system's allocator, which counts what each thread asks for.
+/// The system's allocator, which counts the bytes that each thread allocates.
 struct Counting;
 
 thread_local! {
@@ -24,12 +24,12 @@ unsafe impl GlobalAlloc for Counting {
         // A thread that is ending has no counter left.
         let _ = BYTES.try_with(|bytes| bytes.set(bytes.get() + layout.size()));
         let _ = BLOCKS.try_with(|blocks| blocks.set(blocks.get() + 1));
-        // SAFETY: the caller keeps the contract of `alloc`.
+        // SAFETY: the caller fulfils the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
+        // SAFETY: the caller fulfils the contract of `dealloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What a training step has: tensors, and places for what comes out.
+/// State of a training step: tensors, and memory for the outputs.
 struct Loop {
     shape: [usize; 2],
     logits: Vec<f32>,
@@ -85,14 +85,14 @@ impl Loop {
         compiled.backward_into(&inputs, &outcome.residuals, 1.5, gradient)
     }
 
-    /// With an outcome that is made anew.
+    /// Takes a turn with a new outcome.
     fn with_an_outcome(&mut self, compiled: &Compiled) -> Result<(), Error> {
         let (inputs, options, gradient, outcome) = self.arguments()?;
         *outcome = compiled.forward_backward_into(&inputs, options, gradient)?;
         Ok(())
     }
 
-    /// Takes turns; the loss must be one.
+    /// Takes `count` turns, none of which may fail.
     fn turn(&mut self, count: usize, turn: Turn, compiled: &Compiled) {
         for _ in 0..count {
             turn(self, compiled).expect("the calls run");
@@ -100,7 +100,7 @@ impl Loop {
         }
     }
 
-    /// The bytes that the third of three equal turns allocates on this thread.
+    /// Returns the bytes that the third of three equal turns allocates on this thread.
     fn third(&mut self, turn: Turn, compiled: &Compiled) -> usize {
         self.turn(2, turn, compiled);
         let before = BYTES.get();
@@ -115,7 +115,7 @@ fn pool(threads: usize) -> Arc<ThreadPool> {
     Arc::new(ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start"))
 }
 
-/// The library's losses, with labels checked and not.
+/// The library's losses, with labels checked and unchecked.
 fn losses() -> impl Iterator<Item = (String, Compiled)> {
     let variants =
         ["random-drop", "bce", "balanced-bce"].into_iter().flat_map(|name| [(name, true), (name, false)]);
@@ -137,7 +137,7 @@ fn there_are_none_below_the_size_for_threads() {
     }
 }
 
-/// A thread of the pool asks for nothing, nor do those that it shares its work with.
+/// Neither a thread of the pool nor those that it shares its work with allocate.
 #[test]
 fn there_are_none_on_a_pools_own_threads() {
     let pool = pool(2);
@@ -154,7 +154,7 @@ fn there_are_none_on_a_pools_own_threads() {
     }
 }
 
-/// A thread outside the pool hands each pass to the pool's queue, which takes a block of
+/// A thread outside the pool hands each pass to the pool's queue, which allocates one block of
 /// memory for dozens of them.
 #[test]
 fn there_are_none_but_the_queues_outside_the_pool() {

@@ -8,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All packages that a package of the workspace is built from.
+/// All dependencies of a package of the workspace, also indirect ones.
 fn dependencies(package: &str) -> Vec<String> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root()).args(["tree", "--package", package, "--edges", "normal,build"]);
@@ -44,7 +44,7 @@ fn only_the_root_joins_the_rooms() {
     }
 }
 
-/// Source files under `directory`, but for those under `except`.
+/// Source files under `directory`, except those under `except`.
 fn sources(directory: &str, except: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = vec![];
     let mut open = vec![root().join(directory)];

@@ -1,4 +1,4 @@
-//! What losses are measured on, and how.
+//! The inputs and the measurements of benchmarks.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn a_median_hides_one_of_three() {
         let mut calls = 0;
         let call = |_| {
             calls += 1;
-            // Two calls a round, and the second counts.
+            // Two calls per round, of which the second counts.
             if slow.contains(&(calls / 2)) && calls % 2 == 0 {
                 sleep(LONG);
             }
@@ -66,7 +66,7 @@ fn a_thousandth_of_the_pixels_is_positive_in_blobs() {
     let positives: Vec<_> = (0..pixels.len()).filter(|&index| positive(index)).collect();
     assert_eq!(positives.len(), 150);
     assert!(pixels.labels().iter().all(|&label| label <= 1));
-    // Alone, nearly none would have another beside it.
+    // If positives were single, nearly none would have a neighbour.
     let beside = positives.iter().filter(|&&index| positive(index.wrapping_sub(1)) || positive(index + 1));
     assert!(beside.count() > 120);
 }

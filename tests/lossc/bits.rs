@@ -1,4 +1,4 @@
-//! The same bits, whatever runs them.
+//! The bits of a loss do not depend on what runs it.
 
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ fn on_every_level_of_processor() {
     }
 }
 
-/// The exact interpreter is what the kernels are compiled from.
+/// The kernels are compiled from the program that the exact interpreter runs.
 #[test]
 fn as_the_exact_interpreter_has_them() {
     let mut sample = sample(&[3, 1, 2053], 0.2, 14);
@@ -98,14 +98,14 @@ fn as_the_exact_interpreter_has_them() {
         let step = sample.step(&compiled(name, set), &options(8, Balance::Image));
         assert_eq!(step.loss.to_bits(), loss.to_bits(), "{name} {set:?}: {} for {loss}", step.loss);
         for (index, (found, expected)) in crate::data::gradient(&step).iter().zip(gradient).enumerate() {
-            // A NaN's payload is the processor's own.
+            // A NaN's payload depends on the processor.
             let same = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
             assert!(same, "{name} {set:?}: {found} for {expected} at {index}");
         }
     }
 }
 
-/// The optimised program of a loss on the exact interpreter.
+/// Runs the optimised program of a loss on the exact interpreter.
 fn interpreted(name: &str, set: &[(&str, &str)], sample: &Sample) -> (f32, Vec<f32>) {
     let loss = lossc::Loss::library(name).expect("a library loss");
     let loss = set.iter().fold(loss, |loss, (name, value)| loss.with(name, value).expect("an option"));

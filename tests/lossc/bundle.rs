@@ -12,14 +12,14 @@ use serde_json::json;
 use crate::command::{Directory, stderr};
 use crate::data::{compiled, gradient, options, sample};
 
-/// Writes `loss.lossc` with these arguments of `compile`; where it is.
+/// Writes `loss.lossc` with these arguments of `compile`, and returns its path.
 fn emit(directory: &Directory, arguments: &str) -> PathBuf {
     let output = directory.lossc(&format!("compile {arguments} --emit bundle -o loss.lossc"));
     assert!(output.status.success() && output.stdout.is_empty(), "{arguments}: {}", stderr(&output));
     directory.path().join("loss.lossc")
 }
 
-/// A loss with a number: the sum of `scale` times each logit's square.
+/// A loss with a scalar: the sum of `scale` times each logit's square.
 pub const SCALED: &str = r#"
 func.func @scaled(%logit: tensor<?x?xf32>, %label: tensor<?x?xui8>,
     %scale: tensor<f32> {loss.name = "scale", loss.default = 2.0 : f32}) -> tensor<f32> {

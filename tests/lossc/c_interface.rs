@@ -40,7 +40,7 @@ fn error() -> String {
     unsafe { CStr::from_ptr(lossc_error()) }.to_str().expect("UTF-8").to_owned()
 }
 
-/// The loss alone, the loss with its gradient, and whether each could be computed.
+/// Computes the loss alone and with its gradient; the flags tell whether the calls succeeded.
 fn run(loss: *mut Loss, image: &Sample) -> ([bool; 2], [f32; 2], Vec<f32>) {
     let (height, width) = (image.logits.shape()[0], image.logits.shape()[1]);
     let (logits, labels) = (image.logits.as_ptr(), image.labels.as_ptr());
@@ -76,6 +76,6 @@ fn what_cannot_run_says_why() {
     assert!(!loss.is_null(), "{}", error());
     assert_eq!(run(loss, &image()).0, [false; 2]);
     assert!(error().contains("f16"), "{}", error());
-    // SAFETY: it was loaded above and is not used again; null is let go of too.
+    // SAFETY: it was loaded above and is not used again; null may be freed too.
     unsafe { [loss, null_mut()].into_iter().for_each(|loss| lossc_free(loss)) };
 }

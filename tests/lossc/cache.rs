@@ -1,4 +1,4 @@
-//! Compiled code is found again, and only where it is the right code.
+//! Compiled code is found again, and only if it is the right code.
 
 mod accidents;
 
@@ -38,7 +38,7 @@ module attributes {loss.choice = "power", loss.default = "1", loss.name = "numbe
 }
 "#;
 
-/// What a process with the cache `cache` did.
+/// Result of a process with the cache `cache`.
 struct Ran {
     printed: String,
     log: String,
@@ -59,7 +59,7 @@ fn warnings(ran: &Ran) -> usize {
 }
 
 impl Ran {
-    /// Whether the process compiled; if not, it found code.
+    /// Returns whether the process compiled; if not, it found code.
     fn compiled(&self) -> bool {
         let generated = self.log.contains("codegen");
         let found = self.log.contains("found compiled code");
@@ -67,18 +67,18 @@ impl Ran {
         generated
     }
 
-    /// Whether the process read the loss.
+    /// Returns whether the process read the loss.
     fn read(&self) -> bool {
         self.log.contains("reading the loss's text")
     }
 }
 
-/// The directory in a cache's that is its own.
+/// The cache's own directory in a cache directory.
 fn own(cache: &Path) -> PathBuf {
     cache.join("compiled-1")
 }
 
-/// The entries of a cache, first names first; nothing else may be there.
+/// The entries of a cache, sorted by name; nothing else may be there.
 fn entries(cache: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(own(cache)).into_iter().flatten().map(|file| file.expect("readable").path());
     let mut files: Vec<_> = files.collect();
@@ -87,21 +87,21 @@ fn entries(cache: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The cache's one entry.
+/// The only entry of a cache.
 fn entry(cache: &Path) -> PathBuf {
     let entries = entries(cache);
     assert_eq!(entries.len(), 1);
     entries[0].clone()
 }
 
-/// Where the bundle in an entry begins and ends: the hash of an entry has 32 bytes.
+/// Range of the bundle in an entry: the hash of an entry has 32 bytes.
 fn bundle_range(entry: &[u8]) -> Range<usize> {
     let magic = b"\x89LOSSC\r\n";
     let start = entry.windows(magic.len()).position(|it| it == magic).expect("a bundle");
     start..entry.len() - 32
 }
 
-/// Changes the bundle in an entry, as if lossc had compiled it so.
+/// Changes the bundle in an entry, as if lossc had compiled it that way.
 fn change_bundle(path: &Path, change: impl FnOnce(&mut Bundle)) {
     let mut bytes = fs::read(path).expect("readable");
     let range = bundle_range(&bytes);
@@ -129,7 +129,7 @@ fn a_second_process_neither_reads_nor_compiles() {
         assert!(first.compiled(), "{loss}");
         let second = run(&directory, &cache, loss);
         assert!(!second.compiled(), "{loss}");
-        // Whether a loss has a mean is read off its text.
+        // The text tells whether a loss has a mean.
         assert_eq!(second.read(), loss.contains("--reduction mean"), "{loss}");
         assert_eq!(first.printed, second.printed, "{loss}");
         assert_eq!(entries(&cache).len(), count + 1);
@@ -259,7 +259,7 @@ fn a_directory_that_cannot_be_used_costs_one_warning() {
         assert!(warnings.len() == 1 && warnings[0].contains("the compile cache"), "{warnings:?}");
     }
     assert!(entries(&shared).is_empty());
-    // Root may write there all the same.
+    // Root may write there nevertheless.
     let read_only = directory.path().join("read-only");
     fs::create_dir(&read_only).expect("made");
     fs::set_permissions(&read_only, fs::Permissions::from_mode(0o500)).expect("ours");

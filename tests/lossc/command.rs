@@ -35,7 +35,7 @@ impl Directory {
         self.command(arguments).output().expect("the command runs")
     }
 
-    /// The command, which compiles whatever was compiled before.
+    /// The command, which compiles even if code is cached.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lossc"));
         command.current_dir(self.path()).env("LOSSC_CACHE", "off").args(arguments.split_whitespace());
@@ -48,7 +48,7 @@ impl Directory {
         serde_json::from_slice(&output.stdout).expect("one JSON value")
     }
 
-    /// Runs a command that must fail; what it prints, with no file left behind.
+    /// Runs a command that must fail, and returns its message; no file may be left behind.
     pub fn failure(&self, arguments: &str) -> String {
         let before = self.files();
         let output = self.lossc(arguments);
@@ -231,7 +231,7 @@ fn explain_shows_passes_and_rules() {
     assert!(String::from_utf8_lossy(&text).contains("sum-absorbing-mul"));
 }
 
-/// A product of so many factors, the first of which is negated.
+/// A product of `factors` factors, the first of which is negated.
 fn product(factors: usize) -> String {
     let ty = "tensor<?x?xf32>";
     let lines: String = (1..factors)
@@ -252,8 +252,8 @@ fn product(factors: usize) -> String {
     )
 }
 
-/// More factors than there are rounds: the first phase comes to an end, and a limit of
-/// the second costs speed, of which nobody is warned.
+/// More factors than there are rounds: the first phase comes to an end, and a limit of the second
+/// costs speed, of which there is no warning.
 #[test]
 fn a_limit_is_named_in_the_explanation_and_is_no_warning() {
     let directory = Directory::new();

@@ -1,4 +1,4 @@
-//! CompactionCost pixels changes how long a call takes and nothing else.
+//! Compaction changes the time of a call and nothing else.
 
 use half::{bf16, f16};
 use lossc::{Balance, Compiled, Compiler, Optimisation, Step};
@@ -8,14 +8,14 @@ use crate::data::{Sample, compile, host, options, sample};
 
 const SCHEDULES: [&str; 3] = ["linear", "squ", "log"];
 
-/// The loss with and without a compaction.
+/// The loss with and without compaction.
 fn both_ways(schedule: &str, compiler: &Compiler) -> [Compiled; 2] {
     [Optimisation::Compaction, Optimisation::Algebra].map(|optimisation| {
         compile("random-drop", &[("schedule", schedule)], compiler.clone().optimisation(optimisation))
     })
 }
 
-/// All that comes out of forward, of backward and of both at once.
+/// All results of forward, of backward and of both at once.
 fn outcome(compiled: &Compiled, sample: &Sample, seed: u64) -> (u32, String, Vec<u8>, Vec<u8>) {
     let options = options(seed, Balance::Image);
     let Step { loss, groups, gradient, .. } = sample.step(compiled, &options);
@@ -26,8 +26,8 @@ fn outcome(compiled: &Compiled, sample: &Sample, seed: u64) -> (u32, String, Vec
     (loss.to_bits(), format!("{groups:?}"), gradient.bytes().to_vec(), apart.bytes().to_vec())
 }
 
-/// From all pixels dropped to all kept, so that chunks with few active pixels, with many
-/// and with about as many as decide it all occur.
+/// From all pixels dropped to all kept. Chunks have few active pixels, many, or about as many as
+/// the threshold.
 #[test]
 fn the_bits_are_those_without_a_compaction() {
     let shapes: [&[usize]; 6] = [&[1, 1], &[3, 7], &[2, 31, 33], &[5, 1, 2051], &[1, 1, 64, 96], &[4, 4096]];
@@ -57,7 +57,7 @@ fn a_pixel_that_is_no_number_survives() {
             }
             let [compacted, whole] = ways.each_ref().map(|way| outcome(way, &sample, 4));
             let number = |(loss, ..): &(u32, _, _, _)| f32::from_bits(*loss);
-            // A NaN's payload is the processor's own.
+            // A NaN's payload depends on the processor.
             assert!(
                 compacted == whole || number(&compacted).is_nan() && number(&whole).is_nan(),
                 "{schedule} {edge}"
@@ -87,7 +87,7 @@ fn at_every_vector_width() {
     }
 }
 
-/// Whether the bits of a step are the same both ways.
+/// Returns whether the bits of a step are the same both ways.
 macro_rules! same_both_ways {
     ($schedule:expr, $logits:expr, $labels:expr) => {{
         let [compacted, whole] = both_ways($schedule, &Compiler::new(host())).map(|way| {
@@ -110,7 +110,7 @@ fn with_other_types_of_logits_and_labels() {
     }
 }
 
-/// A large gradient is written past the caches, wherever it begins.
+/// A large gradient is written past the caches, at any alignment.
 #[test]
 fn a_large_gradient_may_begin_anywhere() {
     let mut sample = sample(&[1040, 1031], 0.001, 24);

@@ -1,4 +1,4 @@
-//! Inputs for the tests, and the comparison of what comes out with the reference.
+//! Inputs for the tests, and the comparison of results with the reference.
 
 use lossc::{
     Balance, Cache, Compiled, Compiler, GroupResult, GroupValues, Loss, Options, Program, Seed, Step, Target,
@@ -30,14 +30,14 @@ pub fn compiled(name: &str, options: &[(&str, &str)]) -> Compiled {
     compile(name, options, Compiler::new(host()))
 }
 
-/// As [`compiled`], by `compiler`. A test compiles what it tests.
+/// Like [`compiled`], with `compiler`, whose cache is off: a test compiles what it tests.
 pub fn compile(name: &str, options: &[(&str, &str)], compiler: Compiler) -> Compiled {
     let loss = Loss::library(name).expect("a library loss");
     let set = |loss: Loss, (name, value): &(&str, &str)| loss.with(name, value).expect("an option it has");
     compiler.cache(Cache::off()).compile(&options.iter().fold(loss, set)).expect("the loss compiles")
 }
 
-/// The program of a loss that is known to be one.
+/// The program of a loss that is known to parse.
 pub fn program(loss: &Loss) -> &Program {
     loss.program().expect("the loss parses")
 }
@@ -70,7 +70,7 @@ pub fn group_of_plane(shape: &[usize], balance: Balance) -> (Vec<usize>, usize) 
 }
 
 impl Sample {
-    /// The pixels as the reference wants them, and the number of groups.
+    /// The pixels as the reference takes them, and the number of groups.
     pub fn pixels(&self, options: &Options, ignore: Option<u8>) -> (Vec<Pixel>, usize) {
         let (planes, groups) = group_of_plane(self.logits.shape(), options.balance);
         let length = self.logits.len() / planes.len().max(1);
@@ -84,7 +84,7 @@ impl Sample {
         (self.logits.iter().zip(&self.labels).enumerate().map(pixel).collect(), groups)
     }
 
-    /// The loss and gradient by `compiled`.
+    /// Computes the loss and gradient with `compiled`.
     pub fn step(&self, compiled: &Compiled, options: &Options) -> Step {
         compiled.forward_backward(&self.logits, &self.labels, options.clone()).expect("the call runs")
     }
@@ -108,8 +108,8 @@ pub fn gradient(step: &Step) -> Vec<f32> {
     step.gradient.to_array::<f32>().expect("an f32 gradient").into_iter().collect()
 }
 
-/// Which negatives a step kept, read off its gradient. Where the weight is 0
-/// nothing can be read off, and nothing depends on it but the count.
+/// Marks the negatives that a step kept, read off its gradient. If the weight is 0, nothing can be
+/// read off, and only the count depends on it.
 pub fn kept(step: &Step) -> impl Fn(usize) -> bool {
     let gradient = gradient(step);
     move |index| gradient[index] != 0.0
@@ -140,7 +140,7 @@ pub fn bits(step: &Step) -> (u32, Vec<u8>) {
     (step.loss.to_bits(), step.gradient.bytes().to_vec())
 }
 
-/// Keeps the reference's own functions honest.
+/// Checks the reference's own functions.
 #[test]
 fn the_reference_knows_its_functions() {
     assert_eq!(sigmoid(0.0), 0.5);

@@ -1,4 +1,4 @@
-//! What stands for the instructions that old processors lack has their bits.
+//! The replacements for instructions that old processors lack have the same bits.
 
 use half::f16;
 use lossc::Target;
@@ -62,7 +62,7 @@ type FmaOfScalars = extern "C" fn(f32, f32, f32) -> f32;
 type Extend = unsafe extern "C" fn(*const f16, *mut f32, usize);
 type Round = unsafe extern "C" fn(*const f32, *mut f16, usize);
 
-/// The module for the processors that lack these instructions, where they run.
+/// The module for the processors that lack these instructions, if they run here.
 fn objects() -> impl Iterator<Item = NativeObject> {
     let targets = ["cpu:x86-64", "cpu:x86-64-v2"].map(|name| name.parse::<Target>().expect("a target"));
     targets.into_iter().filter(Target::runs_on_host_processor).map(|target| {
@@ -80,7 +80,7 @@ fn check_fma(triples: &[[f32; 3]]) {
     for object in objects() {
         let mut sums = vec![0.0; triples.len()];
         let function = object.function("fma").expect("the function");
-        // SAFETY: the function has this type, and all arrays so many elements.
+        // SAFETY: the function has this type, and all arrays have as many elements.
         unsafe {
             let fma = std::mem::transmute::<*const u8, Fma>(function);
             fma(a.as_ptr(), b.as_ptr(), c.as_ptr(), sums.as_mut_ptr(), triples.len());
@@ -92,7 +92,7 @@ fn check_fma(triples: &[[f32; 3]]) {
     }
 }
 
-/// The same bits; a NaN's payload is the processor's own.
+/// Returns whether the bits are the same; a NaN's payload depends on the processor.
 fn same(a: f32, b: f32) -> bool {
     a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
 }
@@ -140,7 +140,7 @@ fn a_fused_multiply_add_of_every_three_edges() {
     }
 }
 
-/// Numbers of each kind of triple.
+/// Number of triples of each kind.
 const RANDOM: usize = 1 << 21;
 
 #[test]
@@ -150,7 +150,7 @@ fn a_fused_multiply_add_of_random_bits() {
     check_fma(&(0..RANDOM).map(|_| triple()).collect::<Vec<_>>());
 }
 
-/// Sums of which most digits cancel.
+/// Sums in which most digits cancel.
 #[test]
 fn a_fused_multiply_add_of_opposites() {
     let mut random = SmallRng::seed_from_u64(2);
@@ -162,8 +162,7 @@ fn a_fused_multiply_add_of_opposites() {
     check_fma(&(0..RANDOM).map(|_| triple()).collect::<Vec<_>>());
 }
 
-/// Sums next to the middle of two numbers, where rounding twice goes wrong, also of
-/// denormals.
+/// Sums next to the middle of two numbers, where rounding twice is wrong, also of denormals.
 #[test]
 fn a_fused_multiply_add_next_to_a_tie() {
     let mut random = SmallRng::seed_from_u64(3);
@@ -171,7 +170,7 @@ fn a_fused_multiply_add_next_to_a_tie() {
         let exponent = random.random_range(-148..127);
         let unit = (exponent - 23).max(-149);
         let c = with_exponent(random.random(), exponent);
-        // The product is nearly half of c's last place, or exactly.
+        // The product is nearly half of c's last place, or exactly half.
         let share = (unit - 1) / 2 + random.random_range(-20..20);
         let near_one = |bits: u32| with_exponent(bits % 4, 0);
         let [up, down] = [near_one(random.random()), 2.0 - near_one(random.random())];
@@ -181,7 +180,7 @@ fn a_fused_multiply_add_next_to_a_tie() {
     check_fma(&(0..RANDOM).map(|_| triple()).collect::<Vec<_>>());
 }
 
-/// A number of this exponent, denormal below -126, with sign and fraction from `bits`.
+/// A number with this exponent, denormal below -126, and with sign and fraction from `bits`.
 fn with_exponent(bits: u32, exponent: i32) -> f32 {
     let sign = if bits >> 31 == 0 { 1.0 } else { -1.0 };
     let fraction = 1.0 + f64::from(bits & 0x7f_ffff) / f64::from(1 << 23);
@@ -198,7 +197,7 @@ fn every_f16_extends_to_the_same_number() {
     for object in objects() {
         let mut floats = vec![0.0; halves.len()];
         let function = object.function("extend").expect("the function");
-        // SAFETY: the function has this type, and both arrays so many elements.
+        // SAFETY: the function has this type, and both arrays have as many elements.
         unsafe {
             let extend = std::mem::transmute::<*const u8, Extend>(function);
             extend(halves.as_ptr(), floats.as_mut_ptr(), halves.len());
@@ -209,8 +208,7 @@ fn every_f16_extends_to_the_same_number() {
     }
 }
 
-/// Every f16, the middle to its neighbour, the f32 on both sides of either, and
-/// random bits.
+/// Every f16, the middle to its neighbour, the f32 on both sides of each, and random bits.
 #[test]
 fn rounding_to_f16_is_to_nearest_even() {
     let near = |float: f32| [-1, 0, 1].map(|step| f32::from_bits(float.to_bits().wrapping_add_signed(step)));
@@ -226,7 +224,7 @@ fn rounding_to_f16_is_to_nearest_even() {
     for object in objects() {
         let mut halves = vec![f16::ZERO; floats.len()];
         let function = object.function("round").expect("the function");
-        // SAFETY: the function has this type, and both arrays so many elements.
+        // SAFETY: the function has this type, and both arrays have as many elements.
         unsafe {
             let round = std::mem::transmute::<*const u8, Round>(function);
             round(floats.as_ptr(), halves.as_mut_ptr(), floats.len());

@@ -59,8 +59,8 @@ fn a_stream_draws_other_numbers() {
     assert_ne!(of(1, 0), of(2, 0));
 }
 
-/// Two workers with one image each find the loss of both under `batch` balance,
-/// but for their own random numbers.
+/// Two workers with one image each compute the loss of both under `batch` balance, except for their
+/// own random numbers.
 #[test]
 fn workers_add_their_sums() {
     let whole = sample(&[2, 1, 40, 40], 0.1, 3);
@@ -129,7 +129,7 @@ fn entry_points_are_compiled_when_they_are_first_called() {
         let step = step.unwrap_or_else(|| sample.step(&compiled, &Seed(1).into()));
         assert_eq!(backward.expect("runs"), step.gradient);
         assert_eq!(kept(directory.path()), both);
-        // What is kept of either set lets `compile` pass without reading the loss.
+        // The entries of either set let `compile` pass without reading the loss.
         let again =
             Compiler::new(host()).cache(Cache::at(directory.path())).compile(&loss).expect("compiles");
         assert_eq!(sample.step(&again, &Seed(1).into()).gradient, step.gradient);
@@ -157,7 +157,7 @@ fn a_bundle_has_all_entry_points() {
     assert!(Direction::ALL.iter().all(|&it| !bundle.manifest.kernels_of(it).is_empty()));
 }
 
-/// They are other code than the backward direction's.
+/// The joint call and the backward direction are different code.
 #[test]
 fn residuals_of_the_joint_call_fit_backward() {
     let sample = sample(&[2, 3, 45, 67], 0.05, 1);
@@ -172,7 +172,7 @@ fn residuals_of_the_joint_call_fit_backward() {
     }
 }
 
-/// Whatever the outcome was of: other images, types and losses, labels that are none.
+/// The earlier outcome may be of other images, types and losses, and of invalid labels.
 #[test]
 fn an_outcome_may_be_written_over() {
     let (drop, bce) = (compiled("random-drop", &[]), compiled("bce", &[]));

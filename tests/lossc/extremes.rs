@@ -6,7 +6,7 @@ use lossc_runtime::TensorView;
 
 use crate::data::host;
 
-/// The loss made of the logits, and its gradient, on `logits`.
+/// Computes the loss that `make` builds from the logits, and its gradient, on `logits`.
 fn step(
     make: impl Fn(&mut Builder, ValueId) -> ValueId,
     reduction: Reduction,
@@ -48,7 +48,7 @@ fn a_mean_is_finite_though_its_sum_is_not() {
 
 #[test]
 fn totals_are_rounded_after_the_arithmetic_that_follows_them() {
-    // (1 + 2^-30) - 1, of which f32 knows nothing.
+    // (1 + 2^-30) - 1, which is 0 in f32.
     let make = |b: &mut Builder, x| {
         let total = total(b, x);
         let one = b.constant(1.0, Level::Scalar);

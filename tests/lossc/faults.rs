@@ -1,4 +1,4 @@
-//! Each fault that can be put into lossc is found by the fixed slice of the engine.
+//! The fixed slice of the engine finds each fault that can be seeded in lossc.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use lossc_faults::{Fault, VARIABLE};
 
 use crate::engine::FOUND;
 
-/// Where in the slice a fault shows soonest, as far as that is known: an order, no choice.
+/// Case of the slice that finds a fault first, if known: it determines an order, not a choice.
 const FROM: [(Fault, usize); 16] = [
     (Fault::NumbersAreReducedLate, 58),
     (Fault::KeptValuesAreOverwritten, 98),
@@ -26,7 +26,7 @@ const FROM: [(Fault, usize); 16] = [
     (Fault::UpstreamIsForgotten, 103),
 ];
 
-/// What the slice says in a process with `fault`, if it does not find it.
+/// Output of the slice in a process with `fault`, if it does not find the fault.
 fn missed(fault: Fault) -> Option<String> {
     let from = FROM.iter().find(|(known, _)| *known == fault).map_or(0, |(_, from)| *from);
     let mut slice = Command::new(std::env::current_exe().expect("this test is a program"));

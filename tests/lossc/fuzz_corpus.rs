@@ -1,7 +1,7 @@
-//! Every input that is kept for the fuzz targets, through their checks: among them those
-//! that lossc once panicked, hung or was wrong on, named after the fault.
+//! Every stored input of the fuzz targets, through their checks: among them those on which lossc
+//! once panicked, hung or was wrong, named after the fault.
 //!
-//! `LOSSC_UPDATE=1 cargo test --test lossc fuzz_corpus` writes those anew that lossc makes.
+//! `LOSSC_UPDATE=1 cargo test --test lossc fuzz_corpus` rewrites the inputs that lossc generates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ fn replay(target: &str) {
         .collect();
     files.sort();
     let taken = |file: &PathBuf| {
-        // A crash names no input.
+        // A crash does not name its input.
         println!("{}", file.display());
         check(&fs::read(file).expect("readable"))
     };
     let taken: Vec<_> = files.iter().map(taken).collect();
-    // Else the inputs are of an older format, and reach nothing.
+    // Otherwise the inputs are of an older format, and reach nothing.
     assert!(taken.contains(&true), "{target}: lossc takes none of the inputs");
     assert!(taken.contains(&false), "{target}: lossc refuses none of the inputs");
 }
@@ -64,7 +64,7 @@ fn options() {
     replay("options");
 }
 
-/// Texts that are too long to be kept: each overflowed the stack of MLIR's parser, or of a pass.
+/// Texts too long to be stored: each overflowed the stack of MLIR's parser, or of a pass.
 fn long_texts() -> [String; 3] {
     let pixel = "tensor<?x?xf32>";
     let op = |index| format!("%v{} = \"loss.neg\"(%v{index}) : ({pixel}) -> {pixel}\n", index + 1);

@@ -1,4 +1,4 @@
-//! The same bits on a GPU, where there is one.
+//! The same bits on a GPU, if there is one.
 
 use lossc::{Balance, Compiler, Loss, Numerics, Step, Target};
 use lossc_runtime::CudaDevice;
@@ -43,8 +43,8 @@ fn same_bits(target: &Target, loss: &Loss, shape: &[usize]) {
     assert!(bits(&found) == bits(&expected), "{} {shape:?}", program(loss).name());
 }
 
-/// One draw of a thousand pixels that is decided otherwise shows in all weights; on few
-/// pixels none should be.
+/// One draw in a thousand pixels that is decided otherwise shows in all weights; with few pixels
+/// there should be none.
 #[test]
 fn fast_losses_are_near_those_of_the_processor() {
     let Some(target) = gpu() else {

@@ -1,4 +1,4 @@
-//! Files that are none that lossc reads: each is one error, at once, whatever it claims.
+//! Files that lossc cannot read: each is one error, at once, whatever it claims.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::command::{Directory, stderr};
 
 const RUN: &str = "run bce --logits x.npy --labels t.npy";
 
-/// A .npy file with this header and so many bytes of data.
+/// A .npy file with this header and `data` bytes of data.
 fn npy(header: &str, data: usize) -> Vec<u8> {
     let size = (header.len() as u16).to_le_bytes();
     [b"\x93NUMPY\x01\x00", &size[..], header.as_bytes(), &vec![0; data]].concat()
@@ -21,7 +21,7 @@ fn header(descr: &str, shape: &str) -> String {
     format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n")
 }
 
-/// Runs a command that must fail soon.
+/// Runs a command that must fail quickly.
 fn fails(directory: &Directory, arguments: &str, expected: &str) {
     let begin = Instant::now();
     let error = directory.failure(arguments);

@@ -1,4 +1,4 @@
-//! Losses as large as they may be, and larger ones.
+//! Losses of the largest size, and larger ones.
 
 use lossc::explain::explain;
 use lossc::{Cache, Compiler, Loss, certificate};
@@ -7,7 +7,7 @@ use lossc_dialect::{Builder, Element, Level, MAX_OPS, Program, ValueId};
 
 use crate::data::host;
 
-/// What tests and rayon's workers have.
+/// Stack of tests and of rayon's workers.
 const STACK: usize = 2 << 20;
 
 /// Runs `task` on a thread with an ordinary stack.
@@ -18,8 +18,7 @@ fn on_an_ordinary_stack(task: impl FnOnce() + Send) {
     });
 }
 
-/// A loss that is the sum of `link` applied to the logit until there are `ops`
-/// operations.
+/// A loss that is the sum of `link` applied to the logit until there are `ops` operations.
 fn chain(ops: usize, link: impl Fn(&mut Builder, ValueId, ValueId) -> ValueId) -> Program {
     let mut builder = Builder::new("chain");
     let logits = builder.pixel_argument("logit", Element::F32);
@@ -63,7 +62,7 @@ fn powers(ops: usize) -> Program {
     chain(ops, Builder::pow)
 }
 
-/// A chain of what is the same for all pixels of a group.
+/// A chain of values that are uniform within a group.
 fn totals(ops: usize) -> Program {
     let mut builder = Builder::new("totals");
     let logits = builder.pixel_argument("logit", Element::F32);

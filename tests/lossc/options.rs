@@ -13,7 +13,7 @@ fn ignored_pixels_are_as_if_they_were_not_there() {
     for (index, label) in sample.labels.iter_mut().enumerate() {
         *label = if index % 3 == 0 { 255 } else { *label };
     }
-    // What stands at an ignored pixel must not matter, whatever it is.
+    // The value of an ignored pixel must not matter.
     sample.logits[[0, 0, 0]] = f32::NAN;
     sample.logits[[0, 0, 3]] = f32::INFINITY;
     for (name, schedule) in SCHEDULES {

@@ -1,4 +1,4 @@
-//! Files that the command writes are whole or as they were, and are what the user said.
+//! Files that the command writes are whole or unchanged, and are the ones the user named.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,20 +19,20 @@ use serde_json::Value;
 use crate::bundle::SCALED;
 use crate::command::{Directory, stderr};
 
-/// A command, but for the name of what it writes.
+/// A command without the name of its output.
 const GRADIENT: &str = "run bce --logits x.npy --labels t.npy --grad";
 
 /// All outputs that a user can name.
 const OUTPUTS: [&str; 4] =
     [GRADIENT, "compile bce -o", "compile bce --emit bundle -o", "explain bce --certificate"];
 
-/// Runs a command that writes `name`; the contents by another way.
+/// Runs a command that writes `name`, and must succeed.
 fn write(directory: &Directory, output: &str, name: &str) {
     let output = directory.lossc(&format!("{output} {name}"));
     assert!(output.status.success(), "{name}: {}", stderr(&output));
 }
 
-/// What a command writes into a new file.
+/// The contents that a command writes into a new file.
 fn expected(directory: &Directory, output: &str) -> Vec<u8> {
     write(directory, output, "expected");
     let contents = fs::read(directory.path().join("expected")).expect("written");
@@ -44,7 +44,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("there").permissions().mode() & 0o7777
 }
 
-/// `--grad /dev/null` made a file of the device.
+/// `--grad /dev/null` once made a file of the device.
 #[test]
 fn a_device_stays_a_device() {
     let directory = Directory::new();
@@ -86,7 +86,7 @@ fn a_fifo_is_written_into() {
     }
 }
 
-/// A link became a file, and the other names of a file kept what was in it.
+/// A link once became a file, and the other names of a file kept the old contents.
 #[test]
 fn links_and_other_names_show_what_was_written() {
     let directory = Directory::new();
@@ -116,7 +116,7 @@ fn links_and_other_names_show_what_was_written() {
     }
 }
 
-/// A private file was readable for all once it was written again.
+/// A private file once was readable for all after it was rewritten.
 #[test]
 fn a_file_keeps_its_mode_and_owner() {
     let directory = Directory::new();
@@ -151,7 +151,7 @@ fn a_new_file_follows_the_umask() {
     }
 }
 
-/// `-` made a file of that name, and `/dev/stdout` could not be written.
+/// `-` once made a file of that name, and `/dev/stdout` could not be written.
 #[test]
 fn standard_output_is_an_output_like_others() {
     let directory = Directory::new();
@@ -193,7 +193,7 @@ fn a_descriptor_is_an_output_like_others() {
     assert!(ran.stdout == expected && ran.stderr.starts_with(b"loss "), "{}", stderr(&ran));
 }
 
-/// Two streams into one file would be neither.
+/// Two streams into one file would spoil both.
 #[test]
 fn what_is_printed_is_not_mixed_with_what_is_written() {
     let directory = Directory::new();
@@ -215,7 +215,7 @@ fn what_is_printed_is_not_mixed_with_what_is_written() {
     assert_eq!(message, "error: cannot write both: it is standard error too\n");
 }
 
-/// An output that is an input, by any name, took its place.
+/// An output that is an input, by any name, once replaced it.
 #[test]
 fn an_input_is_never_an_output() {
     let directory = Directory::new();
@@ -264,7 +264,7 @@ fn what_cannot_be_written_is_an_error_before_the_work() {
     assert_eq!(fs::read(directory.path().join("file")).expect("there"), b"old");
 }
 
-/// As another user than root, who may do everything.
+/// Runs as another user than root, who may do everything.
 #[test]
 fn a_file_that_may_not_be_written_is_as_it_was() {
     let directory = Directory::new();
@@ -283,7 +283,7 @@ fn a_file_that_may_not_be_written_is_as_it_was() {
     let ran = run(&format!("{GRADIENT} file"));
     assert_eq!(stderr(&ran), "error: cannot write file: Permission denied (os error 13)\n");
     assert_eq!(fs::read(&path).expect("there"), b"old");
-    // One that may, in a directory where nothing can be added.
+    // A writable file, in a directory where nothing can be added.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("ours");
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).expect("ours");
     let ran = run(&format!("{GRADIENT} file"));
@@ -293,7 +293,7 @@ fn a_file_that_may_not_be_written_is_as_it_was() {
     fs::set_permissions(directory.path(), open_to_all).expect("ours");
 }
 
-/// Signals left a `.tmp…` beside the output, and kill -9 did in most cases.
+/// Signals once left a `.tmp…` next to the output, and so did kill -9 in most cases.
 #[test]
 fn a_killed_command_leaves_the_old_file_or_the_new_one() {
     let directory = Directory::new();
@@ -321,7 +321,7 @@ fn a_killed_command_leaves_the_old_file_or_the_new_one() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
         for round in 0..50 {
             let mut child = start(1 + round % 2);
-            // Over all that it does, and denser towards the end, where files get their names.
+            // Times spread over the whole run, denser towards the end, when files get their names.
             thread::sleep(Duration::from_micros(usual * (50 - (49 - round) * (49 - round) / 49) / 50));
             let pid = Pid::from_raw(child.id().cast_signed()).expect("a number");
             kill_process(pid, signal).expect("it was not waited for");
@@ -335,7 +335,7 @@ fn a_killed_command_leaves_the_old_file_or_the_new_one() {
         }
     }
     assert!(killed > 50, "{killed} of 200 were killed");
-    // Nobody can clean up after SIGKILL, and a file that replaces another has a name of its
-    // own between two calls of the system.
+    // Nobody can clean up after SIGKILL, and between two system calls a file that replaces another
+    // has a name of its own.
     assert!(left_over <= 3, "SIGKILL left {left_over} names");
 }

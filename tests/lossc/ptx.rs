@@ -1,5 +1,5 @@
-//! PTX read and assembled: no spills, calls or local memory, addresses of 64 bits,
-//! and each pixel read and written once. This is no GPU result.
+//! PTX, read and assembled: no spills, calls or local memory, addresses of 64 bits, and each pixel
+//! read and written once. This is not a GPU result.
 
 mod text;
 
@@ -15,7 +15,7 @@ use crate::data::program;
 use crate::targets::{library_losses, ptx, ptx_with};
 use text::opcode;
 
-/// What kernels are checked for.
+/// Targets that kernels are checked for.
 const TARGETS: [&str; 3] = ["sm_80", "sm_90", "sm_100"];
 
 /// NVIDIA's assembler: from `PTXAS`, or from the Python wheel, fetched once.
@@ -24,8 +24,8 @@ fn ptxas() -> Option<&'static Path> {
     PTXAS.get_or_init(|| std::env::var_os("PTXAS").map(PathBuf::from).or_else(fetch)).as_deref()
 }
 
-/// The wheel is proprietary: it is fetched for the tests and never kept in the
-/// repository. It needs no GPU.
+/// The wheel is proprietary: it is fetched for the tests and never stored in the repository. It
+/// needs no GPU.
 fn fetch() -> Option<PathBuf> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ptxas");
     let program = directory.join("nvidia/cuda_nvcc/bin/ptxas");
@@ -50,7 +50,7 @@ fn every_loss_assembles_without_spills() {
         println!("skipped: ptxas could not be fetched");
         return;
     };
-    // With the counts of invalid input that users get, and once as the text has it.
+    // With the counts of invalid input that users get, and once exactly as in the text.
     for (target, checks) in TARGETS.map(|target| (target, true)).into_iter().chain([("sm_90", false)]) {
         for loss in library_losses() {
             for numerics in Numerics::ALL {
@@ -63,7 +63,7 @@ fn every_loss_assembles_without_spills() {
     }
 }
 
-/// What `ptxas -v` says of a text.
+/// The messages of `ptxas -v` for a text.
 fn assemble(ptxas: &Path, target: &str, name: &str, text: &str) -> String {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.ptx"));
     std::fs::write(&file, text).expect("writable");
@@ -75,16 +75,16 @@ fn assemble(ptxas: &Path, target: &str, name: &str, text: &str) -> String {
     report
 }
 
-/// The registers a thread may have so that an SM, which has 65,536, holds three blocks
-/// of 256 threads of a pass, or two of those that are both or in which a block sums a
-/// chunk. The first that fits a name counts.
+/// Registers that a thread may have for an SM, which has 65,536, to hold three blocks of 256
+/// threads of a pass, or two of a cooperative launch or of a kernel in which a block sums a chunk.
+/// The first prefix that fits a name counts.
 const MOST_REGISTERS: [(&str, u32); 3] = [("kernel_block_", 128), ("kernel_", 80), ("cooperative_", 128)];
 
-/// The one kernel that spills, and its bytes. It should be none: since totals stay f64, the
+/// The one kernel that spills, and its bytes. There should be none: since totals stay f64, the
 /// arithmetic of groups' values takes the registers.
 const KNOWN_SPILL: (&str, &str, u32) = ("random_drop.squ-true-reproducible-sm_100", "cooperative_0", 12);
 
-/// What `ptxas -v` says of each kernel.
+/// Checks the messages of `ptxas -v` for each kernel.
 fn check_report(name: &str, report: &str) {
     for pass in report.split("Compiling entry function '") {
         let most = MOST_REGISTERS.iter().find(|(stem, _)| pass.starts_with(stem));
@@ -107,12 +107,12 @@ fn kernels_have_no_call_no_approximation_and_no_local_memory() {
         for loss in library_losses() {
             let text = ptx(&loss, target);
             let name = program(&loss).name();
-            // A rounded reciprocal starts from one, and does not depend on it.
+            // A rounded reciprocal starts from an approximate one, and does not depend on it.
             let text = text.replace(APPROXIMATE[2], "");
             for word in ["call", ".approx", ".ftz", ".local", ".func"] {
                 assert!(!text.contains(word), "{name}: {word}");
             }
-            // `ptxas` makes a check, a branch and a call of either.
+            // `ptxas` expands either into a check, a branch and a call.
             for instruction in pixel_kernels(&text).iter().flat_map(pixel_blocks).flat_map(|(_, block)| block)
             {
                 let is_division = ["div.", "rcp.rn"].iter().any(|it| opcode(instruction).starts_with(it));
@@ -122,12 +122,12 @@ fn kernels_have_no_call_no_approximation_and_no_local_memory() {
     }
 }
 
-/// The PTX of a loss by fast numerics.
+/// The PTX of a loss with fast numerics.
 fn fast_ptx(loss: &Loss, target: &str) -> String {
     ptx_with(loss, target, &Options { numerics: Numerics::Fast, ..Options::default() })
 }
 
-/// What fast kernels may have of approximate instructions.
+/// Approximate instructions that fast kernels may have.
 const APPROXIMATE: [&str; 3] = ["ex2.approx.ftz.f32", "lg2.approx.f32", "rcp.approx.ftz.f32"];
 
 #[test]
@@ -152,7 +152,7 @@ fn fast_kernels_have_approximations_instead_of_divisions() {
                 for (_, block) in &blocks {
                     let count = |what: &str| block.iter().filter(|it| opcode(it) == what).count();
                     let (exponentials, quotients) = (count(APPROXIMATE[0]), count(APPROXIMATE[2]));
-                    // What is kept on the chip may be the exponential itself.
+                    // The resident value may be the exponential itself.
                     let is_read = wide(block, "ld.") > 0;
                     let is_one_each = exponentials == pixels(block) || !is_read && exponentials == 0;
                     assert!(is_one_each, "{name}: {exponentials} exponentials");
@@ -163,10 +163,10 @@ fn fast_kernels_have_approximations_instead_of_divisions() {
     }
 }
 
-/// Instructions a pixel of each pass and then, where there is one, of the launch of both:
-/// the first pass, which keeps pixels, the second of those and of others. By reproducible
-/// and by fast numerics, without loads and stores, and without what names half of a
-/// register or folds into another instruction.
+/// Instructions per pixel of each pass and then, if there is one, of the cooperative launch: the
+/// first pass, which saves pixels, the second for resident pixels and for others. With reproducible
+/// and with fast numerics, without loads and stores, and without instructions that name half of a
+/// register or fold into another one.
 const MOST_INSTRUCTIONS: [(&str, [&[f64]; 2]); 5] = [
     ("balanced_bce", [&[46.0, 37.0, 50.0, 23.5, 37.0], &[27.0, 15.0, 31.0, 16.5, 15.0]]),
     ("bce", [&[40.0, 36.0, 57.0], &[21.0, 14.0, 29.0]]),
@@ -175,11 +175,11 @@ const MOST_INSTRUCTIONS: [(&str, [&[f64]; 2]); 5] = [
     ("random_drop.log", [&[66.5, 75.0, 78.5, 31.5, 75.0], &[47.5, 47.0, 53.5, 20.0, 47.0]]),
 ];
 
-/// What a block that sums a chunk may take more.
+/// Additional instructions allowed if a block sums a chunk.
 const OF_A_BLOCK: f64 = 1.0;
 
-/// The instructions a pixel of the blocks that read or write pixels, in the order of the
-/// text: of kernels in which a warp sums a chunk, and a block.
+/// The instructions per pixel of the basic blocks that read or write pixels, in the order of the
+/// text: of kernels in which a warp sums a chunk, and in which a block does.
 fn instructions(text: &str) -> [Vec<f64>; 2] {
     let of_block =
         |block: &[&str]| block.iter().filter(|it| text::is_work(it)).count() as f64 / pixels(block) as f64;
@@ -223,7 +223,7 @@ fn the_pixel_loop_has_no_double() {
     }
 }
 
-/// Arithmetic that loses what does not fit its type.
+/// Arithmetic that wraps on overflow.
 const WRAPPING: [&str; 5] = ["add.", "sub.", "mul.lo.", "mad.lo.", "shl."];
 
 #[test]
@@ -251,7 +251,7 @@ fn pixel_kernels(ptx: &str) -> Vec<text::Entry<'_>> {
     found
 }
 
-/// The blocks that read or write pixels in 16 bytes.
+/// The basic blocks that read or write pixels in 16 bytes.
 fn pixel_blocks<'e, 'a>(entry: &'e text::Entry<'a>) -> Vec<(usize, &'e [&'a str])> {
     let mut blocks = entry.blocks();
     blocks.retain(|(_, block)| pixels(block) > 0);
@@ -259,7 +259,7 @@ fn pixel_blocks<'e, 'a>(entry: &'e text::Entry<'a>) -> Vec<(usize, &'e [&'a str]
     blocks
 }
 
-/// The pixels of a block: four for each access of 16 bytes, which are f32 logits or
+/// The pixels of a basic block: four for each access of 16 bytes, which are f32 logits or
 /// gradients.
 fn pixels(block: &[&str]) -> usize {
     4 * wide(block, "ld.").max(wide(block, "st."))
@@ -288,8 +288,8 @@ fn bytes(instruction: &str) -> usize {
     vector * bits.and_then(|bits| bits.parse::<usize>().ok()).expect("a size in bits") / 8
 }
 
-/// f32 logits and u8 labels: 5 bytes read a pixel, or none if it is kept on the chip, and
-/// 4 written where there is a gradient, each once and nothing else.
+/// f32 logits and u8 labels: 5 bytes read per pixel, or none if it is resident, and 4 written if
+/// there is a gradient, each once and nothing else.
 #[test]
 fn a_pixel_is_read_once_and_written_once() {
     for loss in library_losses() {

@@ -1,5 +1,5 @@
-//! The reference: the losses in double precision, from their definition, sharing no
-//! code with the compiler. Even Philox is written again.
+//! The reference: the losses in double precision, from their definition, sharing no code with the
+//! compiler. Even Philox is written again.
 
 /// The drop probability of a negative with logit `x`.
 pub type Schedule = fn(f64) -> f64;
@@ -29,7 +29,7 @@ pub fn softplus(x: f64) -> f64 {
     if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }
 }
 
-/// The uniform number of pixel `index`, by Philox4x32-10 as reference.md has it.
+/// The uniform number of pixel `index`, by Philox4x32-10 as in reference.md.
 pub fn uniform(seed: u64, stream: u64, index: u64) -> f32 {
     let low = |x: u64| x & 0xffff_ffff;
     let block = index >> 2;
@@ -47,34 +47,33 @@ pub fn uniform(seed: u64, stream: u64, index: u64) -> f32 {
     size as f32 * 4.656_612_7e-10_f32
 }
 
-/// One pixel as the reference is given it.
+/// Input of the reference for one pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Pixel {
     /// The logit.
     pub x: f64,
-    /// Whether it is a positive.
+    /// True if it is a positive.
     pub positive: bool,
     /// Its uniform number.
     pub u: f32,
     /// Its balancing group.
     pub group: usize,
-    /// Whether it is ignored.
+    /// True if it is ignored.
     pub ignored: bool,
 }
 
-/// What the loss should be.
+/// Expected values of the loss.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     pub loss: f64,
     pub positives: Vec<i64>,
     pub kept: Vec<i64>,
     pub gradient: Vec<f64>,
-    /// Negatives whose draw is too near their drop probability for f32 to tell.
+    /// Negatives whose draw is too near their drop probability for f32 to decide.
     pub close_calls: usize,
 }
 
-/// The random drop loss of `pixels` with its gradient. A close call is decided as
-/// `kept` says.
+/// The random drop loss of `pixels` with its gradient. `kept` decides close calls.
 pub fn random_drop(
     pixels: &[Pixel],
     groups: usize,
@@ -84,7 +83,7 @@ pub fn random_drop(
     random_drop_within(6e-7, pixels, groups, schedule, kept)
 }
 
-/// The same where a call is close within `close`.
+/// The same, where a draw within `close` of its probability is a close call.
 pub fn random_drop_within(
     close: f64,
     pixels: &[Pixel],

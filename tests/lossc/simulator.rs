@@ -1,5 +1,5 @@
-//! The GPU's kernels on a simulated GPU: the processor's bits in every order of
-//! threads and blocks. This is no GPU result.
+//! The GPU's kernels on a simulated GPU: the processor's bits in every order of threads and blocks.
+//! This is not a GPU result.
 
 mod fast;
 mod faults;
@@ -26,7 +26,7 @@ use lossc_simulator::{Code, Device, Machine, Order, Step, Tensors};
 use crate::data::{self, Sample, host, sample};
 use crate::targets::library_losses;
 
-/// Schedules that processors and GPUs can both run: only a GPU's launches keep anything.
+/// Schedules that processors and GPUs can both run: only a GPU's launches save values.
 const CHIP: lossc_passes::schedule::Options = lossc_passes::schedule::Options {
     fusion: Fusion::Pass,
     saved_in: SavedIn::SharedMemory(CostModel::Nvidia),
@@ -36,7 +36,7 @@ const CHIP: lossc_passes::schedule::Options = lossc_passes::schedule::Options {
 
 /// One schedule's code for both targets.
 pub struct Both {
-    /// What the GPU's prices made of the loss.
+    /// The optimised loss by the GPU's costs.
     pub program: Program,
     pub ir: String,
     pub manifest: Manifest,
@@ -56,7 +56,7 @@ impl Both {
         };
         let Artifact::Text(ir) = code(&gpu, Output::LlvmIr) else { panic!("IR is text") };
         let Artifact::Object(object) = code(&host(), Output::Code) else { panic!("code is an object") };
-        // SAFETY: code and manifest are made from one schedule, for this processor.
+        // SAFETY: code and manifest are from one schedule, for this processor.
         let kernels = unsafe {
             NativeKernels::from_object(&object, manifest(&schedule, &host(), Numerics::Reproducible))
         };
@@ -86,7 +86,7 @@ pub fn on_processor(cpu: &mut CpuExecutor, call: &Call<'_>) -> (Step, Step) {
     (step(&forward.residuals, vec![]), step(&both.residuals, gradients))
 }
 
-/// A call's shape and how its planes are grouped.
+/// A call's shape and the grouping of its planes.
 const CASES: [(&[usize], Balance); 10] = [
     (&[1, 1], Balance::Image),
     (&[1, 31], Balance::Image),
@@ -103,8 +103,8 @@ const CASES: [(&[usize], Balance); 10] = [
 /// Bytes of shared memory that a block of an H100 may have for pixels.
 const SHARED_BYTES: usize = 200 << 10;
 
-/// How a direction may be launched: pass by pass, and both passes in one launch on
-/// devices that hold few and many blocks, with room for all pixels, some or none.
+/// Ways to launch a direction: pass by pass, and both passes in one launch on devices that hold few
+/// and many blocks, with capacity for all pixels, some or none.
 const PLANS: [(Option<bool>, usize, usize); 4] = [
     (Some(false), 6, SHARED_BYTES),
     (Some(true), 64, SHARED_BYTES),
@@ -123,7 +123,7 @@ pub fn machines() -> impl Iterator<Item = Machine> {
     })
 }
 
-/// Forward, backward and both, in every order, against the processor.
+/// Compares forward, backward and both, in every order, with the processor.
 fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: Balance, misalignment: usize) {
     let random = Random { seed: SEED, stream: 5 };
     let scalars =
@@ -135,7 +135,7 @@ fn same_bits(both: &mut Both, code: &Code, pixels: &[TensorView<'_>], balance: B
     let known = both.cpu.forward(&call).expect("the call runs").residuals;
     let loss = lossc_simulator::Loss { code, manifest: &both.manifest };
     for order in Order::ALL {
-        // What is reproducible does not depend on what approximations give.
+        // Reproducible bits do not depend on the errors of approximations.
         let mut device = Device::new(order).with_errors(SEED);
         for machine in machines() {
             let what = format!("{} {:?} {balance:?} {order:?} {machine:?}", manifest.name, pixels[0].shape());
@@ -171,8 +171,8 @@ fn every_loss_has_the_bits_of_the_processor_in_every_order() {
     }
 }
 
-/// LLVM loads eight counts of a block at once where a loss makes little of them, and asks for
-/// an alignment of 32 bytes. The simulator gave shared variables 16.
+/// LLVM loads eight counts of a block at once in some losses, which requires an alignment of 32
+/// bytes. The simulator once gave shared variables 16.
 #[test]
 fn shared_memory_is_aligned_as_its_variables_ask() {
     let text = include_str!("../ir/reduction/unsafe_weight.mlir");
@@ -211,8 +211,7 @@ fn stored_types_and_unaligned_tensors_have_the_bits_of_the_processor() {
     }
 }
 
-/// All of a step as words, in which every NaN has the same bits: a GPU's has others than a
-/// processor's.
+/// All of a step as words, in which every NaN has the same bits: a GPU's differ from a processor's.
 pub fn words(step: &Step) -> Vec<u64> {
     let double = |&bits: &u64| if f64::from_bits(bits).is_nan() { f64::NAN.to_bits() } else { bits };
     let float = |bits: u32| u64::from(if f32::from_bits(bits).is_nan() { f32::NAN.to_bits() } else { bits });
@@ -224,8 +223,8 @@ pub fn words(step: &Step) -> Vec<u64> {
     group_totals.chain(scalars).chain(results).chain(gradients).collect()
 }
 
-/// Planes of one class, of ignored pixels, with a single positive, and of all; logits at the
-/// edges of f32, infinities on the right and the wrong side, and in the last plane NaN.
+/// Planes of one class, of ignored pixels, with a single positive, and of all; logits at the edges
+/// of f32, infinities on the right and the wrong side, and in the last plane NaN.
 fn edges() -> Sample {
     const LENGTH: usize = 2100;
     let special = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40, -0.0, 88.0, -104.0, f32::MAX];

@@ -1,5 +1,5 @@
-//! Numbers of groups and pixels, and reductions of what is the same everywhere, in every
-//! place of a loss: the values of the f64 interpreter, by every entry point.
+//! Numbers of groups and pixels, and reductions of uniform values, at every position of a loss: the
+//! values of the f64 interpreter, by every entry point.
 
 use lossc::pipeline::{self, optimise};
 use lossc::{Balance, Cache, Compiled, Compiler, Loss, Optimisation, Options, Reduction};
@@ -10,10 +10,10 @@ use lossc_runtime::TensorView;
 
 use crate::data::{group_of_plane, host};
 
-/// The loss made of the logits.
+/// A function that builds a loss from the logits.
 type Make = fn(&mut Builder, ValueId) -> ValueId;
 
-/// Losses whose gradient is right only if what nobody computes from pixels is there before
+/// Losses whose gradient is right only if values that do not depend on pixels are computed before
 /// the first pass.
 const LOSSES: &[(&str, Make)] = &[
     ("mean_of_sums", |b, x| {
@@ -135,7 +135,7 @@ fn count(b: &mut Builder, mask: ValueId) -> ValueId {
     b.cast(count, Element::F32)
 }
 
-/// The sum of the squares, each by `weight`.
+/// The sum of the squares, each times `weight`.
 fn weighted(b: &mut Builder, x: ValueId, weight: ValueId) -> ValueId {
     let (weight, square) = (b.broadcast(weight), b.mul(x, x));
     let product = b.mul(weight, square);
@@ -178,7 +178,7 @@ fn assert_near(found: f32, expected: f64, what: &str) {
     assert!(error <= 2e-5 * expected.abs() + 1e-6, "{what}: {found} for {expected}");
 }
 
-/// Some of a gradient against central differences.
+/// Compares some of a gradient with central differences.
 fn check_gradient(program: &Program, gradient: &[f32], case: (&[usize], Balance), what: &str) {
     let logits: Vec<_> = logits(case.0).into_iter().map(f64::from).collect();
     for index in (0..logits.len()).step_by(logits.len() / 5 + 1) {
@@ -226,7 +226,7 @@ fn check_all_entry_points(
     }
 }
 
-/// The two losses with which it was found.
+/// The two losses that revealed the error.
 #[test]
 fn the_gradient_of_a_mean_over_groups_is_not_zero() {
     let ones = [1.0f32; 6];
@@ -240,7 +240,7 @@ fn the_gradient_of_a_mean_over_groups_is_not_zero() {
     }
 }
 
-/// A mean over pixels is divided by a number that is known: one pass for loss and gradient.
+/// A mean over pixels is divided by a known number: one pass for loss and gradient.
 #[test]
 fn the_pixels_of_a_mean_are_not_counted() {
     let compiler = Compiler::new(host()).cache(Cache::off()).reduction(Reduction::Mean);
@@ -251,7 +251,7 @@ fn the_pixels_of_a_mean_are_not_counted() {
     assert!(ignoring.contains("loss.count") && !ignoring.contains("loss.pixels"), "{ignoring}");
 }
 
-/// Two workers with three samples and one: what they divide by is the pixels of both.
+/// Two workers with three samples and one: the divisor is the number of pixels of both.
 #[test]
 fn workers_add_their_pixels() {
     let shape = &[4, 2, 3, 5][..];
@@ -281,8 +281,8 @@ fn workers_add_their_pixels() {
     }
 }
 
-/// Scheduling made arithmetic of such a sum, and what the compiler showed as the optimised
-/// program had other bits than its code.
+/// Scheduling once simplified such a sum, and the program that the compiler showed as optimised had
+/// other bits than its code.
 #[test]
 fn the_optimised_program_is_what_is_lowered() {
     let mut builder = Builder::new("uniform");

@@ -1,5 +1,5 @@
-//! What each pass makes of each loss, as text. A changed result stands beside the
-//! rules that led to it.
+//! Results of each compiler pass for each loss, as text. A changed result is next to the rules that
+//! led to it.
 //!
 //! `INSTA_UPDATE=always cargo test --test lossc snapshots` takes new snapshots.
 
@@ -15,7 +15,7 @@ use lossc_dialect::text;
 use crate::data::program;
 use crate::targets::library_losses;
 
-/// Snapshots lie beside the losses of `tests/ir`, or in its `library` folder.
+/// Settings for snapshots next to the losses of `tests/ir`, or in its `library` folder.
 fn settings(folder: &str) -> Settings {
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir").join(folder));
@@ -24,7 +24,7 @@ fn settings(folder: &str) -> Settings {
     settings
 }
 
-/// The same on every machine: prices and schedules ask for no vector width.
+/// The same on every machine: costs and schedules do not depend on the vector width.
 fn target() -> Target {
     "cpu:avx2".parse().expect("a known target")
 }
@@ -33,7 +33,7 @@ fn stages(loss: &Loss) -> Optimised {
     optimise(program(loss), &Default::default(), &target(), true).expect("the passes run")
 }
 
-/// Each stage of `loss`, by name.
+/// The text of each stage of `loss`, with its name.
 fn texts(loss: &Loss) -> Vec<(&'static str, String)> {
     let stages = stages(loss);
     let rules = stages.stable.rules.iter().chain(&stages.optimised.rules);
@@ -63,7 +63,7 @@ fn library_snapshots() {
     });
 }
 
-/// Small losses, one matter each: what the optimiser makes of them.
+/// Small losses, one topic each, as the optimiser rewrites them.
 #[test]
 fn small_losses() {
     settings("small").bind(|| {
@@ -77,7 +77,7 @@ fn small_losses() {
     });
 }
 
-/// A snapshot that no test takes any more is deleted with the test.
+/// A snapshot that no test takes any more must be deleted with the test.
 #[test]
 fn no_snapshot_is_left_over() {
     let mut expected = BTreeSet::new();

@@ -51,8 +51,7 @@ fn compiling_twice_gives_the_same_text() {
     }
 }
 
-/// How often each op stands in the values that the kernels of `entry` compute at a
-/// pixel.
+/// Counts each op in the values that the kernels of `entry` compute per pixel.
 fn pixel_ops(program: &Program, entry: fn(&Schedule) -> &[usize]) -> BTreeMap<&'static str, usize> {
     let schedule = schedule(program, Default::default());
     let kernels = entry(&schedule).iter().map(|&index| &schedule.kernels[index]);
@@ -63,14 +62,14 @@ fn pixel_ops(program: &Program, entry: fn(&Schedule) -> &[usize]) -> BTreeMap<&'
     counts
 }
 
-/// The ops with a polynomial of their own, those with a division, and the general
-/// functions where shorter ones do.
+/// The ops with an exponential or a logarithm, those with a division, and the general functions
+/// that specialised ones may replace.
 const EXPONENTIALS: [&str; 6] = ["exp", "exp_nonpositive", "expm1", "sigmoid", "softplus", "pow"];
 const LOGARITHMS: [&str; 5] = ["log", "log1p", "log1p_unit", "softplus", "pow"];
 const DIVISIONS: [&str; 5] = ["div", "reciprocal_one_to_two", "ratio_or_zero", "sigmoid", "pow"];
 const GENERAL: [&str; 4] = ["exp", "log1p", "max", "min"];
 
-/// A loss as it is written, and with more asked of it.
+/// The options of a loss as written, and with additional requirements.
 fn option_sets() -> [Options; 2] {
     let more = Options {
         storage: vec![Element::F16],

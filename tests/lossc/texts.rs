@@ -1,4 +1,4 @@
-//! Texts and options as a user types them: mistakes and what is said of them.
+//! Texts and options as a user types them: mistakes and their messages.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use crate::command::{Directory, stderr};
 
 const PIXEL: &str = "tensor<?x?xf32>";
 
-/// A loss whose pixel values are `%v`, which `body` makes of `%x` and the number `%gamma`.
+/// A loss whose pixel values are `%v`, which `body` computes from `%x` and the scalar `%gamma`.
 fn loss(arguments: &str, body: &str, end: &str) -> String {
     format!(
         "func.func @f(%x: {PIXEL}, %t: {PIXEL}{arguments}) -> tensor<f32> {{\n{body}\n  \

@@ -1,4 +1,4 @@
-//! What stays unstable is told with its place in the text.
+//! Remaining unstable operations are reported with their location in the text.
 
 use lossc::explain::{Explanation, explain};
 use lossc::{Loss, Numerics};

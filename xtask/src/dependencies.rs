@@ -1,8 +1,8 @@
-//! Licences, advisories, duplicates and sources of what lossc is built from: cargo-deny by
-//! `deny.toml`.
+//! Licences, advisories, duplicates and sources of lossc's dependencies, checked by cargo-deny
+//! according to `deny.toml`.
 //!
-//! cargo-deny wants a clone of the advisory database, which a machine that reaches only a
-//! package registry cannot have. `advisories.json` is what is known of it, and is laid out
+//! cargo-deny wants a clone of the advisory database, which is out of reach for a machine that
+//! reaches only a package registry. `advisories.json` holds the known part of it, and is laid out
 //! here as a clone would be.
 
 use std::fs;
@@ -16,10 +16,10 @@ use crate::steps::{run, target, workspace};
 /// The version of cargo-deny that `deny.toml` is written for.
 const VERSION: &str = "0.20.2";
 
-/// What cargo-deny calls its clone of the default database.
+/// Name of cargo-deny's clone of the default database.
 const DATABASE: &str = "advisory-db-3157b0e258782691";
 
-/// Installs cargo-deny below the target directory, where it is missing, and checks.
+/// Installs cargo-deny below the target directory, if it is missing, and runs it.
 pub fn check() -> Result<(), String> {
     let tools = target().join("tools");
     let list = read_list()?;
@@ -29,7 +29,7 @@ pub fn check() -> Result<(), String> {
     install(&tools)?;
     let metadata = tools.join("metadata.json");
     write_metadata(&metadata)?;
-    // What it complains of without a network is that it cannot fetch what other systems need.
+    // Without a network it only complains that it cannot fetch what other systems need.
     let mut deny = Command::new(tools.join("bin/cargo-deny"));
     deny.args(["--log-level", "error", "--offline", "--workspace", "--metadata-path"]).arg(&metadata);
     run(deny.args(["check", "--hide-inclusion-graph"]).current_dir(workspace()))
@@ -41,7 +41,7 @@ fn read_list() -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Lays out the list as the database does: a file an advisory, in a folder a package.
+/// Lays out the list as the database does: one file per advisory, in one folder per package.
 fn write_database(list: &Value, database: &Path) -> std::io::Result<()> {
     let crates = database.join("crates");
     if crates.exists() {
@@ -52,7 +52,7 @@ fn write_database(list: &Value, database: &Path) -> std::io::Result<()> {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(format!("{}.md", text(&advisory["id"]))), page(advisory))?;
     }
-    // When a clone was last fetched.
+    // The time of the last fetch of a clone.
     fs::create_dir_all(database.join(".git"))?;
     fs::write(database.join(".git/FETCH_HEAD"), "")
 }
@@ -85,7 +85,7 @@ fn registry_package(entry: &str) -> Option<String> {
     value("name").map(|name| name.trim_matches('"').to_owned())
 }
 
-/// Says how far the list goes.
+/// Prints the extent of the list.
 fn report(list: &Value, packages: &[String]) {
     let advisories = list["advisories"].as_array().into_iter().flatten();
     let named: Vec<_> = advisories.map(|it| text(&it["package"])).collect();
@@ -103,7 +103,7 @@ fn report(list: &Value, packages: &[String]) {
     }
 }
 
-/// Builds it as fast as can be: it runs for a second. Does nothing if it is there.
+/// Builds it in the shortest time, since it runs for a second. Does nothing if it is there.
 fn install(tools: &Path) -> Result<(), String> {
     let mut cargo = cargo();
     cargo.args(["install", "--quiet", "--debug", "--locked", "--version", VERSION, "cargo-deny"]);
@@ -111,7 +111,7 @@ fn install(tools: &Path) -> Result<(), String> {
     run(cargo.env("CARGO_PROFILE_DEV_DEBUG", "false"))
 }
 
-/// What cargo knows of the packages for the systems that lossc is for.
+/// Writes cargo's metadata of the packages for the systems that lossc supports.
 fn write_metadata(path: &Path) -> Result<(), String> {
     let mut cargo = cargo();
     cargo.args(["metadata", "--format-version", "1", "--locked", "--all-features"]);

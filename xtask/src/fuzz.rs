@@ -1,4 +1,4 @@
-//! Fuzzing: each target of `fuzz` for a while, and what came of it.
+//! Fuzzing: each target of `fuzz` for a while, and its outcome.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -26,13 +26,13 @@ const TARGETS: [Target; 6] = [
     Target { name: "options", dictionary: "options", longest: 1 << 10 },
 ];
 
-/// Seconds that an input may take. Most take some milliseconds; the machine may be busy.
+/// Seconds that an input may take. Most take a few milliseconds; the machine may be busy.
 const TIMEOUT: u32 = 20;
 
-/// Mebibytes that the process may hold.
+/// Mebibytes that the process may use.
 const MEMORY: u32 = 2048;
 
-/// The counts that libFuzzer prints of a run.
+/// Counts that libFuzzer prints for a run.
 #[derive(Default)]
 struct Outcome {
     executions: u64,
@@ -41,7 +41,7 @@ struct Outcome {
     found: bool,
 }
 
-/// Runs the targets that are named, or all, for so long each.
+/// Runs the named targets, or all, for `each` of them.
 pub fn fuzz(named: &[String], each: Duration, toolchain: &Toolchain) -> Result<(), String> {
     let known = |name: &String| TARGETS.iter().any(|target| target.name == name);
     if let Some(unknown) = named.iter().find(|name| !known(name)) {
@@ -83,8 +83,8 @@ impl Target {
         format!("fuzz-{}", self.name)
     }
 
-    /// Runs the target. Inputs that reach something new go into `fuzz/corpus`, which is this
-    /// machine's own.
+    /// Runs the target. Inputs that reach new code go into `fuzz/corpus`, which is local to this
+    /// machine.
     fn run(&self, each: Duration) -> Result<Outcome, String> {
         let own = |kind: &str| folder().join(kind).join(self.name);
         for made in [own("corpus"), own("artifacts")] {
@@ -98,14 +98,14 @@ impl Target {
         command.arg(format!("-dict={}", dictionary.display()));
         command.arg(format!("-artifact_prefix={}/", own("artifacts").display()));
         command.arg(own("corpus")).arg(own("seeds"));
-        // Files that a check makes: a hundred times faster where no disk is behind them.
+        // Files made by a check: a hundred times faster without a disk behind them.
         command.envs(Some(("TMPDIR", "/dev/shm")).filter(|(_, memory)| Path::new(memory).is_dir()));
         println!("\n{}: for {} s", self.name, each.as_secs());
         watch(&mut command)
     }
 }
 
-/// Passes on what the fuzzer says, and reads the counts out of it.
+/// Passes on the fuzzer's output, and reads the counts out of it.
 fn watch(fuzzer: &mut Command) -> Result<Outcome, String> {
     let started = fuzzer.stderr(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| format!("the fuzzer could not be started: {error}"))?;

@@ -1,12 +1,12 @@
-//! Packs what a bare machine with an NVIDIA driver needs to check and time lossc.
+//! Packs all that a bare machine with an NVIDIA driver needs to check and time lossc.
 //!
 //! ```text
 //! gpu-bundle/
-//!   gpu-check         the program; it needs the driver and a C library, no more
-//!   losses/           every loss, schedule and type of logits, with and without a label that
-//!                     is ignored, for processors and GPUs
-//!     golden.json     what they give on a processor, bit for bit
-//!   gpu_peers.py      the comparison with PyTorch, Triton and CUDA, and what it imports
+//!   gpu-check         the program; it needs only the driver and a C library
+//!   losses/           every loss, schedule and type of logits, with and without an ignored
+//!                     label, for processors and GPUs
+//!     golden.json     their results on a processor, bit for bit
+//!   gpu_peers.py      the comparison with PyTorch, Triton and CUDA, and its imports
 //!   libc_interface.so
 //! ```
 
@@ -19,12 +19,11 @@ use serde_json::Value;
 use crate::steps::{self, Step, run, target, workspace};
 use crate::toolchain::Toolchain;
 
-/// What the machine that this is for can be sent.
+/// The largest size, in bytes, that can be sent to the machine.
 const LARGEST: u64 = 45_000_000;
 
-/// Compiled for the oldest GPUs there is code for, and for those that are timed.
-/// A driver translates either for GPUs to come. The processor's code is for
-/// `gpu-check --cpu`, and gives the golden bits.
+/// The oldest GPUs that there is code for, and those that are timed. A driver translates either for
+/// future GPUs. The processor's code is for `gpu-check --cpu`, and computes the golden bits.
 const TARGETS: [(&str, &str); 5] = [
     ("cpu", REPRODUCIBLE),
     ("sm_80", REPRODUCIBLE),
@@ -33,15 +32,15 @@ const TARGETS: [(&str, &str); 5] = [
     ("sm_90", FAST),
 ];
 
-/// What pixels are computed by.
+/// The numerics of pixels with golden bits.
 const REPRODUCIBLE: &str = "reproducible";
 const FAST: &str = "fast";
 
-/// Types of logits, whose labels are u8, and the label of pixels that are ignored, if any.
+/// Types of logits, whose labels are u8, and the ignored label, if any.
 const INPUTS: [(&str, Option<&str>); 4] =
     [("f32", None), ("f16", None), ("bf16", None), ("f32", Some("255"))];
 
-/// Built files, and files of the repository, that are packed as they are.
+/// Built files, and files of the repository, that are packed unchanged.
 const BUILT: [&str; 2] = ["gpu-check", "examples/libc_interface.so"];
 const SCRIPTS: [&str; 6] = [
     "gpu_peers.py",
@@ -75,10 +74,10 @@ fn builds() -> [Step; 2] {
     let compiler = Step::cargo("compiler", ["build", "--package", "lossc", "--bin", "lossc"]);
     let programs = Step::cargo("programs", ["build", "--release"]);
     [
-        // With an example cargo chooses the features that it chooses for tests and for the
-        // demo. Without, it would build all that needs LLVM a second time beside theirs.
+        // With an example, cargo chooses the features that it chooses for tests and for the demo.
+        // Without, it would build all that needs LLVM a second time.
         compiler.arguments(["--example", "lesions"]),
-        // In one call, so that what both are made of is built once.
+        // One call, to build their common dependencies once.
         programs.arguments(["--package", "gpu-check", "--bin", "gpu-check"]).arguments([
             "--package",
             "lossc-runtime",
@@ -88,7 +87,7 @@ fn builds() -> [Step; 2] {
     ]
 }
 
-/// Each loss of the library, with each choice of its options.
+/// Compiles each loss of the library, with each choice of its options.
 fn compile_all(folder: &Path) -> Result<(), String> {
     let lossc = target().join("debug/lossc");
     for (name, options) in losses(&lossc)? {
@@ -136,7 +135,7 @@ fn combinations(list: &Value) -> Vec<(String, Vec<String>)> {
     losses.collect()
 }
 
-/// Each list, once with each value of an option.
+/// Returns each list once with each value of an option.
 fn with_each_value(chosen: &[Vec<String>], option: &Value) -> Vec<Vec<String>> {
     let values = option["values"].as_array().into_iter().flatten();
     let assignments = values.map(|value| format!("{}={}", text(&option["name"]), text(value)));
@@ -175,7 +174,7 @@ fn size_of(path: &Path) -> Result<u64, String> {
     entries.map(|entry| size_of(&entry.map_err(named)?.path())).sum()
 }
 
-/// An empty folder, with one for the losses.
+/// Creates an empty folder, with one for the losses in it.
 fn empty(folder: &Path) -> Result<(), String> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -36,29 +36,30 @@ enum Task {
     Test,
     /// Compares random losses and calls on everything that runs them, until something differs
     Soak {
-        /// How long
+        /// Duration
         #[arg(long, default_value_t = 10)]
         minutes: u64,
-        /// What losses and calls follow from; another one each time by default
+        /// Seed of the losses and calls; another one each time by default
         #[arg(long)]
         seed: Option<u64>,
-        /// Goes on after a finding, and collects one of each kind
+        /// Continues after a finding, and collects one of each kind
         #[arg(long)]
         keep_going: bool,
     },
-    /// Runs what a change must pass: format, dependencies, lints, documents, tests, examples, the bundle
+    /// Runs all that a change must pass: format, dependencies, lints, documents, tests, examples,
+    /// the bundle
     Ci,
-    /// Checks licences, advisories, duplicates and sources of what lossc is built from
+    /// Checks licences, advisories, duplicates and sources of lossc's dependencies
     Dependencies,
-    /// Fuzzes what lossc reads
+    /// Fuzzes all that lossc reads
     Fuzz {
         /// Some of text, npy, bundle, cache, certificate and options; all by default
         targets: Vec<String>,
-        /// How long each
+        /// Duration per target
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Packs gpu-bundle/: what a machine with an NVIDIA driver needs to check and time lossc
+    /// Packs gpu-bundle/: all that a machine with an NVIDIA driver needs to check and time lossc
     GpuBundle,
 }
 
@@ -88,12 +89,12 @@ fn run(task: &Task) -> Result<(), String> {
     steps::run_all(&steps, &toolchain)
 }
 
-/// The main job. The features and the training are plain Rust, for which the
-/// development profile is optimised enough; the losses are compiled by lossc.
+/// Builds and runs the demo's main program. Its features and its training are plain Rust, for which
+/// the development profile is optimised enough; the losses are compiled by lossc.
 fn demo(quick: bool) -> Step {
     let step = Step::cargo("demo", ["run", "--package", "lossc", "--example", "lesions"]);
     if quick {
-        // Beside the pictures of a whole run, which these are no substitute for.
+        // Next to the pictures of a full run, which these do not replace.
         step.arguments(["--", "--quick", "--output", "target/demo-quick"])
     } else {
         step
@@ -104,7 +105,7 @@ fn tests() -> Step {
     Step::cargo("tests", ["test", "--workspace"])
 }
 
-/// The integration tests' one binary, since it is linked anyway.
+/// Runs the soak in the integration tests' one binary, which is linked anyway.
 fn soak(minutes: u64, seed: Option<u64>, keep_going: bool) -> Step {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs());
     Step::cargo("soak", ["test", "--workspace", "--test", "lossc", "engine::soak::soak"])
@@ -114,7 +115,7 @@ fn soak(minutes: u64, seed: Option<u64>, keep_going: bool) -> Step {
         .variable("LOSSC_SOAK_KEEP_GOING", u8::from(keep_going).to_string())
 }
 
-/// Cheapest first, so that a slip in the format does not cost a build.
+/// Cheapest first: a slip in the format should not cost a build.
 fn checks() -> Vec<Step> {
     vec![
         Step::cargo("format", ["fmt", "--all", "--check"]),
@@ -123,7 +124,7 @@ fn checks() -> Vec<Step> {
         Step::cargo("documents", ["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
         tests().variable("CI", "true").variable("INSTA_UPDATE", "no"),
         Step::cargo("examples", ["build", "--workspace", "--examples"]),
-        // Packs it, and runs in it what needs no GPU.
+        // Packs the bundle, and runs the parts of it that need no GPU.
         Step::cargo("gpu-bundle", ["xtask", "gpu-bundle"]),
         demo(true),
     ]

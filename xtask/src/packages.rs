@@ -3,9 +3,9 @@
 use std::env;
 use std::process::Command;
 
-/// What the build needs beyond Rust: LLVM and MLIR with their headers, mlir-opt
-/// for the tests, Polly because a static LLVM names it, libclang for the
-/// bindings, a C++ compiler for the TableGen glue, and what LLVM itself links.
+/// Dependencies of the build beyond Rust: LLVM and MLIR with their headers, mlir-opt for the tests,
+/// Polly because a static LLVM names it, libclang for the bindings, a C++ compiler for the TableGen
+/// glue, and the libraries that LLVM itself links.
 const PACKAGES: [&str; 9] = [
     "g++",
     "llvm-22-dev",
@@ -18,7 +18,7 @@ const PACKAGES: [&str; 9] = [
     "libxml2-dev",
 ];
 
-/// Installs the packages, or says by which command a person can.
+/// Installs the packages, or prints the command with which a person can.
 pub fn install() -> Result<(), String> {
     if !in_path("apt-get") {
         return Err("this system has no apt-get: install LLVM and MLIR 22 with their development files, \
@@ -48,7 +48,7 @@ fn install_command() -> Vec<&'static str> {
     command
 }
 
-/// What to put before a command for it to run as root; `None` if nothing can.
+/// The prefix that makes a command run as root; `None` if there is none.
 fn privilege() -> Option<&'static [&'static str]> {
     let is_root =
         Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");

@@ -1,5 +1,4 @@
-//! Runs a list of commands, each announced, timed, and stopping the list when
-//! it fails.
+//! Lists of commands, each announced and timed; the first that fails ends the list.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::toolchain::Toolchain;
 
-/// One call of cargo under a name to print.
+/// A call of cargo, with a name to print.
 pub struct Step {
     name: &'static str,
     arguments: Vec<&'static str>,
@@ -44,7 +43,7 @@ impl Step {
     }
 }
 
-/// Cargo in the workspace, with the toolchain's variables.
+/// Returns cargo in the workspace, with the toolchain's variables.
 pub fn cargo(toolchain: &Toolchain) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
@@ -86,19 +85,19 @@ fn seconds(elapsed: Duration) -> String {
     format!("{:.1} s", elapsed.as_secs_f64())
 }
 
-/// The workspace is the folder that holds this crate's.
+/// The workspace: the folder that holds this crate's.
 pub fn workspace() -> &'static Path {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     crate_folder.parent().unwrap_or(crate_folder)
 }
 
-/// Runs a command, and says which one failed.
+/// Runs a command, and names it if it fails.
 pub fn run(command: &mut Command) -> Result<(), String> {
     let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}")) }
 }
 
-/// Where cargo builds.
+/// Cargo's target directory.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! Finds LLVM and MLIR 22, and says in one message what is wrong with them.
+//! LLVM and MLIR 22: finding them, and one message for all that is wrong with them.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 
 use crate::packages;
 
-/// Where Debian puts the version this project is built against.
+/// Debian's prefix of the version that this project is built against.
 const DEFAULT_PREFIX: &str = "/usr/lib/llvm-22";
 const PREFIX_VARIABLE: &str = "MLIR_SYS_220_PREFIX";
 
-/// One file each of the parts that Debian ships as separate packages.
+/// One file of each part that Debian ships as a separate package.
 const PARTS: [(&str, &str); 4] = [
     ("include/mlir-c/IR.h", "the MLIR headers"),
     ("lib/libMLIRIR.a", "the MLIR libraries"),
@@ -25,13 +25,13 @@ pub struct Toolchain {
     prefix: PathBuf,
 }
 
-/// What keeps an installation from being used.
+/// Reason why an installation cannot be used.
 enum Problem {
     WrongVersion(String),
     Missing(Vec<&'static str>),
 }
 
-/// Finds the toolchain; where Debian's is missing, offers apt's packages.
+/// Finds the toolchain; if Debian's is missing, offers apt's packages.
 pub fn ensure() -> Result<Toolchain, String> {
     let prefix = env::var_os(PREFIX_VARIABLE).map_or_else(|| DEFAULT_PREFIX.into(), PathBuf::from);
     let Some(problem) = inspect(&prefix) else {
@@ -49,8 +49,8 @@ pub fn ensure() -> Result<Toolchain, String> {
 }
 
 impl Toolchain {
-    /// The variables through which the bindings find this installation. All
-    /// come from one prefix: two copies of LLVM in a process must not happen.
+    /// The variables through which the bindings find this installation. All come from one prefix:
+    /// two copies of LLVM in a process must not happen.
     pub fn variables(&self) -> Vec<(&'static str, OsString)> {
         let prefix = self.prefix.as_os_str();
         vec![
@@ -62,7 +62,7 @@ impl Toolchain {
     }
 }
 
-/// `LIBCLANG_PATH` where it holds a libclang, the installation's own otherwise.
+/// `LIBCLANG_PATH` if it holds a libclang, otherwise the installation's own.
 fn libclang_folder(prefix: &Path) -> OsString {
     env::var_os("LIBCLANG_PATH")
         .filter(|folder| holds_libclang(Path::new(folder)))
@@ -76,7 +76,8 @@ fn holds_libclang(folder: &Path) -> bool {
     entries.flatten().any(|entry| is_libclang(&entry.file_name().to_string_lossy()))
 }
 
-/// `libclang.so`, `libclang.so.1`, `libclang-22.so.22`, and not `libclang-cpp.so`.
+/// Returns whether this is `libclang.so`, `libclang.so.1` or `libclang-22.so.22`, and not
+/// `libclang-cpp.so`.
 fn is_libclang(name: &str) -> bool {
     name.strip_prefix("libclang")
         .map(|rest| rest.trim_start_matches(|c: char| c == '-' || c.is_ascii_digit()))
@@ -106,8 +107,8 @@ fn missing_parts(prefix: &Path) -> Vec<&'static str> {
     missing
 }
 
-/// Links an empty library against the system libraries of a static LLVM, as
-/// the build will: the error this gives now is a page of linker output later.
+/// Links an empty library against the system libraries of a static LLVM, as the build will: an
+/// error there is a page of linker output later.
 fn links(prefix: &Path) -> bool {
     let Some(libraries) = llvm_config(prefix, &["--link-static", "--system-libs"]) else {
         return false;

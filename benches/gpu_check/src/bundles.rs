@@ -1,4 +1,4 @@
-//! The compiled losses that are packed beside the program.
+//! The compiled losses that are packed next to the program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::Failure;
 use crate::pixels::{Kind, Pixels};
 use crate::plans::{CHOSEN, PLANS, Plan};
 
-/// Where the checks run.
+/// Machine that the checks run on.
 #[derive(Debug, Clone)]
 pub enum Machine {
     /// This machine's processor.
@@ -28,8 +28,7 @@ pub enum Machine {
 pub struct Subject {
     pub name: String,
     pub bundle: Bundle,
-    /// Its code on the GPU, once it has been asked for: the driver takes about a second to
-    /// compile it.
+    /// Its code on the GPU, once it was asked for: the driver takes about a second to compile it.
     kernels: OnceLock<CudaKernels>,
 }
 
@@ -41,7 +40,7 @@ impl Machine {
         Ok(Self::Gpu(device, capability))
     }
 
-    /// What it is, for people.
+    /// The machine's name for reports.
     pub fn name(&self) -> Result<String, Failure> {
         match self {
             Self::Processor => Ok(format!("this machine's processor, {}", std::env::consts::ARCH)),
@@ -52,7 +51,7 @@ impl Machine {
         }
     }
 
-    /// The ways in which it can launch a call.
+    /// The ways in which the machine can launch a call.
     pub fn plans(&self) -> &'static [Plan] {
         match self {
             Self::Processor => &PLANS[..1],
@@ -60,8 +59,8 @@ impl Machine {
         }
     }
 
-    /// How good a choice code is for this machine; none if it cannot run here. Levels of
-    /// processors have all instruction sets of the levels below them, and more.
+    /// Rank of a bundle's code for this machine; `None` if it cannot run here. Each level of
+    /// processors has all instruction sets of the levels below it, and more.
     fn rank(&self, bundle: &Bundle) -> Option<usize> {
         match (self, &bundle.code) {
             (Self::Processor, Code::Native { processor, .. }) => {
@@ -74,8 +73,8 @@ impl Machine {
         }
     }
 
-    /// The losses in `folder`, by name, each as compiled for what is nearest to
-    /// this machine; of several that are as near, the first by the name of its file.
+    /// The losses in `folder`, by name, each as compiled for the target nearest to this machine; of
+    /// several equally near, the first by file name.
     pub fn subjects(&self, folder: &Path) -> Result<Vec<Subject>, Failure> {
         let mut best = BTreeMap::new();
         for path in bundle_files(folder)? {
@@ -99,8 +98,8 @@ impl Machine {
     }
 }
 
-/// Loads the code of all subjects, on as many threads as there are. What fails is tried again,
-/// and told, where it is used.
+/// Loads the code of all subjects, on as many threads as there are. Failures are repeated, and
+/// reported, where the code is used.
 fn load(device: &CudaDevice, subjects: &[Subject]) {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
@@ -123,8 +122,8 @@ fn bundle_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
-/// The loss with its schedule, the types of its inputs, the label that it ignores, and
-/// whether it is fast.
+/// The loss with its schedule, the types of its inputs, the ignored label, and a mark if it is
+/// fast.
 fn name(bundle: &Bundle) -> String {
     let types: Vec<_> = bundle.manifest.pixel_inputs.iter().map(|input| input.element.name()).collect();
     let ignored = ignored(bundle).map_or_else(String::new, |label| format!(" ignoring {label}"));
@@ -132,12 +131,12 @@ fn name(bundle: &Bundle) -> String {
     format!("{} {}{ignored}{numerics}", bundle.manifest.name, types.join(","))
 }
 
-/// The label of pixels that are as if they were not there, as the compiler notes it.
+/// The label of ignored pixels, as the compiler records it.
 fn ignored(bundle: &Bundle) -> Option<u8> {
     bundle.details.get("ignore_index")?.as_u64()?.try_into().ok()
 }
 
-/// What follows the name of a loss that is not reproducible.
+/// Suffix of the name of a fast loss.
 const FAST: &str = " fast";
 
 impl Subject {
@@ -145,22 +144,22 @@ impl Subject {
         Self { name, bundle, kernels: OnceLock::new() }
     }
 
-    /// Whether it has the same bits on every machine.
+    /// Returns whether it has the same bits on every machine.
     pub fn is_reproducible(&self) -> bool {
         self.bundle.manifest.is_reproducible
     }
 
-    /// The name of the same loss by reproducible numerics.
+    /// The name of the same loss with reproducible numerics.
     pub fn reproducible_name(&self) -> &str {
         self.name.trim_end_matches(FAST)
     }
 
-    /// Whether every pixel counts.
+    /// Returns whether every pixel counts.
     pub fn ignores_nothing(&self) -> bool {
         ignored(&self.bundle).is_none()
     }
 
-    /// Inputs of `shape` for it.
+    /// Inputs of `shape` for the loss.
     pub fn pixels(&self, shape: &[usize], kind: Kind) -> Result<Pixels, Failure> {
         Pixels::new(&self.bundle.manifest, shape, kind, ignored(&self.bundle))
     }
@@ -170,11 +169,11 @@ impl Subject {
         self.executor_with(machine, CHOSEN)
     }
 
-    /// The same, where calls are launched by `plan` if the machine is a GPU.
+    /// The same; on a GPU, calls are launched by `plan`.
     pub fn executor_with(&self, machine: &Machine, plan: Plan) -> Result<Box<dyn Executor>, Failure> {
         match machine {
-            // SAFETY: whoever starts this program names the folder, and so says that
-            // what is in it is to be run; `Machine::subjects` checked the processor.
+            // SAFETY: whoever starts this program names the folder, and so asks for its contents to
+            // be run; `Machine::subjects` checked the processor.
             Machine::Processor => Ok(Box::new(unsafe { self.bundle.cpu_executor(None) }?)),
             Machine::Gpu(device, _) => {
                 let mut executor = self.cuda_executor(device)?;
@@ -184,7 +183,7 @@ impl Subject {
         }
     }
 
-    /// Its code, loaded on `device`, which is the same each time.
+    /// Its code, loaded on `device`, which is the same in all calls.
     pub fn cuda_executor(&self, device: &CudaDevice) -> Result<CudaExecutor, Failure> {
         Ok(CudaExecutor::new(self.cuda_kernels(device)?)?)
     }
@@ -193,8 +192,8 @@ impl Subject {
         if let Some(kernels) = self.kernels.get() {
             return Ok(kernels.clone());
         }
-        // SAFETY: whoever starts this program names the folder, and so says that
-        // what is in it is to be run.
+        // SAFETY: whoever starts this program names the folder, and so asks for its contents to be
+        // run.
         let kernels = unsafe { self.bundle.cuda_kernels(device) }?;
         Ok(self.kernels.get_or_init(|| kernels).clone())
     }

@@ -1,4 +1,4 @@
-//! What must hold on a device besides the right bits.
+//! Checks on a device besides that of the bits.
 
 mod closed_form;
 mod large;
@@ -12,10 +12,10 @@ use crate::bundles::{Machine, Subject};
 use crate::pixels::Kind;
 use crate::report::{Report, Verdict};
 
-/// A loss gives the same bits this many times.
+/// Number of calls that must return the same bits.
 const RUNS: usize = 100;
 
-/// The image of the checks that need one, as long as it takes to have many blocks.
+/// The shape of the image in most checks, large enough for many blocks.
 const SHAPE: [usize; 3] = [4, 256, 256];
 
 const RANDOM: Random = Random { seed: 42, stream: 7 };
@@ -53,7 +53,7 @@ fn run_on_device(device: &CudaDevice, subjects: &[&Subject], report: &mut Report
     on_known_image(subjects, "2^31 pixels", report, |subject| large::image(device, subject));
 }
 
-/// Runs a check on the loss whose values are known, if it is here.
+/// Runs a check on the loss whose values are known, if it is packed.
 fn on_known_image(
     subjects: &[&Subject],
     name: &'static str,
@@ -65,7 +65,7 @@ fn on_known_image(
     report.add(name, closed_form::LOSS, outcome);
 }
 
-/// The same call gives the same bits each time.
+/// Checks that the same call returns the same bits each time.
 fn determinism(machine: &Machine, subject: &Subject) -> Result<Verdict, Failure> {
     let mut executor = subject.executor(machine)?;
     let pixels = subject.pixels(&SHAPE, Kind::Bell)?;

@@ -1,5 +1,5 @@
-//! What a caller of lossc has on a GPU: memory, streams, events and graphs of its
-//! own, made with the driver and not through the runtime.
+//! A GPU as a caller of lossc uses it: memory, streams, events and graphs of its own, made with the
+//! driver and not through the runtime.
 //!
 //! The device's context is current on the thread that opened the device, which is
 //! the one that runs all checks.
@@ -20,7 +20,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// `length` bytes, not initialised, at least one.
+    /// `length` bytes, at least one, uninitialised.
     pub fn new(length: usize) -> Result<Self, DriverError> {
         // SAFETY: a context is current.
         let pointer = unsafe { result::malloc_sync(length.max(1)) }?;
@@ -34,19 +34,18 @@ impl Memory {
         Ok(memory)
     }
 
-    /// Its bytes as a tensor.
+    /// The block as a tensor.
     pub fn tensor(&self, element: ElementType, shape: &[usize]) -> Result<DeviceTensor, Failure> {
         let needed = shape.iter().product::<usize>() * element.size();
         if needed > self.length {
             return Err(format!("a tensor of {needed} bytes in a block of {}", self.length).into());
         }
-        // SAFETY: the block is as long as the tensor. Checks keep it until the queue
-        // of the calls that the tensor is passed to is empty, and write to it in that
-        // queue's order.
+        // SAFETY: the block is as long as the tensor. Checks hold it until the queue of the calls
+        // that the tensor is passed to is empty, and write to it in that queue's order.
         Ok(unsafe { DeviceTensor::from_raw(self.pointer, element, shape) }?)
     }
 
-    /// Writes to it in the queue's order, and waits.
+    /// Writes to the block in the queue's order, and waits.
     pub fn write(&self, offset: usize, bytes: &[u8], queue: &Queue) -> Result<(), Failure> {
         self.check(offset, bytes.len())?;
         // SAFETY: the range is in the block, and `bytes` live until the queue is empty.
@@ -54,7 +53,7 @@ impl Memory {
         queue.wait()
     }
 
-    /// Reads from it when the queue is empty.
+    /// Reads from the block when the queue is empty.
     pub fn read(&self, offset: usize, length: usize, queue: &Queue) -> Result<Vec<u8>, Failure> {
         self.check(offset, length)?;
         let mut bytes = vec![0; length];
@@ -64,7 +63,7 @@ impl Memory {
         Ok(bytes)
     }
 
-    /// Queues filling all of it.
+    /// Queues filling the whole block.
     pub fn fill(&self, byte: u8, queue: &Queue) -> Result<(), Failure> {
         // SAFETY: the block has that many bytes.
         Ok(unsafe { result::memset_d8_async(self.pointer, byte, self.length, queue.stream) }?)
@@ -73,8 +72,8 @@ impl Memory {
     /// Queues a copy of `length` bytes from device memory.
     ///
     /// # Safety
-    /// `source` must be a device address with as many bytes, which stay until the
-    /// queue is empty.
+    /// `source` must be a device address with as many bytes, which stay valid until the queue is
+    /// empty.
     pub unsafe fn copy_from(&self, source: u64, length: usize, queue: &Queue) -> Result<(), Failure> {
         self.check(0, length)?;
         // SAFETY: the range is in the block; the caller vouches for the source.
@@ -111,7 +110,7 @@ pub fn free_bytes() -> Result<usize, Failure> {
     Ok(result::mem_get_info()?.0)
 }
 
-/// A stream that is not ordered with the default stream, as frameworks make them.
+/// A stream that is not ordered with the default stream, as frameworks create them.
 pub struct Queue {
     stream: sys::CUstream,
 }
@@ -121,34 +120,34 @@ impl Queue {
         Ok(Self { stream: result::stream::create(result::stream::StreamKind::NonBlocking)? })
     }
 
-    /// The stream as lossc takes a caller's.
+    /// The stream, in the form in which lossc takes a caller's.
     pub fn borrow(&self, device: &CudaDevice) -> Stream {
-        // SAFETY: the stream is of the device's primary context, which is current, and
-        // checks drop what ran on it before they drop the queue.
+        // SAFETY: the stream is of the device's primary context, which is current, and checks drop
+        // all that ran on it before they drop the queue.
         unsafe { device.borrow_stream(self.stream.expose_provenance()) }
     }
 
-    /// Waits until all that was queued is done.
+    /// Waits until all queued work is done.
     pub fn wait(&self) -> Result<(), Failure> {
         // SAFETY: the stream is alive.
         Ok(unsafe { result::stream::synchronize(self.stream) }?)
     }
 
-    /// Queues doing nothing for a while.
+    /// Queues a pause.
     pub fn sleep(&self, duration: Duration) -> Result<(), Failure> {
         let milliseconds = std::ptr::without_provenance_mut(duration.as_millis() as usize);
         // SAFETY: the function takes any number, and calls no driver function.
         Ok(unsafe { result::stream::launch_host_function(self.stream, sleep, milliseconds) }?)
     }
 
-    /// From here on work is not done but noted, in the mode that PyTorch captures in.
+    /// Begins a capture: work is recorded, not done, in the mode in which PyTorch captures.
     pub fn begin_capture(&self) -> Result<(), Failure> {
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
         // SAFETY: the stream is alive.
         Ok(unsafe { result::stream::begin_capture(self.stream, mode) }?)
     }
 
-    /// What was noted since the capture began.
+    /// Ends the capture, and returns the recorded work.
     pub fn end_capture(&self) -> Result<Graph, Failure> {
         // SAFETY: the stream is alive; where no capture began, the driver says so.
         Graph::new(unsafe { result::stream::end_capture(self.stream) }?)
@@ -168,7 +167,7 @@ unsafe extern "C" fn sleep(milliseconds: *mut c_void) {
     std::thread::sleep(Duration::from_millis(milliseconds.addr() as u64));
 }
 
-/// Work that was captured, ready to be queued any number of times.
+/// Captured work, ready to be queued any number of times.
 pub struct Graph {
     graph: sys::CUgraph,
     executable: sys::CUgraphExec,
@@ -179,21 +178,21 @@ impl Graph {
         if graph.is_null() {
             return Err("the capture was invalidated".into());
         }
-        // SAFETY: the graph was captured just now; it is destroyed where this fails.
+        // SAFETY: the graph was captured just now; it is destroyed if this fails.
         let executable = unsafe { result::graph::instantiate(graph, sys::CUgraphInstantiate_flags(0)) };
         let executable = executable.inspect_err(|_| destroy(graph))?;
         Ok(Self { graph, executable })
     }
 
-    /// How many pieces of work it has.
+    /// Number of nodes of the graph.
     pub fn nodes(&self) -> Result<usize, Failure> {
         let mut count = 0;
-        // SAFETY: the graph is alive, and without an array only the number is asked for.
+        // SAFETY: the graph is alive; without an array, only the number is returned.
         unsafe { sys::cuGraphGetNodes(self.graph, std::ptr::null_mut(), &raw mut count) }.result()?;
         Ok(count)
     }
 
-    /// Queues it.
+    /// Queues the graph.
     pub fn launch(&self, queue: &Queue) -> Result<(), Failure> {
         // SAFETY: both are alive.
         Ok(unsafe { result::graph::launch(self.executable, queue.stream) }?)
@@ -212,7 +211,7 @@ impl Drop for Graph {
 }
 
 fn destroy(graph: sys::CUgraph) {
-    // SAFETY: callers own the graph and let go of it.
+    // SAFETY: callers own the graph and give it up.
     if let Err(error) = unsafe { result::graph::destroy(graph) } {
         eprintln!("destroying a graph failed: {error}");
     }

@@ -1,4 +1,4 @@
-//! A loss with device tensors on a stream of the caller's.
+//! A loss with device tensors on a caller's stream.
 
 use lossc_runtime::cuda::{CudaExecutor, DeviceCall, DeviceResiduals, DeviceTensor, Stream};
 use lossc_runtime::{Balance, Call, CudaDevice, Executor, Random, Tensor};
@@ -13,16 +13,16 @@ use crate::plans::Plan;
 /// Bytes of NaN, as f32, f16 and bf16.
 pub const POISON: u8 = 0xff;
 
-/// Fields are dropped in this order: first what has work on the queue, last the
-/// queue.
+/// The inputs, outputs and code of a call. Fields are dropped in this order: first those with work
+/// on the queue, last the queue.
 pub struct Fixture {
     executor: CudaExecutor,
-    /// Of the last call, for the next one.
+    /// Residuals of the last call, for the next one.
     residuals: Option<DeviceResiduals>,
     shape: Vec<usize>,
     random: Random,
     host: Pixels,
-    /// What the call reads, and the same again.
+    /// Inputs of the call, each with a copy.
     inputs: Vec<(Memory, Memory)>,
     gradient: Memory,
     loss: Memory,
@@ -37,7 +37,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Says where `found` differs.
+    /// Reports where `found` differs.
     pub fn compare(&self, found: &Self) -> Result<(), Failure> {
         if self.loss != found.loss {
             let [expected, found] = [self.loss, found.loss].map(f32::from_bits);
@@ -81,12 +81,12 @@ impl Fixture {
         })
     }
 
-    /// Lets later calls be launched by `plan`.
+    /// Launches later calls by `plan`.
     pub fn launch_by(&mut self, plan: Plan) {
         self.executor.set_overrides(plan.overrides);
     }
 
-    /// What the call gives by way of host tensors, which the golden bits cover.
+    /// The results of the call with host tensors, which the golden bits cover.
     pub fn expected(&mut self) -> Result<Found, Failure> {
         let views = self.host.views();
         let call = Call { random: self.random, ..Call::new(&views) };
@@ -112,7 +112,7 @@ impl Fixture {
         unsafe { self.loss.copy_from(residuals.loss_pointer(), size_of::<f32>(), &self.queue) }
     }
 
-    /// Queues the forward direction; the loss stays where it is.
+    /// Queues the forward direction; the loss stays in the residuals.
     pub fn run_forward(&mut self) -> Result<(), Failure> {
         let pixels = self.pixels()?;
         let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random: self.random, scalars: &[] };
@@ -123,36 +123,36 @@ impl Fixture {
         Ok(())
     }
 
-    /// The passes of both directions.
+    /// Number of passes of both directions.
     pub fn passes(&self) -> usize {
         self.executor.manifest().forward_backward.len()
     }
 
-    /// Both directions as a graph, after a call that has prepared for the shape.
+    /// Captures both directions as a graph, after a call that has prepared for the shape.
     pub fn capture(&mut self) -> Result<Graph, Failure> {
         self.run()?;
         self.queue.wait()?;
         self.queue.begin_capture()?;
         let worked = self.run();
-        // The stream must be let go of also where the call failed.
+        // The capture must end even if the call failed.
         let graph = self.queue.end_capture();
         worked?;
         graph
     }
 
-    /// Waits, and reads what the last call left.
+    /// Waits, and reads the results of the last call.
     pub fn read(&self) -> Result<Found, Failure> {
         let loss = self.loss.read(0, size_of::<f32>(), &self.queue)?;
         let loss = loss.first_chunk().copied().map(u32::from_le_bytes).unwrap_or_default();
         Ok(Found { loss, gradient: self.gradient.read(0, self.gradient.length(), &self.queue)? })
     }
 
-    /// Queues zeros for inputs.
+    /// Queues zeros for the inputs.
     pub fn clear_inputs(&self) -> Result<(), Failure> {
         self.inputs.iter().try_for_each(|(memory, _)| memory.fill(0, &self.queue))
     }
 
-    /// Queues the inputs as they were.
+    /// Queues the original inputs.
     pub fn restore_inputs(&self) -> Result<(), Failure> {
         self.inputs.iter().try_for_each(|(memory, original)| {
             // SAFETY: the original is as long, and lives as long as the queue.
@@ -160,15 +160,15 @@ impl Fixture {
         })
     }
 
-    /// Queues NaN for loss and gradient, which no call here gives: what a call leaves
+    /// Queues NaN, which no call here returns, for loss and gradient: memory that a call leaves
     /// unwritten shows, also where it should be 0.
     pub fn poison_outputs(&self) -> Result<(), Failure> {
         self.loss.fill(POISON, &self.queue)?;
         self.gradient.fill(POISON, &self.queue)
     }
 
-    /// Queues a copy of one logit tensor over the gradient, as the measure of what
-    /// the device's memory can do.
+    /// Queues a copy of one logit tensor over the gradient, as the measure of the device's memory
+    /// bandwidth.
     pub fn copy(&self) -> Result<(), Failure> {
         let (logits, _) = &self.inputs[0];
         // SAFETY: the logits live as long as the queue.

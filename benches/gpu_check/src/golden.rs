@@ -1,5 +1,5 @@
-//! What a loss gives for a case, in few enough bytes to keep, and the comparison
-//! with what is found elsewhere.
+//! Results of a loss for a case, few enough bytes to pack, and their comparison with results found
+//! elsewhere.
 
 use std::fmt::Write as _;
 
@@ -14,10 +14,10 @@ use crate::bundles::Subject;
 use crate::fixture::POISON;
 use crate::pixels::Kind;
 
-/// Parts that a gradient is hashed in, to tell where a difference is.
+/// Parts of a gradient that are hashed separately, to locate a difference.
 const PIECES: usize = 16;
 
-/// What the backward direction is given where it runs on its own.
+/// Upstream gradient of the backward direction on its own.
 const UPSTREAM: f32 = -0.375;
 
 /// Arguments of a call.
@@ -28,9 +28,9 @@ pub struct Case {
     pub kind: Kind,
 }
 
-/// Planes shorter and longer than a chunk and than a block's chunks, planes that start
-/// unaligned, groups of several planes, no pixels at all; logits that are not finite, groups
-/// without positives, without negatives and without any pixel that counts.
+/// Planes shorter and longer than a chunk and than a block's chunks, planes that start unaligned,
+/// groups of several planes, no pixels at all; logits that are not finite, groups without
+/// positives, without negatives and without any pixel that counts.
 pub const CASES: [Case; 15] = [
     case(&[1, 1], Balance::Image, Kind::Bell),
     case(&[1, 31], Balance::Image, Kind::Edges),
@@ -54,7 +54,7 @@ const fn case(shape: &'static [usize], balance: Balance, kind: Kind) -> Case {
 }
 
 impl Case {
-    /// Where its draws come from: a key and a stream that need all their bits.
+    /// The random source of its draws: a key and a stream that need all their bits.
     pub fn random(&self) -> Random {
         let pixels = self.shape.iter().product::<usize>() as u64;
         Random { seed: (1 << 40) + pixels, stream: (3 << 33) + pixels }
@@ -72,7 +72,7 @@ pub struct Golden {
     loss: String,
     groups: Vec<Group>,
     gradient: Gradient,
-    /// By the backward direction alone.
+    /// Result of the backward direction alone.
     scaled_gradient: Gradient,
 }
 
@@ -91,12 +91,12 @@ struct Gradient {
     samples: Vec<String>,
 }
 
-/// What a case gives.
+/// Results of a case.
 pub struct Found {
     pub loss: f32,
     pub groups: Vec<GroupResult>,
     pub gradient: Tensor,
-    /// By the backward direction alone.
+    /// Result of the backward direction alone.
     pub scaled_gradient: Tensor,
 }
 
@@ -137,12 +137,12 @@ impl Golden {
         })
     }
 
-    /// Whether it is of this case.
+    /// Returns whether these are the results of `case`.
     pub fn is_of(&self, case: &Case) -> bool {
         self.shape == case.shape && self.balance == case.balance && self.kind == case.kind
     }
 
-    /// What differs in `found`, the first thing of each kind.
+    /// Reports the first difference of each kind from `found`.
     pub fn compare(&self, found: &Self) -> Result<(), Failure> {
         if self == found {
             return Ok(());
@@ -165,8 +165,7 @@ impl Golden {
     }
 }
 
-/// The gradient by way of residuals, after a forward call that must agree with
-/// the joint one.
+/// Computes the gradient from residuals, after a forward call that must agree with the joint one.
 fn backward_alone(
     executor: &mut dyn Executor,
     call: &Call<'_>,
@@ -182,7 +181,7 @@ fn backward_alone(
     Ok(executor.backward(call.pixels, &forward.residuals, UPSTREAM)?)
 }
 
-/// The gradient of a loss by its logits, which is all that losses have here.
+/// The gradient with respect to the logits, the only one that losses have here.
 pub fn only(gradients: Vec<Tensor>) -> Result<Tensor, Failure> {
     let [gradient] = <[Tensor; 1]>::try_from(gradients)
         .map_err(|gradients| format!("{} gradients, one is expected", gradients.len()))?;
@@ -236,7 +235,7 @@ impl Gradient {
     }
 }
 
-/// Pixels of a piece: a sixteenth of all, and never none.
+/// Pixels per piece: a sixteenth of all, at least one.
 fn piece_pixels(count: usize) -> usize {
     count.div_ceil(PIECES).max(1)
 }
@@ -247,7 +246,7 @@ fn difference(message: &mut String, name: &str, expected: &str, found: &str) {
     }
 }
 
-/// What differs in two lists, also in length.
+/// Appends the differences of two lists, also in length, to the message.
 fn differences(message: &mut String, name: &str, expected: &[String], found: &[String]) {
     for index in 0..expected.len().max(found.len()) {
         let [expected, found] =
@@ -260,8 +259,7 @@ fn bits(value: f32) -> String {
     if value.is_nan() { "nan".to_owned() } else { format!("{:08x}", value.to_bits()) }
 }
 
-/// The bytes of a tensor in which all NaNs are the same: the bits that a NaN comes with are
-/// each machine's own.
+/// The bytes of a tensor with all NaNs made the same: the bits of a NaN depend on the machine.
 fn with_one_nan(tensor: &Tensor) -> Vec<u8> {
     let mut bytes = tensor.bytes().to_vec();
     let (size, infinity) = match tensor.element_type() {
@@ -280,7 +278,7 @@ fn with_one_nan(tensor: &Tensor) -> Vec<u8> {
     bytes
 }
 
-/// A number's bits, highest digit first.
+/// The bits of a number in hexadecimal, highest digit first.
 fn number(little_endian: &[u8]) -> String {
     let bytes: Vec<_> = little_endian.iter().rev().copied().collect();
     hex(&bytes)

@@ -1,4 +1,4 @@
-//! `golden.json`: what each loss gives for each case, on a processor.
+//! `golden.json`: the results of each loss for each case, on a processor.
 
 use std::fs;
 use std::path::Path;
@@ -19,8 +19,7 @@ struct GoldenFile {
     goldens: Vec<Golden>,
 }
 
-/// Writes the file from what this machine's processor gives for the losses in
-/// `folder`.
+/// Writes the file with the results of this machine's processor for the losses in `folder`.
 pub fn write(folder: &Path) -> Result<(), Failure> {
     let machine = Machine::Processor;
     let mut goldens = vec![];
@@ -35,7 +34,7 @@ pub fn write(folder: &Path) -> Result<(), Failure> {
         .map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-/// Compares every reproducible loss with the file, a line a loss; a loss without golden bits
+/// Compares every reproducible loss with the file, one line per loss; a loss without golden bits
 /// fails, and so do golden bits without a loss.
 pub fn check(folder: &Path, machine: &Machine, subjects: &[Subject], report: &mut Report) {
     let goldens = match read(folder) {

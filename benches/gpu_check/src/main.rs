@@ -1,11 +1,10 @@
 //! Checks and times compiled losses on a machine with an NVIDIA driver and
 //! nothing else: no compiler, no LLVM, no CUDA toolkit.
 //!
-//! `cargo xtask gpu-bundle` puts this program into a folder with the losses and
-//! with what they give on a processor, bit for bit. Fast losses are compared with their
-//! reproducible forms, within their documented error. Every check prints a line. The
-//! exit code is 0 if all went well, 1 if a check failed, 2 if there is no
-//! NVIDIA driver.
+//! `cargo xtask gpu-bundle` puts this program into a folder with the losses and their results on a
+//! processor, bit for bit. Fast losses are compared with their reproducible forms, within their
+//! documented error. Every check prints a line. The exit code is 0 if all checks passed, 1 if one
+//! failed, 2 if there is no NVIDIA driver.
 
 mod bundles;
 mod checks;
@@ -32,7 +31,7 @@ use crate::bundles::{Machine, Subject};
 use crate::report::{Report, Status};
 use crate::timings::Timings;
 
-/// Why something could not be done, for people.
+/// Readable reason for a failure.
 type Failure = Box<dyn Error>;
 
 const NO_GPU: u8 = 2;
@@ -41,32 +40,32 @@ const NO_GPU: u8 = 2;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Holds the losses and golden.json; `losses` beside this program by default
+    /// Folder of the losses and golden.json; `losses` next to this program by default
     folder: Option<PathBuf>,
     /// Check this machine's processor instead of a GPU
     #[arg(long)]
     cpu: bool,
-    /// The number of the GPU
+    /// Number of the GPU
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     device: usize,
-    /// How many calls a timing is the median of
+    /// Number of calls in the median of a timing
     #[arg(long, default_value_t = 100, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     calls: u32,
     /// Only check
     #[arg(long)]
     no_timings: bool,
-    /// Only compare golden bits, as is enough under compute-sanitizer
+    /// Only compare golden bits, which is enough under compute-sanitizer
     #[arg(long)]
     only_golden: bool,
-    /// Write everything found to a file as well
+    /// Write all findings to a file as well
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write golden.json from what this machine's processor gives, and check nothing
+    /// Write golden.json with the results of this machine's processor, and check nothing
     #[arg(long)]
     write_golden: bool,
 }
 
-/// Everything found, for `--json`.
+/// All findings, for `--json`.
 #[derive(Serialize)]
 struct Findings {
     machine: String,
@@ -78,7 +77,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Nothing is left to be done where even printing fails.
+            // Nothing can be done if even printing fails.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
@@ -104,7 +103,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             println!("no GPU to check: {error}");
             Ok(ExitCode::from(NO_GPU))
         }
-        // A driver that does not answer is no reason to pass the checks over.
+        // A driver that does not answer is no reason to skip the checks.
         Err(error) => Err(error.into()),
     }
 }

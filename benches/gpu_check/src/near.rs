@@ -1,4 +1,5 @@
-//! Fast losses beside their reproducible forms on the same machine, whose bits are golden.
+//! Comparison of fast losses with their reproducible forms, whose bits are golden, on the same
+//! machine.
 
 use half::{bf16, f16};
 use lossc_runtime::{ElementType, GroupResult, GroupValues, Tensor};
@@ -10,20 +11,19 @@ use crate::report::{Report, Verdict};
 
 const CHECK: &str = "fast values";
 
-/// How far values may lie apart, relative. Of a softplus and a sigmoid the table in
-/// `dialect/src/elementary/approximate.rs` says 4.3 + 0.62·|x| units of 2⁻²³, and beyond
-/// |x| = 88 nothing is left that it would be said of: 7.0e-6. The rest is for products and
-/// sums.
+/// Largest relative difference of two values. For a softplus and a sigmoid the table in
+/// `dialect/src/elementary/approximate.rs` states 4.3 + 0.62·|x| units of 2⁻²³; beyond |x| = 88
+/// nothing is left that it would apply to. That makes 7.0e-6; the rest is for products and sums.
 const RELATIVE: f64 = 1e-5;
 
-/// The same of a small value: fast numerics have none below the normal ones.
+/// Largest absolute difference of small values: fast numerics flush subnormal numbers.
 const ABSOLUTE: f64 = 2.0 * f32::MIN_POSITIVE as f64;
 
-/// The gradient of a pixel that is kept and could have been dropped: its cross entropy has a
-/// share of the pixels as its weight, and the upstream gradients here are no larger than 1.
+/// Largest gradient of a kept pixel that could have been dropped: the weight of its cross entropy
+/// is a share of the pixels, and the upstream gradients here are at most 1.
 const LARGEST_DROPPED: f64 = 1.0;
 
-/// Compares every fast loss with its reproducible form; one without it fails.
+/// Compares every fast loss with its reproducible form; a loss without one fails.
 pub fn check(machine: &Machine, subjects: &[Subject], report: &mut Report) {
     for fast in subjects.iter().filter(|subject| !subject.is_reproducible()) {
         let twin = subjects.iter().find(|subject| subject.name == fast.reproducible_name());
@@ -51,7 +51,7 @@ fn check_subject(machine: &Machine, fast: &Subject, twin: &Subject) -> Result<Ve
     Ok(Verdict::Passed(format!("{shapes} shapes within {largest:.1e}, {switched} draws decided otherwise")))
 }
 
-/// How two results of a case differ.
+/// Difference of two results of a case.
 struct Difference {
     /// Pixels that only one of them drops: their draws lie next to their probability.
     switched: usize,
@@ -126,7 +126,7 @@ impl Difference {
     }
 }
 
-/// Whether two values are as near as they must be; what is not finite must be the same.
+/// Returns whether two values are close enough; values that are not finite must be equal.
 fn is_near(found: f64, expected: f64, relative: f64, absolute: f64) -> bool {
     if !expected.is_finite() {
         return found == expected || found.is_nan() && expected.is_nan();
@@ -134,13 +134,13 @@ fn is_near(found: f64, expected: f64, relative: f64, absolute: f64) -> bool {
     (found - expected).abs() <= relative * expected.abs() + absolute
 }
 
-/// How many draws of so many pixels may be decided otherwise. One in a million is: its
-/// probability moves by no more, relative, than an approximation is off.
+/// The largest number of draws of so many pixels that may be decided otherwise. One in a million
+/// is: its probability moves by at most an approximation's relative error.
 fn most_switched(pixels: usize) -> usize {
     if pixels < 1000 { 0 } else { 2 + pixels / 100_000 }
 }
 
-/// How much weights may differ, relative, as counts differ by draws that are decided
+/// The largest relative difference of weights, since counts differ by draws that are decided
 /// otherwise.
 fn count_difference(found: &[GroupResult], expected: &[GroupResult], most: usize) -> Result<f64, Failure> {
     let form = |results: &[GroupResult]| results.iter().map(form).collect::<Vec<_>>().join(", ");
@@ -165,7 +165,7 @@ fn count_difference(found: &[GroupResult], expected: &[GroupResult], most: usize
     Ok(2.0 * largest)
 }
 
-/// What a result is, without its values.
+/// The name, kind and length of a result, without its values.
 fn form(result: &GroupResult) -> String {
     let (kind, groups) = match &result.values {
         GroupValues::Float(values) => ("numbers", values.len()),

@@ -1,6 +1,5 @@
-//! The inputs of every check: a function of shape and kind alone, in operations
-//! that are exact everywhere, so that no data is packed and both sides have the
-//! same bits.
+//! The inputs of every check. They depend on shape and kind alone, by operations that are exact
+//! everywhere: no data is packed, and both sides have the same bits.
 
 use half::{bf16, f16};
 use lossc_runtime::manifest::Manifest;
@@ -14,31 +13,30 @@ use crate::Failure;
 /// The key that inputs are drawn with; calls draw with others.
 const SEED: u64 = 0x1055_c0de;
 
-/// Of so many pixels one is positive, and besides them a square now and then.
+/// One pixel in so many is positive, besides a square now and then.
 const PIXELS_PER_POSITIVE: u32 = 16;
 
-/// Of so many pixels one is ignored, where a label is.
+/// One pixel in so many is ignored, if a label is.
 const PIXELS_PER_IGNORED: u32 = 8;
 
-/// Logits where exp and log1p saturate, round to zero, or cancel.
+/// Logits at which exp and log1p saturate, round to zero, or cancel.
 const EDGES: [f32; 14] =
     [0.0, -0.0, 1e-40, -1e-40, 1e-8, -1e-8, 16.7, -16.7, 88.8, -88.8, 104.0, -104.0, 1e4, -1e4];
 
-/// What logits look like.
+/// Kinds of logits and labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Around -4 with a standard deviation of 2, as a detector of small lesions
-    /// makes them.
+    /// Around -4 with a standard deviation of 2, as a detector of small lesions computes them.
     Bell,
     /// The same, but every third is one of [`EDGES`].
     Edges,
-    /// As edges, but one in 24 is infinite.
+    /// Like edges, but one in 24 is infinite.
     Infinite,
-    /// As infinite, but in the last third of the pixels NaN stands for infinity.
+    /// Like infinite, but NaN replaces infinity in the last third of the pixels.
     NotANumber,
-    /// The first third of the pixels has no positive, the second nothing else; the last has
-    /// the label that is ignored and no other, or where none is, no positive either.
+    /// The first third of the pixels has no positive, the second only positives; the last only the
+    /// ignored label, or no positive if there is none.
     OneClass,
 }
 
@@ -48,8 +46,8 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// Inputs of `shape` for a loss that takes logits and labels, and passes over pixels
-    /// with the label `ignored`.
+    /// Inputs of `shape` for a loss that takes logits and labels, and ignores pixels with the label
+    /// `ignored`.
     pub fn new(
         manifest: &Manifest,
         shape: &[usize],
@@ -80,7 +78,7 @@ impl Pixels {
     }
 }
 
-/// What a pixel's inputs follow from, besides its number.
+/// Source of a pixel's inputs, besides its number.
 struct Image {
     width: u64,
     pixels: u64,
@@ -112,7 +110,7 @@ impl Image {
         (0..self.pixels).into_par_iter().map(value).collect()
     }
 
-    /// Three uniform numbers have a sum of nearly normal distribution, and need no
+    /// A logit from three uniform numbers: their sum has a nearly normal distribution, and needs no
     /// function that a libm could round differently.
     fn logit(&self, index: u64) -> f32 {
         let words = philox::block(SEED, 0, index);
@@ -142,7 +140,7 @@ impl Image {
         }
     }
 
-    /// Which third of the pixels it is in: 0, 1 or 2.
+    /// The pixel's third of the image: 0, 1 or 2.
     fn third(&self, index: u64) -> usize {
         (3 * index / self.pixels) as usize
     }

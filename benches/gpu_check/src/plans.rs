@@ -5,23 +5,23 @@ use lossc_runtime::cuda::plan::{LaunchOverrides, Team};
 /// A way to launch a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// What it is called in reports.
+    /// Name in reports.
     pub name: &'static str,
-    /// What is asked of the executor.
+    /// Overrides of the executor's choice.
     pub overrides: LaunchOverrides,
 }
 
-/// What the executor chooses.
+/// The executor's own choice.
 pub const CHOSEN: Plan =
     Plan { name: "chosen", overrides: LaunchOverrides { team: None, cooperative: None } };
 
-/// That, and each way by itself. Where code or device cannot do what is wished, the
-/// executor does what it can.
+/// The executor's choice, and each way by itself. The executor ignores overrides that code or
+/// device do not support.
 pub const PLANS: [Plan; 5] = [
     CHOSEN,
-    plan("warps, a launch a pass", Team::Warp, false),
+    plan("warps, launch per pass", Team::Warp, false),
     plan("warps, one launch", Team::Warp, true),
-    plan("blocks, a launch a pass", Team::Block, false),
+    plan("blocks, launch per pass", Team::Block, false),
     plan("blocks, one launch", Team::Block, true),
 ];
 

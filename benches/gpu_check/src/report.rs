@@ -1,4 +1,4 @@
-//! One line a check, and what becomes of the run.
+//! One line per check, and the outcome of the run.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::Failure;
 
-/// How a check ended that did not fail.
+/// Outcome of a check that did not fail.
 pub enum Verdict {
-    /// What was found right.
+    /// The result found.
     Passed(String),
-    /// Why it was not tried.
+    /// The reason why it was not tried.
     Skipped(String),
 }
 
-/// How a check ended.
+/// Outcome of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Status {
     #[serde(rename = "ok")]
@@ -50,7 +50,7 @@ struct Line {
 }
 
 impl Report {
-    /// Notes and prints how a check ended.
+    /// Records and prints the outcome of a check.
     pub fn add(&mut self, check: &'static str, subject: &str, outcome: Result<Verdict, Failure>) {
         let (status, message) = match outcome {
             Ok(Verdict::Passed(message)) => (Status::Passed, message),
@@ -63,7 +63,7 @@ impl Report {
         self.lines.push(Line { status, check, message });
     }
 
-    /// The number of checks that ended so.
+    /// The number of checks with this outcome.
     pub fn count(&self, status: Status) -> usize {
         self.lines.iter().filter(|line| line.status == status).count()
     }

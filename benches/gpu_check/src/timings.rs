@@ -1,7 +1,7 @@
-//! How long calls take on the device, by each plan, beside a copy within its memory.
+//! Times of calls on the device, by each plan, next to that of a copy within its memory.
 //!
-//! Calls follow each other on the same tensors, so that small ones are in the cache, as
-//! those of a training step just computed are; `gpu_peers.py` measures with a cold cache.
+//! Calls follow each other on the same tensors, so small ones are in the cache, like those that a
+//! training step has just computed; `gpu_peers.py` measures with a cold cache.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ use crate::device::Event;
 use crate::fixture::Fixture;
 use crate::plans::{CHOSEN, PLANS, Plan};
 
-/// Images from where launches count to where only bandwidth does.
+/// Images from sizes at which launches dominate to sizes at which only bandwidth matters.
 const SHAPES: [&[usize]; 4] = [&[512, 512], &[1440, 960], &[4288, 2848], &[16, 1024, 1024]];
 
-/// What is timed, with the fewest bytes a pixel that it can move: logits and
-/// labels read, gradients written.
+/// Timed work, with the fewest bytes per pixel that it can move: logits and labels read, gradients
+/// written.
 const PHASES: [(&str, usize, Work); 3] = [
     (COPY, 4 + 4, |fixture| fixture.copy()),
     (FORWARD, 4 + 1, Fixture::run_forward),
@@ -30,7 +30,7 @@ const FORWARD: &str = "forward";
 
 type Work = fn(&mut Fixture) -> Result<(), Failure>;
 
-/// All that was measured.
+/// All measurements.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct Timings {
@@ -43,11 +43,11 @@ struct Row {
     phase: &'static str,
     plan: &'static str,
     shape: Vec<usize>,
-    /// The median of device time.
+    /// Median of device time.
     microseconds: f64,
-    /// By the fewest bytes that the phase can move.
+    /// Bandwidth, for the fewest bytes that the phase can move.
     gb_per_s: f64,
-    /// To what the copy of the same shape reaches.
+    /// Ratio to the bandwidth of a copy of the same shape.
     ratio_to_copy: f64,
 }
 
@@ -106,8 +106,7 @@ fn plans(phase: &str) -> impl Iterator<Item = Plan> {
     PLANS.into_iter().filter(differs)
 }
 
-/// Queues all calls with an event after each, so that the device never waits for
-/// the host where it is the slower one.
+/// Queues all calls with an event after each, so that the device never waits for a slower host.
 fn median_seconds(fixture: &mut Fixture, work: Work, calls: usize) -> Result<f64, Failure> {
     for _ in 0..calls.div_ceil(10) {
         work(fixture)?;

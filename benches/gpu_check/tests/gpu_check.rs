@@ -1,5 +1,5 @@
-//! The program as a person runs it, on this processor and on a stand-in for the
-//! driver. The loss is the one of the runtime's own tests, in C.
+//! The program as a user runs it, on this processor and on a stand-in for the driver. The loss is
+//! the one of the runtime's own tests, in C.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runtime/src");
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
-/// A folder as `cargo xtask gpu-bundle` makes it, with one loss for both machines.
+/// A folder like that of `cargo xtask gpu-bundle`, with one loss for both machines.
 struct Folder {
     folder: TempDir,
 }
@@ -26,7 +26,7 @@ impl Folder {
         let processor =
             Processor { architecture: std::env::consts::ARCH.into(), name: "test".into(), features: vec![] };
         let native = Code::Native { processor, object: fs::read(object).unwrap() };
-        // What the stand-in takes for the text of the same kernels.
+        // The stand-in takes this text for the same kernels.
         let nvidia = Code::Nvidia { compute_capability: 80, ptx: "variance".into() };
         for (name, code) in [("variance.cpu.lossc", native), ("variance.sm_80.lossc", nvidia)] {
             let bundle = Bundle { producer: "test".into(), manifest: manifest(), details: ().into(), code };
@@ -39,7 +39,7 @@ impl Folder {
         folder
     }
 
-    /// Writes a "fast" form of the loss, whose gradient is so many times the other's.
+    /// Writes a "fast" form of the loss, whose gradient is `factor` times the other's.
     fn write_fast(&self, factor: f32) {
         let mut manifest = manifest();
         manifest.is_reproducible = false;
@@ -68,7 +68,7 @@ impl Folder {
         self.path().join("golden.json")
     }
 
-    /// Runs on the stand-in for the driver, with a fault of that name, if any.
+    /// Runs on the stand-in for the driver, with the fault of that name, if any.
     fn run_on_stand_in(&self, fault: &str, arguments: &[&str]) -> Output {
         let mut options = vec!["-shared", "-O1", "-fvisibility=default", "-Wl,-Bsymbolic", "-I", RUNTIME];
         let tests = format!("-I{RUNTIME}/cpu/tests");
@@ -188,7 +188,7 @@ fn every_check_and_timing_runs_on_a_stand_in_for_the_driver() {
     }
     assert_line(&output, "ok      fast values         variance f32,u8 fast: 15 shapes within 1.");
     assert_line(&output, "skipped 2^31 pixels         random_drop.linear: there is no such loss here");
-    for plan in ["chosen", "warps, one launch", "blocks, a launch a pass"] {
+    for plan in ["chosen", "warps, one launch", "blocks, launch per pass"] {
         let start = format!("variance f32,u8                  forward_backward  {plan:<24} 4288x2848");
         assert_line(&output, &start);
     }
@@ -210,7 +210,7 @@ fn a_fast_loss_must_be_near_a_reproducible_one() {
     );
 }
 
-/// What goes wrong with a device or an executor must be seen.
+/// Faults of a device or an executor must be noticed.
 #[test]
 fn a_faulty_device_is_found() {
     let folder = Folder::new();

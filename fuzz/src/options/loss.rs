@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::Options;
 
-/// The text of a loss with a number, and with a choice of functions where the input names
-/// one; names are the input's.
+/// The text of a loss with a scalar, and with a choice of functions if the input names one; names
+/// are the input's.
 pub fn text(options: &Options<'_>) -> String {
     let name = |name, default| quoted(options.get(name).unwrap_or(default));
     let mut functions: Vec<_> = options.all("function").collect();
@@ -30,7 +30,7 @@ pub fn text(options: &Options<'_>) -> String {
     text + "}\n"
 }
 
-/// One function; each computes something else.
+/// One function; each computes something different.
 fn function_text(name: &str, number: &str, result: &str, index: usize) -> String {
     let op = ["mul", "add", "sub"][index % 3];
     format!(

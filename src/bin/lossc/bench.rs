@@ -18,7 +18,7 @@ use crate::source::Source;
 use crate::{print, print_json};
 use machine::Machine;
 
-/// The ways to compile a loss that are compared.
+/// Ways to compile a loss that are compared.
 const PLANS: [(&str, Optimisation); 4] = [
     ("fused", Optimisation::Compaction),
     ("fused-without-compaction", Optimisation::Algebra),
@@ -28,22 +28,22 @@ const PLANS: [(&str, Optimisation); 4] = [
 
 /// A tile, a photograph of a fundus camera made smaller, and a whole one.
 const SIZES: [&str; 3] = ["65536", "1382400", "12212224"];
-/// Some gigabytes, with what ops that are not fused leave in memory.
+/// A few gigabytes, with the values that unfused ops leave in memory.
 const MOST_PIXELS: u64 = 1 << 28;
-/// What all rounds of a call measure together, if that is a sensible number of rounds.
+/// Pixels over all rounds of a call, if that makes a sensible number of rounds.
 const PIXELS_PER_MEDIAN: usize = 1 << 26;
 const ROUNDS: (usize, usize) = (7, 999);
 
-/// Measures what losses take: fused as lossc does it, without its compaction, without its algebra
-/// too, and with one kernel an op
+/// Measures the time of losses: as lossc fuses them, without compaction, also without algebra, and
+/// with one kernel per op
 ///
-/// Logits are f32, around --mean with a deviation of 2; labels are u8, a thousandth of them positive,
-/// in blobs. Unlike `run` it does not have them checked. Times are medians of calls that take
-/// turns.
+/// Logits are f32, around --mean with a deviation of 2; labels are u8, a thousandth of them
+/// positive, in blobs. Unlike in `run`, labels are not checked. Times are medians of calls that
+/// take turns.
 #[derive(Args)]
 #[command(mut_arg("loss", |loss| loss.required(false)))]
 pub struct Bench {
-    // All of the library without it, which is why it is not required here.
+    // Optional here, unlike elsewhere: without it the whole library is measured.
     #[command(flatten)]
     source: Option<Source>,
     /// Sizes of images
@@ -54,7 +54,7 @@ pub struct Bench {
     #[arg(long, value_name = "COUNTS", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..))]
     threads: Vec<u16>,
-    /// What the logits are around
+    /// Mean of the logits
     #[arg(long, value_name = "LOGIT", default_value_t = -4.0, allow_negative_numbers = true)]
     mean: f32,
     /// Print one JSON object
@@ -62,7 +62,7 @@ pub struct Bench {
     json: bool,
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Serialize)]
 struct Report {
     rows: Vec<Row>,
@@ -83,7 +83,7 @@ struct Row {
     gb_per_s: f64,
 }
 
-/// A loss compiled all ways.
+/// A loss compiled in all ways.
 struct Candidate {
     loss: String,
     schedule: Option<String>,
@@ -122,8 +122,7 @@ impl Bench {
         if asked.is_empty() { vec![all] } else { distinct(&asked) }
     }
 
-    /// The loss that was named, or all of the library; of a choice that was not set,
-    /// all values.
+    /// The named loss, or the whole library; with all values of a choice that was not set.
     fn losses(&self) -> Result<Vec<Loss>, Failure> {
         let losses = match &self.source {
             Some(source) => vec![source.loss()?],
@@ -150,7 +149,7 @@ fn distinct<T: Copy + Ord>(counts: &[T]) -> Vec<T> {
     counts.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// A bar that counts pixels: rounds on large images take longer.
+/// A bar that counts pixels, since rounds on large images take longer.
 fn progress(sizes: &[usize], candidates: usize) -> Result<ProgressBar, Failure> {
     let style = ProgressStyle::with_template("{msg:>32} {wide_bar} {percent:>3} %");
     let style = style.map_err(|error| Failure::message(error.to_string()))?;
@@ -183,7 +182,7 @@ impl Candidate {
             .join(" ")
     }
 
-    /// All plans in all phases on images of one size.
+    /// Measures all plans in all phases on images of one size.
     fn measure(&self, pixels: &mut Pixels, progress: &ProgressBar) -> Result<Vec<Row>, Failure> {
         let count = pixels.len();
         let call = |index: usize| {
@@ -221,7 +220,7 @@ impl Candidate {
     }
 }
 
-/// One call. That of the forward phase comes before the backward one of the same plan.
+/// Makes one call. The forward one comes before the backward one of the same plan.
 fn call(subject: &Subject, phase: Phase, pixels: &mut Pixels) -> Result<(), lossc::Error> {
     match phase {
         Phase::Forward => subject.forward(pixels),

@@ -1,4 +1,4 @@
-//! Running bundles, whose options are fixed.
+//! Bundles to run, whose options are fixed.
 
 use std::sync::Arc;
 
@@ -27,13 +27,12 @@ impl BundleFile {
 
     /// The bundle, ready to run.
     pub fn load(&self, threads: Option<Arc<ThreadPool>>) -> Result<Compiled, Failure> {
-        // SAFETY: whoever started this command named the file, and so said that
-        // it is to be run.
+        // SAFETY: whoever started this command named the file, and so asked for it to be run.
         let compiled = unsafe { Compiled::from_bundle(&self.bundle, threads) };
         compiled.map_err(|error| self.failure(&error.to_string()))
     }
 
-    /// What it was compiled for: `cpu` or `sm_90`.
+    /// The target it was compiled for: `cpu` or `sm_90`.
     pub fn target(&self) -> String {
         match &self.bundle.code {
             Code::Native { .. } => "cpu".into(),
@@ -41,7 +40,7 @@ impl BundleFile {
         }
     }
 
-    /// Checks that nothing was asked for that the bundle is not.
+    /// Checks that the bundle agrees with all that was asked for.
     pub fn check(&self, it: &Description, asked: &Specialise, target: Option<&str>) -> Result<(), Failure> {
         if let Some(index) = asked.ignore_index.filter(|&index| it.ignore_index != Some(index)) {
             let fixed =
@@ -66,7 +65,7 @@ impl BundleFile {
         }
     }
 
-    /// The numbers that `set` names. A choice may be named, but not changed.
+    /// The scalars in `set`. A choice may be named, but not changed.
     pub fn numbers(&self, it: &Description, set: &[Assignment]) -> Result<Vec<(String, f32)>, Failure> {
         let choices = it.choice.iter();
         let mut numbers = vec![];

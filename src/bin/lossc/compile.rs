@@ -13,7 +13,7 @@ use crate::print;
 use crate::source::{Source, target};
 use crate::specialise::Specialise;
 
-/// Compiles a loss into a bundle, or shows it at any stage on the way
+/// Compiles a loss into a bundle, or prints any stage on the way
 #[derive(Args)]
 pub struct Compile {
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub struct Compile {
     output: Option<PathBuf>,
 }
 
-/// What to make of a loss.
+/// Result of the command.
 #[derive(Clone, Copy)]
 enum Emit {
     Text(Stage),
@@ -68,14 +68,14 @@ impl Compile {
         let compiler = self.compiler(target);
         match (emit, file) {
             (Emit::Bundle, None) => Err(Failure::message(
-                "a bundle is no text: name a file for it with -o, or - for standard output",
+                "a bundle is not text: name a file for it with -o, or - for standard output",
             )),
             (Emit::Bundle, Some(file)) => {
                 let bytes = compiler.bundle(&loss)?.to_bytes().map_err(lossc::Error::from)?;
                 file.finish(|writer| writer.write_all(&bytes))
             }
             (Emit::Text(stage), file) => {
-                // Without the counts of invalid input, which are in the way of reading.
+                // Checks of labels are left out, since they make the text harder to read.
                 let text = compiler.check_labels(false).emit(&loss, stage)?;
                 match file {
                     Some(file) => file.finish(|writer| writer.write_all(text.as_bytes())),
@@ -93,7 +93,7 @@ impl Compile {
         }
     }
 
-    /// What was asked for, which must be one of the target's.
+    /// The result that was asked for, which must exist for the target.
     fn emit(&self, target: &Target) -> Result<Emit, Failure> {
         let code = match target {
             Target::Cpu(_) => Stage::Assembly,

@@ -12,18 +12,18 @@ use crate::report::Channel;
 use crate::source::{Source, target};
 use crate::specialise::NumericsName;
 
-/// Tells what the compiler does to a loss, and by which rules
+/// Explains what the compiler does to a loss, and by which rules
 #[derive(Args)]
 pub struct Explain {
     #[command(flatten)]
     source: Source,
-    /// Whose costs to use: cpu, sm_80, sm_90, …
+    /// Target whose costs to use: cpu, sm_80, sm_90, …
     #[arg(long, default_value = "cpu")]
     target: String,
-    /// Whose meanings of the ops to cost
+    /// Numerics whose costs to use
     #[arg(long, value_enum, default_value_t)]
     numerics: NumericsName,
-    /// Say what each rule matched and what that became
+    /// Print the pattern that each rule matched, and its replacement
     #[arg(long, conflicts_with = "json")]
     rules: bool,
     /// Print one JSON object

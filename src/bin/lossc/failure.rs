@@ -1,17 +1,17 @@
-//! Errors as the user sees them: one line, and the place in the loss's text.
+//! Errors as the user sees them: one line, and the location in the loss's text.
 
 use lossc::npy::NpyError;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
-/// Why the command failed.
+/// Reason why the command failed.
 pub struct Failure {
     message: String,
-    /// The marked source line, where there is one.
+    /// The marked source line, if there is one.
     place: Option<String>,
 }
 
 impl Failure {
-    /// A failure without a place in a text.
+    /// A failure without a location in a text.
     pub fn message(message: impl Into<String>) -> Self {
         Self { message: message.into(), place: None }
     }

@@ -42,7 +42,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("LOSSC_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    // Colours are for a terminal.
+    // Colours are for terminals only.
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
     log.with_writer(std::io::stderr).without_time().init();

@@ -1,4 +1,4 @@
-//! What a command writes besides its report.
+//! Outputs of a command besides its report.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -16,8 +16,8 @@ pub struct PendingFile<'a> {
 }
 
 impl<'a> PendingFile<'a> {
-    /// Opens what `path` names; it may be none of the files that are read. Doing so before
-    /// the work starts finds an unwritable place early.
+    /// Opens the output `path`, which must differ from all files that are read. Doing so before the
+    /// work starts reports an unwritable file early.
     pub fn create(path: &'a Path, inputs: &[&Path]) -> Result<Self, Failure> {
         if let Some(input) = inputs.iter().find(|input| is_same_file(path, input)) {
             let why = format!("it is {}, which is read", input.display());
@@ -27,16 +27,16 @@ impl<'a> PendingFile<'a> {
         Ok(Self { path, output })
     }
 
-    /// Whether this goes to standard output: then nothing else may.
+    /// Returns whether this goes to standard output: then nothing else may.
     pub fn is_standard_output(&self) -> bool {
         self.output.is_standard_output()
     }
 
-    /// Writes the contents and puts them in their place.
+    /// Writes the contents and moves them to their final path.
     pub fn finish(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
         let is_standard_output = self.is_standard_output();
         match self.output.write(write) {
-            // As for reports, a reader that has gone away is no error.
+            // As for reports, it is not an error if the reader has gone away.
             Err(error) if is_standard_output && error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(|error| cannot_write(self.path, &error)),
         }
@@ -48,7 +48,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::message(format!("cannot write {}: {error}", name.display()))
 }
 
-/// Whether two paths name one file or FIFO. A terminal and the like can be both written
+/// Returns whether two paths name one file or FIFO. A terminal, for example, can be both written
 /// and read.
 fn is_same_file(output: &Path, input: &Path) -> bool {
     let output = if output == "-" { Path::new("/dev/stdout") } else { output };

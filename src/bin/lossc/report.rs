@@ -1,4 +1,4 @@
-//! Where a command says what it did.
+//! Reports of a command.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -29,7 +29,7 @@ impl Channel {
         Ok(Self::Error)
     }
 
-    /// Writes `text`; a reader that has gone away is no error.
+    /// Writes `text`; it is not an error if the reader has gone away.
     pub fn print(self, text: &str) -> Result<(), Failure> {
         let (name, written) = match self {
             Self::Output => ("standard output", io::stdout().write_all(text.as_bytes())),
@@ -51,14 +51,14 @@ impl Channel {
     }
 }
 
-/// Whether two streams are one file or pipe; a terminal can tell what goes where.
+/// Returns whether two streams are one file or pipe; a terminal may be both.
 fn is_same(a: &impl AsFd, b: &impl AsFd) -> io::Result<bool> {
     let metadata = |stream: &dyn AsFd| File::from(stream.as_fd().try_clone_to_owned()?).metadata();
     let (a, b) = (metadata(a)?, metadata(b)?);
     Ok((a.dev(), a.ino()) == (b.dev(), b.ino()) && !a.file_type().is_char_device())
 }
 
-/// Writes to standard output; a reader that has gone away is no error.
+/// Writes to standard output; it is not an error if the reader has gone away.
 pub fn print(text: &str) -> Result<(), Failure> {
     Channel::Output.print(text)
 }

@@ -31,8 +31,8 @@ pub struct Run {
     /// Pixel weights: f32 of the same shape
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Write the gradient by the logits, in their shape and type; - is standard output, and
-    /// then the report goes to standard error
+    /// Write the gradient with respect to the logits, in their shape and type; - is standard
+    /// output, and then the report goes to standard error
     #[arg(long, value_name = "FILE")]
     grad: Option<PathBuf>,
     /// The key of the random numbers
@@ -41,15 +41,15 @@ pub struct Run {
     /// Tells calls under one seed apart: a step or rank number
     #[arg(long, default_value_t = 0)]
     stream: u64,
-    /// Where to run: cpu (the default) or cuda; a bundle runs where it was compiled for
+    /// Device to run on: cpu (the default) or cuda; a bundle runs on its own target
     #[arg(long)]
     target: Option<String>,
-    /// Which pixels are balanced against each other: image, sample, channel or batch
+    /// Extent of a balancing group: image, sample, channel or batch
     #[arg(long, default_value = "image")]
     balance: Balance,
     #[command(flatten)]
     specialise: Specialise,
-    /// Threads, at most one a processor; all by default. The result does not depend on them
+    /// Threads, at most one per processor; all by default. The result does not depend on them
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Print one JSON object
@@ -68,11 +68,11 @@ struct Report {
     balance: String,
     shape: Vec<usize>,
     nan_logits: i64,
-    /// A path that is no text is given as near as text comes to it.
+    /// A path that is not text is approximated by text.
     gradient: Option<String>,
 }
 
-/// A number, or `"NaN"`, `"Infinity"`, which JSON has no numbers for.
+/// A number, or `"NaN"`, `"Infinity"`, for which JSON has no numbers.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum JsonNumber {
@@ -101,12 +101,12 @@ impl From<f32> for JsonNumber {
 /// A loss that is ready to run.
 struct Ready {
     compiled: Compiled,
-    /// Numbers of the calls.
+    /// Scalars of the calls.
     scalars: Vec<(String, f32)>,
     target: String,
 }
 
-/// What either entry point gives.
+/// Results of either entry point.
 struct Measured {
     loss: f32,
     groups: Vec<GroupResult>,
@@ -152,7 +152,7 @@ impl Run {
 
     /// The loss or bundle, for these tensors.
     fn ready(&self, tensors: &[NpyFile]) -> Result<Ready, Failure> {
-        // More than there are chunks have nothing to do.
+        // More threads than chunks would have nothing to do.
         let chunks = Layout::new(tensors[0].shape(), self.balance).map_or(1, |layout| layout.chunks());
         let threads = self.threads.map(|threads| pool(usize::from(threads).min(chunks))).transpose()?;
         if let Some(bundle) = self.source.bundle()? {
@@ -231,14 +231,14 @@ impl Run {
     }
 }
 
-/// As many threads, but no more than there are processors: results do not depend on it.
+/// A pool of `threads` threads, at most one per processor: results do not depend on the number.
 pub fn pool(threads: usize) -> Result<Arc<ThreadPool>, Failure> {
     let threads = threads.clamp(1, processors());
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map(Arc::new).map_err(|error| Failure::message(format!("cannot start {threads} threads: {error}")))
 }
 
-/// How many processors this process may use.
+/// Number of processors that this process may use.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

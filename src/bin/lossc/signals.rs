@@ -1,4 +1,4 @@
-//! Signals that end the command leave no file half written.
+//! Clean-up on signals that end the command, so that no file is left half written.
 
 use std::{fs, thread};
 
@@ -8,17 +8,17 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tracing::warn;
 
-/// From now on deletes what is not finished before such a signal ends the process.
+/// Makes such signals delete unfinished files before they end the process.
 pub fn clean_up_when_they_end_the_process() {
     let ignored = ignored();
     let ends = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter();
-    // `nohup` has a command ignore one, which is to stay so.
+    // `nohup` makes a command ignore a signal, which must stay ignored.
     let signals = Signals::new(ends.filter(|signal| ignored & (1 << (signal - 1)) == 0));
     let started = signals.and_then(|mut signals| {
         thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
                 let _discarded = discard_unfinished();
-                // Ends the process, as the signal does of itself.
+                // Ends the process as the signal itself would.
                 let _ = emulate_default_handler(signal);
             }
         })
@@ -28,7 +28,7 @@ pub fn clean_up_when_they_end_the_process() {
     }
 }
 
-/// The signals that this process was told to ignore, a bit each.
+/// The signals that this process was told to ignore, one bit each.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -11,11 +11,11 @@ use lossc_runtime::{CudaDevice, file};
 use crate::bundle::BundleFile;
 use crate::failure::Failure;
 
-/// Which loss, with which options.
+/// A loss and its options.
 #[derive(Args)]
 pub struct Source {
-    /// A library loss (see `lossc list`), an .mlir file, - for such a text on standard input,
-    /// or for `run` a bundle (.lossc)
+    /// A library loss (see `lossc list`), an .mlir file, - for such a text on standard input, or
+    /// for `run` a bundle (.lossc)
     #[arg(value_name = "LOSS")]
     loss: String,
     /// Set an option of the loss, e.g. schedule=log
@@ -32,7 +32,7 @@ fn assignment(text: &str) -> Result<Assignment, String> {
 }
 
 impl Source {
-    /// The loss, its options set. What is wrong with it shows when it is compiled.
+    /// The loss, its options set. Errors in it are reported when it is compiled.
     pub fn loss(&self) -> Result<Loss, Failure> {
         Ok(self.set.iter().fold(self.open()?, |loss, (name, value)| loss.set(name, value)))
     }

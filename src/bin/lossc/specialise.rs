@@ -1,21 +1,21 @@
-//! What code is compiled for besides its loss: options of `run` and `compile`.
+//! Options that code is compiled for besides its loss, in `run` and `compile`.
 
 use clap::{Args, ValueEnum};
 use lossc::{Compiler, Loss, Numerics, Reduction};
 
 use crate::failure::Failure;
 
-/// Options that hold for any loss.
+/// Options that apply to any loss.
 #[derive(Args)]
 pub struct Specialise {
-    /// Pixels with this label are as if they were not there
+    /// Label of pixels that are treated as absent
     #[arg(long, value_name = "LABEL", allow_negative_numbers = true)]
     pub ignore_index: Option<i64>,
     /// Divide the loss by the number of pixels (mean), or leave it as it is (sum, the default)
     #[arg(long, value_enum)]
     pub reduction: Option<ReductionName>,
-    /// The same bits on every machine (reproducible, the default), or what a GPU computes
-    /// faster within a documented error (fast)
+    /// The same bits on every machine (reproducible, the default), or faster code on a GPU within a
+    /// documented error (fast)
     #[arg(long, value_enum)]
     pub numerics: Option<NumericsName>,
 }

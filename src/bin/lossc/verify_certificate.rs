@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Checks a certificate again, step by step, without optimising anything
 #[derive(Args)]
 pub struct VerifyCertificate {
-    /// What `lossc explain --certificate` wrote
+    /// Output of `lossc explain --certificate`
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

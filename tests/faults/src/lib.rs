@@ -1,7 +1,7 @@
-//! Faults that a test puts into lossc, to see that its engine finds them.
+//! Faults that a test seeds in lossc, to see that its engine finds them.
 //!
-//! Each stands where it would, as one expression. In a release build there is none: the
-//! switch is `false` when it is compiled.
+//! Each is one expression at the spot where it would be made. A release build has none: the switch
+//! is `false` at compile time.
 
 use std::sync::OnceLock;
 
@@ -17,22 +17,23 @@ macro_rules! faults {
         }
 
         impl Fault {
-            /// All of them.
+            /// All faults.
             pub const ALL: &[Self] = &[$(Self::$fault,)*];
         }
     };
 }
 
 faults! {
-    /// Schedule: a reduction of nothing but numbers is read before a pass has written it.
+    /// Schedule: a reduction of uniform values only is read before a pass has written it.
     NumbersAreReducedLate,
-    /// Schedule: memory of a kept value is used again while the value is needed.
+    /// Schedule: memory of a saved value is used again while the value is needed.
     KeptValuesAreOverwritten,
-    /// Schedule: the sieve takes the wrong bound of what a random number is compared with.
+    /// Schedule: compaction takes the wrong bound of the value that a random number is compared
+    /// with.
     CompactionTakesTheWrongBound,
-    /// Rules: those that ask for small terms take any, so that a sum may overflow.
+    /// Rules: those that require small terms take any, so that a sum may overflow.
     SumsMayOverflow,
-    /// Rules: those that ask for a value from 0 to 1 take any.
+    /// Rules: those that require a value from 0 to 1 take any.
     RangesAreNotAsked,
     /// Rules: stabilising leaves every loss as it is written.
     StabilisingGivesUp,
@@ -44,13 +45,13 @@ faults! {
     MeanIsNotDivided,
     /// Options: the reduction `mean` counts ignored pixels.
     MeanCountsIgnoredPixels,
-    /// Options: an ignored label takes its neighbour with it, where f32 does not tell them.
+    /// Options: an ignored label ignores its neighbour too, if f32 cannot tell them apart.
     IgnoredLabelsAreRounded,
-    /// Lowering: the last pixel of a row is none of it.
+    /// Lowering: the last pixel of a plane is left out.
     LastPixelIsLeftOut,
-    /// Lowering: half of the key of random numbers stays as it is from round to round.
+    /// Lowering: half of the key of random numbers is the same in all rounds.
     KeysStayAsTheyAre,
-    /// Lowering: the lanes of a chunk are added in another order.
+    /// Lowering: the accumulators of a chunk are added in another order.
     AccumulatorsAreAddedOtherwise,
     /// Lowering: a fused multiply-add rounds twice.
     ProductsAreRounded,
@@ -58,11 +59,11 @@ faults! {
     TotalsAreRounded,
     /// Lowering: threads of a GPU do not wait for the values of the others.
     ThreadsDoNotWait,
-    /// Cache: whatever lies under an entry's name is that entry.
+    /// Cache: anything under an entry's name passes for that entry.
     EntriesAreNotChecked,
     /// Cache: an entry's name does not depend on the options.
     OptionsAreNotInTheKey,
-    /// Runtime: the last row of a group is all of it.
+    /// Runtime: the last plane of a group is taken for all of it.
     PlanesReplaceOneAnother,
     /// Runtime: every reduction of a pass gets the sums of the first.
     PartialsAreMixedUp,
@@ -70,7 +71,7 @@ faults! {
     UpstreamIsForgotten,
 }
 
-/// Whether `fault` was put in.
+/// Returns whether `fault` is seeded.
 ///
 /// # Panics
 ///

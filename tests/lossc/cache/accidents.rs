@@ -1,5 +1,5 @@
-//! What happens to a cache's files when nobody attacks: copied, moved, cut off, restored
-//! from elsewhere, or in the place of something else.
+//! Accidents, not attacks, that happen to a cache's files: copied, moved, truncated, restored from
+//! elsewhere, or replaced by something else.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -77,7 +77,7 @@ fn an_entry_that_cannot_be_loaded_is_compiled_anew() {
     assert!(!run(&directory, &cache, "bce").compiled());
 }
 
-/// A cache in a directory of the user's deleted the bundles there.
+/// A cache in one of the user's directories once deleted the bundles there.
 #[test]
 fn a_cache_deletes_nothing_that_it_did_not_write() {
     let directory = TempDir::new().expect("a directory");
@@ -113,13 +113,13 @@ fn a_cache_deletes_nothing_that_it_did_not_write() {
     assert_eq!(fs::read_dir(own).expect("readable").count(), 7, "the new entry went too");
 }
 
-/// Sets back when a file was changed.
+/// Sets the modification time of a file back.
 fn age(path: &Path) {
     let file = fs::File::options().write(true).open(path).expect("there");
     file.set_modified(SystemTime::now() - Duration::from_secs(100_000)).expect("ours");
 }
 
-/// Another loss's entry ran as bce, and so did bce's own with other options.
+/// Another loss's entry once ran as bce, and so did bce's own with other options.
 #[test]
 fn an_entry_under_another_name_does_not_run() {
     let directory = Directory::new();
@@ -146,7 +146,7 @@ fn an_entry_under_another_name_does_not_run() {
     }
 }
 
-/// An entry for f16 logits under the name of that for f32 failed, and failed again.
+/// An entry for f16 logits under the name of that for f32 once failed, every time.
 #[test]
 fn an_entry_of_another_type_is_replaced() {
     let directory = Directory::new();
@@ -170,10 +170,10 @@ fn an_entry_of_another_type_is_replaced() {
     assert_eq!(of_type("i.npy"), expected);
 }
 
-/// Puts something at a path.
+/// Creates something at a path.
 type Make<'a> = &'a dyn Fn(&Path);
 
-/// A FIFO in the place of an entry was read until somebody wrote into it.
+/// A FIFO in place of an entry was once read until somebody wrote into it.
 #[test]
 fn what_is_no_file_of_ours_is_neither_followed_nor_waited_for() {
     let directory = Directory::new();
@@ -197,7 +197,7 @@ fn what_is_no_file_of_ours_is_neither_followed_nor_waited_for() {
         ("a socket", &|path| drop(UnixListener::bind(path).expect("bound"))),
         ("a huge file", &huge),
         ("a file that all may write", &open_to_all),
-        // Only root can make devices; for others there is none to be found.
+        // Only root can create devices; for others there is none to be found.
         ("a device that never ends", &|path| _ = device(path, 5)),
         ("a directory", &|path| fs::create_dir(path).expect("made")),
     ];
@@ -230,7 +230,7 @@ fn a_directory_of_links_and_pipes_costs_one_warning() {
     }
 }
 
-/// Whenever a process is killed, what it leaves are whole entries.
+/// A process that is killed leaves only whole entries, at any time.
 #[test]
 fn a_killed_process_leaves_no_half_entry() {
     let directory = Directory::new();

@@ -1,4 +1,4 @@
-//! One comparison: a loss, its options, a call, and who computes it.
+//! One comparison: a loss, its options, a call, and its executors.
 
 use lossc::{Compiler, ElementType, Loss, Optimisation, Program, Reduction, Target};
 use lossc_passes::specialise;
@@ -11,9 +11,9 @@ use super::input::Input;
 pub struct Subject {
     pub name: String,
     pub program: Program,
-    /// The same real numbers, said stably: what the reference reads.
+    /// The same real numbers, computed stably: the program for the reference.
     pub twin: Program,
-    /// What it was grown from.
+    /// The plan it was grown from.
     pub plan: Option<Plan>,
 }
 
@@ -28,7 +28,7 @@ impl Subject {
     }
 }
 
-/// What is asked for besides the loss.
+/// Options besides the loss.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Choices {
     pub ignore_index: Option<i64>,
@@ -56,7 +56,7 @@ impl Choices {
         }
     }
 
-    /// The same as options of the pass.
+    /// The same as options of the compiler pass.
     pub fn options(&self, input: &Input) -> specialise::Options {
         let storage = |it: ElementType| lossc::manifest::element(it);
         specialise::Options {
@@ -69,7 +69,7 @@ impl Choices {
     }
 }
 
-/// A loss called in some way by some executors.
+/// A loss, a call of it, and its executors.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub subject: Subject,

@@ -1,4 +1,4 @@
-//! The losses and calls that are tried: all from a seed.
+//! The losses and calls that are tried, all from a seed.
 
 mod calls;
 mod texts;
@@ -17,7 +17,7 @@ use super::input::Input;
 use crate::data::program;
 use crate::targets::library_losses;
 
-/// Formulas that stabilising promises to mend, each with the stable one.
+/// Formulas that stabilising promises to mend, each with its stable form.
 const TWINS: [(&str, &str); 7] = [
     ("(log (sigmoid ?x))", "(neg (softplus (neg ?x)))"),
     ("(log (sub 1.0 (sigmoid ?x)))", "(neg (softplus ?x))"),
@@ -28,7 +28,7 @@ const TWINS: [(&str, &str); 7] = [
     ("(log (add 1.0 (exp ?x)))", "(softplus ?x)"),
 ];
 
-/// All shapes of generated losses. Twins stand as often as a fifth of all others.
+/// All shapes of generated losses. Twins are a fifth as frequent as all others.
 pub fn shapes() -> Vec<Shape> {
     let rules = stabilise::RULES.iter().copied().chain(saturate::rules::all()).map(left);
     let mut shapes: Vec<_> = plain_shapes().chain(rules).collect();
@@ -48,7 +48,7 @@ fn left(rule: Rule) -> Shape {
     Shape::new(rule.left, rule.conditions.iter().filter_map(constraint))
 }
 
-/// The losses that a person wrote: the library, with all choices, and the texts of tests.
+/// The losses written by hand: the library, with all choices, and the texts of tests.
 pub fn written() -> Vec<Subject> {
     let library = library_losses().into_iter().map(|loss| program(&loss).clone());
     let library = library.map(|program| {
@@ -58,7 +58,7 @@ pub fn written() -> Vec<Subject> {
     library.chain(texts::all()).collect()
 }
 
-/// What a seed gives.
+/// Cases from a seed.
 pub struct Corpus {
     random: SmallRng,
     shapes: Vec<Shape>,
@@ -76,7 +76,7 @@ impl Corpus {
         }
     }
 
-    /// The next case: of a written loss now and then, else of a generated one.
+    /// The next case: sometimes of a written loss, otherwise of a generated one.
     pub fn next(&mut self) -> Case {
         let subject = if self.random.random_ratio(1, 4) {
             self.written.choose(&mut self.random).expect("some losses").clone()
@@ -87,8 +87,8 @@ impl Corpus {
         self.call(subject, 4)
     }
 
-    /// Calls of `subject` at edges. What rules and options make of it shows in what is
-    /// lowered, and is compared; only means are run.
+    /// Calls of `subject` at edges. The effects of rules and options show in the lowered program,
+    /// which is compared; only means are run.
     pub fn edges(&self, subject: &Subject) -> Vec<Case> {
         let case = |(choices, input): (Choices, Input)| {
             let is_run = choices.mean && choices.ignore_index.is_none();
@@ -109,14 +109,14 @@ impl Corpus {
         self.written.clone()
     }
 
-    /// A generated loss of so many shapes.
+    /// A generated loss of `steps` shapes.
     pub fn generated(&mut self, steps: usize) -> Subject {
         let step = |random: &mut SmallRng| Step { shape: random.random(), picks: random.random() };
         let plan = Plan((0..steps).map(|_| step(&mut self.random)).collect());
         grown(&self.shapes, plan)
     }
 
-    /// A call of `subject` by so many of the executors.
+    /// A call of `subject` by `executors` of the executors.
     pub fn call(&mut self, subject: Subject, executors: usize) -> Case {
         let (choices, input) = calls::call(&mut self.random, &subject.program);
         let mut chosen = vec![];
@@ -130,7 +130,7 @@ impl Corpus {
     }
 }
 
-/// The loss that a plan grows to.
+/// The loss grown from a plan.
 pub fn grown(shapes: &[Shape], plan: Plan) -> Subject {
     let grow = |form| -> Program { plan.loss(shapes, form) };
     Subject { name: "generated".into(), program: grow(Form::Plain), twin: grow(Form::Twin), plan: Some(plan) }

@@ -1,4 +1,4 @@
-//! Who computes a case. All promise the bits of the exact interpreter.
+//! Executors of a case. All promise the bits of the exact interpreter.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -19,28 +19,28 @@ use super::outcome::{self, Outcome};
 use super::simulated;
 use crate::data::host;
 
-/// Who computes, and by which entry points.
+/// An executor and the entry points it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Executor {
     /// `forward_backward`.
     Joint,
     /// `forward`, then `backward`.
     Separate,
-    /// The calls that write over what an earlier, other call left.
+    /// The calls that overwrite the results of an earlier, different call.
     Reusing,
-    /// Sums before anything is computed from them, then what follows.
+    /// Partial sums first, then the results from them.
     Partials,
-    /// A pool of so many threads.
+    /// A pool of this number of threads.
     Threads(usize),
-    /// Vectors of so many lanes.
+    /// Vectors of this number of lanes.
     Lanes(usize),
     /// A level of x86-64.
     Level(&'static str),
-    /// All that code can be made of: one kernel an op, fused, without its compaction.
+    /// A limited optimisation: one kernel per op, fused, without compaction.
     Optimised(Optimisation),
     /// Written to a file as a bundle and read back.
     Bundle,
-    /// Found in a cache by a second compiler, beside the entry of other options.
+    /// Found in a cache by a second compiler, next to the entry of other options.
     Cache,
     /// A GPU's kernels on the simulator.
     Simulator,
@@ -58,7 +58,7 @@ impl Executor {
         }
     }
 
-    /// All that this machine can run.
+    /// All executors of this machine.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::Joint, Self::Separate, Self::Reusing, Self::Partials, Self::Threads(3)];
         let widest = host().vector_lanes();
@@ -72,8 +72,8 @@ impl Executor {
         all
     }
 
-    /// Whether it can be asked: what the simulator leaves of 16-bit NaN is not compared,
-    /// and it is slow.
+    /// Returns whether it can run the input: the simulator is slow, and its 16-bit NaN are not
+    /// compared.
     pub fn takes(self, input: &Input) -> bool {
         let is_small = (1..3000).contains(&input.len());
         self != Self::Simulator || input.logit_type == ElementType::F32 && is_small
@@ -95,11 +95,11 @@ impl Executor {
     }
 }
 
-/// A case with what several of its executors share.
+/// A case with the state that its executors share.
 pub struct Bench<'a> {
     case: &'a Case,
     host: OnceCell<Result<Compiled, String>>,
-    /// By whether rules are applied: the program that is lowered, and its exact results.
+    /// The lowered program and its exact results, by whether rules are applied.
     expected: HashMap<bool, (Program, Outcome)>,
 }
 
@@ -108,7 +108,7 @@ impl<'a> Bench<'a> {
         Self { case, host: OnceCell::new(), expected: HashMap::new() }
     }
 
-    /// The program that is lowered, and its exact results.
+    /// The lowered program, and its exact results.
     pub fn expected(&mut self, optimisation: Optimisation) -> Result<&(Program, Outcome), String> {
         let algebra = matches!(optimisation, Optimisation::Algebra | Optimisation::Compaction);
         if !self.expected.contains_key(&algebra) {
@@ -122,7 +122,7 @@ impl<'a> Bench<'a> {
         Ok(&self.expected[&algebra])
     }
 
-    /// Runs `executor`; says where it differs from what it promises.
+    /// Runs `executor`, and reports where it differs from the bits that it promises.
     pub fn check(&mut self, executor: Executor) -> Result<(), String> {
         if executor == Executor::Simulator {
             return simulated::check(self.case);
@@ -186,8 +186,8 @@ impl<'a> Bench<'a> {
         unsafe { Compiled::from_bundle(&bundle, None) }.map_err(|error| error.to_string())
     }
 
-    /// Compiled, called and found again, in a cache that has also seen the same loss with
-    /// another reduction, and whose entry another one's lies over.
+    /// Compiled, called and found again, in a cache that also has the same loss with another
+    /// reduction, and in which another entry overwrites its own.
     fn cached(&self, call: &Call<'_>) -> Result<Compiled, String> {
         let [own, other] = [(); 2].map(|()| TempDir::new().expect("a directory"));
         let compiler = |at: &TempDir| self.compiler(Executor::Cache).cache(Cache::at(at.path()));
@@ -246,8 +246,7 @@ impl Call<'_> {
         Ok(outcomes)
     }
 
-    /// Twice over the same outcome and gradient, the first time with other numbers in
-    /// both.
+    /// Calls twice with the same outcome and gradient, the first time with other numbers in both.
     fn reusing(&self, compiled: &Compiled, upstream: f32) -> Result<Vec<Outcome>, String> {
         let shape = self.pixels[0].shape();
         let new = || Tensor::zeros(self.pixels[0].element_type(), shape).map_err(|error| error.to_string());

@@ -1,4 +1,4 @@
-//! Checking a case: by each of its executors, then by the reference.
+//! Checks of a case: by each of its executors, then by the reference.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,17 +12,17 @@ use super::case::Case;
 use super::executors::Bench;
 use super::verdict::{Tally, compare};
 
-/// Who disagrees with the interpreter, or the interpreter with the reference.
+/// A disagreement of an executor with the interpreter, or of that with the reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The executor's name, or `reference`.
     pub by: String,
-    /// What differs, or what failed.
+    /// The difference, or the failure.
     pub what: String,
 }
 
 impl Finding {
-    /// Findings of one kind differ in numbers alone.
+    /// The finding without its numbers, which is the same for findings of one kind.
     pub fn kind(&self) -> String {
         let words =
             self.what.split_whitespace().filter(|word| !word.contains(|it: char| it.is_ascii_digit()));
@@ -31,8 +31,8 @@ impl Finding {
         format!("{by}: {}", words.take(8).collect::<Vec<_>>().join(" "))
     }
 
-    /// Whether a smaller case that has this one still has `other`. That a loss has no
-    /// gradient left is none.
+    /// Returns whether this finding of a smaller case counts as `other`. A missing gradient does
+    /// not.
     pub fn is_like(&self, other: &Self) -> bool {
         let panics = |finding: &Self| finding.what.starts_with("panicked");
         self.by == other.by && panics(self) == panics(other) && !self.what.contains("has no gradient")
@@ -45,7 +45,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was compared so far.
+/// Numbers of comparisons so far.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     pub cases: u64,
@@ -56,7 +56,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds those of another worker.
+    /// Adds the counts of another worker.
     pub fn add(&mut self, other: &Self) {
         self.cases += other.cases;
         self.refused += other.refused;
@@ -82,7 +82,10 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Checks `case`; what it found.
+/// Checks `case`.
+///
+/// # Errors
+/// The first finding.
 pub fn check(case: &Case, counts: &mut Counts) -> Result<(), Finding> {
     counts.cases += 1;
     if is_refused(case) {
@@ -105,7 +108,8 @@ pub fn check(case: &Case, counts: &mut Counts) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Whether the compiler says rightly that this is none: its own error, not what comes of it.
+/// Returns whether the compiler rightly refuses this case: by an error of its own, and not by a
+/// consequence.
 fn is_refused(case: &Case) -> bool {
     let Ok(program) = specialise(&case.subject.program, &case.choices.options(&case.input)) else {
         return true;

@@ -1,4 +1,4 @@
-//! What a loss is called with, as bytes for executors and as numbers for interpreters.
+//! Inputs of a call, as bytes for executors and as numbers for interpreters.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use super::case::Choices;
 use crate::data::group_of_plane;
 use crate::reference::uniform;
 
-/// The tensors and options of a call. The pixels are what their types hold.
+/// The tensors and options of a call. The pixels have values that their types can hold.
 #[derive(Clone, Debug)]
 pub struct Input {
     pub shape: Vec<usize>,
     pub logits: Vec<f64>,
     pub labels: Vec<i64>,
-    /// One a pixel, or none at all.
+    /// One per pixel, or none at all.
     pub weights: Vec<f64>,
     pub logit_type: ElementType,
     pub label_type: ElementType,
-    /// Whether tensors start where no vector may.
+    /// True if tensors start where no vector may.
     pub is_misaligned: bool,
     pub balance: Balance,
     pub seed: u64,
     pub stream: u64,
     pub upstream: f32,
-    /// Numbers of the loss that differ from their defaults.
+    /// Scalars of the loss that differ from their defaults.
     pub scalars: Vec<(String, f32)>,
 }
 
-/// `value` as a tensor of `element` holds it.
+/// `value` as stored in a tensor of `element`.
 pub fn stored(value: f64, element: ElementType) -> f64 {
     match element {
         ElementType::F32 => f64::from(value as f32),
@@ -116,7 +116,7 @@ impl Input {
         Tensors { shape: self.shape.clone(), tensors, offset }
     }
 
-    /// The numbers of a program with these arguments, `upstream` the last.
+    /// The scalars of a program with these arguments, `upstream` last.
     fn numbers(&self, program: &lossc::Program) -> Vec<f64> {
         let number = |argument: &lossc_dialect::Argument| {
             let set = self.scalars.iter().find(|(name, _)| *name == argument.name).map(|(_, value)| *value);
@@ -126,7 +126,7 @@ impl Input {
         program.scalar_arguments().map(|(_, argument)| number(argument)).collect()
     }
 
-    /// The call as interpreters of `program` take it, which has as many tensors.
+    /// The call as interpreters of `program` take it; it has as many tensors.
     pub fn sample(&self, program: &lossc::Program) -> Sample {
         let (plane_group, groups) = group_of_plane(&self.shape, self.balance);
         let mut pixels = self.pixels();
@@ -143,7 +143,7 @@ impl Input {
         }
     }
 
-    /// The same with the options said by the sample, for a program that knows of none.
+    /// The same with the options in the sample, for a program compiled without them.
     pub fn sample_with(&self, program: &lossc::Program, choices: &Choices) -> Sample {
         let ignored = self.labels.iter().map(|&label| choices.ignore_index == Some(label)).collect();
         let seen = Seen { ignored, weights: self.weights.clone(), mean: choices.mean };
@@ -156,7 +156,7 @@ impl Input {
         self.labels.iter().filter(|&&label| !valid(label)).count() as i64
     }
 
-    /// Logits that are NaN where they are looked at.
+    /// NaN logits at pixels that are not ignored.
     pub fn nan_logits(&self, choices: &Choices) -> i64 {
         let seen = |&(logit, label): &(&f64, &i64)| logit.is_nan() && choices.ignore_index != Some(*label);
         self.logits.iter().zip(&self.labels).filter(seen).count() as i64

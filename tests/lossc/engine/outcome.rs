@@ -1,4 +1,4 @@
-//! What a call gives, whoever computed it, and where two of them differ.
+//! Results of a call, whoever computed it, and the differences of two of them.
 
 use lossc::{Error, Forward, GroupResult, GroupValues, Program, Step, Tensor};
 use lossc_dialect::interpret::{Precision, interpret};
@@ -7,19 +7,19 @@ use lossc_programs::evaluate::Sample;
 
 use super::input::decode;
 
-/// The results of a call; those that are not asked for are none.
+/// The results of a call; those that were not computed are absent.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// What the loss gives.
+    /// The results of the loss.
     Values(Values),
-    /// So many labels are none, and nothing else is said.
+    /// The number of invalid labels; there are no results.
     Invalid(i64),
 }
 
 #[derive(Clone, Debug)]
 pub struct Values {
     pub loss: f64,
-    /// One list of values a named result.
+    /// One list of values per named result.
     pub groups: Vec<(String, Vec<f64>)>,
     pub nan_logits: i64,
     pub gradient: Option<Vec<f64>>,
@@ -57,7 +57,7 @@ fn values(loss: f32, groups: &[GroupResult], nan_logits: i64, gradient: Option<&
     Outcome::Values(Values { loss: f64::from(loss), groups, nan_logits, gradient })
 }
 
-/// An error about labels is an outcome; any other is none.
+/// Returns the outcome of an error about labels; any other error is a failure.
 fn invalid(error: &Error) -> Result<Outcome, String> {
     match error {
         Error::InvalidLabels { count, .. } => Ok(Outcome::Invalid(*count)),
@@ -74,7 +74,7 @@ pub fn of_step(step: Result<Step, Error>) -> Result<Outcome, String> {
     Ok(values(step.loss, &step.groups, step.nan_logits, Some(&step.gradient)))
 }
 
-/// The outcome of a forward call and what else is known of its gradient.
+/// The outcome of a forward call, with the gradient if it is known.
 pub fn of_forward(forward: Result<Forward, Error>, gradient: Option<&Tensor>) -> Result<Outcome, String> {
     let forward = match forward {
         Ok(forward) => forward,
@@ -83,13 +83,13 @@ pub fn of_forward(forward: Result<Forward, Error>, gradient: Option<&Tensor>) ->
     Ok(values(forward.loss, &forward.groups, forward.nan_logits, gradient))
 }
 
-/// Whether two numbers have the same bits, all NaN being one.
+/// Returns whether two numbers have the same bits, with all NaN being equal.
 pub fn same(found: f64, expected: f64) -> bool {
     found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan()
 }
 
 impl Outcome {
-    /// Where this differs from `expected`, bit for bit.
+    /// Returns the first difference from `expected`, bit for bit.
     pub fn difference(&self, expected: &Self) -> Option<String> {
         match (self, expected) {
             (Self::Invalid(found), Self::Invalid(expected)) if found == expected => None,

@@ -13,15 +13,14 @@ use ndarray_npy::{WritableElement, WriteNpyExt as _};
 use super::case::Case;
 use super::finding::Finding;
 
-/// Writes the loss, its tensors and what is wrong into `folder`; gives the command that
-/// runs it.
+/// Writes the loss, its tensors and the problem into `folder`; returns the command that runs it.
 pub fn write(folder: &Path, case: &Case, finding: &Finding) -> io::Result<String> {
     fs::create_dir_all(folder)?;
     let loss = text::print(&case.subject.program);
     fs::write(folder.join("loss.mlir"), &loss)?;
     let input = &case.input;
     let shape = &input.shape;
-    // ndarray-npy knows no 16-bit floats: the values are the same as f32.
+    // ndarray-npy does not support 16-bit floats: the values are the same as f32.
     tensor(&folder.join("logits.npy"), shape, input.logits.iter().map(|&value| value as f32))?;
     let labels = folder.join("labels.npy");
     match input.label_type {
@@ -72,7 +71,7 @@ fn command(folder: &Path, case: &Case) -> String {
     text
 }
 
-/// What the command line cannot say.
+/// Notes on all that the command line cannot express.
 fn notes(case: &Case) -> String {
     let input = &case.input;
     format!(

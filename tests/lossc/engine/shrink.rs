@@ -1,4 +1,4 @@
-//! Making a finding small.
+//! Shrinks findings.
 
 use lossc::{Balance, Builder, ElementType, Program};
 use lossc_dialect::{Element, Op, ValueId};
@@ -8,7 +8,7 @@ use super::case::{Case, Choices, Subject};
 use super::corpus::{grown, shapes};
 use super::finding::{Counts, Finding, check};
 
-/// A smaller case with a finding by the same, after so many tries at most.
+/// A smaller case with a finding by the same executor, after at most `tries` tries.
 pub fn shrink(case: &Case, finding: &Finding, tries: usize) -> (Case, Finding) {
     let executors = case.executors.iter().copied().filter(|it| it.name() == finding.by);
     let alone = Case { executors: executors.collect(), ..case.clone() };
@@ -81,7 +81,7 @@ impl Shrinking {
         found
     }
 
-    /// Drops results, and puts operands and constants in the place of nodes.
+    /// Drops results, and replaces nodes by operands and constants.
     fn fewer_nodes(&mut self) -> bool {
         let mut found = false;
         let mut number = 0;
@@ -116,7 +116,7 @@ impl Shrinking {
     }
 }
 
-/// Ways to make a call simpler; none where it is that already.
+/// Ways to make a call simpler; `None` if it is that simple already.
 const SIMPLER: [fn(&Case) -> Option<Case>; 12] = [
     |case| changed(case, |case| case.choices = Choices::default()),
     |case| changed(case, |case| case.choices.mean = false),

@@ -12,7 +12,7 @@ use super::executors::Executor;
 use super::finding::{Counts, Finding, check};
 use super::{reproducer, shrink};
 
-/// What stands before a finding of the slice.
+/// Prefix of a finding of the slice.
 pub const FOUND: &str = "found in case";
 
 /// Generated cases of the fixed slice.
@@ -21,15 +21,17 @@ const GENERATED: usize = 24;
 /// Executors of a written case of the fixed slice.
 const PER_CASE: usize = 3;
 
-/// Losses of the library, with their choices: the first that are written.
+/// Number of the library's losses, with their choices: the first written ones.
 const LIBRARY: usize = 5;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
-/// The cases of the ordinary tests: the written losses at edges, on long planes and on what
-/// the seed gives, by all executors in turn, and some generated ones.
+/// The cases of the ordinary tests: the written losses at edges, on long planes and on the seed's
+/// inputs, by all executors in turn, and some generated ones.
 fn slice() -> Vec<Case> {
     let mut corpus = Corpus::new(1);
     let written = corpus.written();
@@ -51,7 +53,7 @@ fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/soak")
 }
 
-/// Makes a finding small and writes it down; what to print of it.
+/// Shrinks a finding and writes it down; returns the text to print.
 fn report(case: &Case, finding: &Finding, name: &str) -> String {
     println!("finding in {}: {finding}", case.subject.name);
     let (case, finding) = shrink::shrink(case, finding, 300);
@@ -80,8 +82,8 @@ fn first_finding(cases: &[(usize, Case)], counts: &Mutex<Counts>) -> Option<(usi
     found.into_inner().expect("no panic")
 }
 
-/// `LOSSC_SLICE_FROM` only turns the order. With a fault put in, the first finding is
-/// enough: it is not made small.
+/// `LOSSC_SLICE_FROM` only rotates the order. With a seeded fault, the first finding is enough, and
+/// is not shrunk.
 #[test]
 fn the_fixed_slice_has_no_finding() {
     let mut cases: Vec<_> = slice().into_iter().enumerate().collect();
@@ -96,7 +98,7 @@ fn the_fixed_slice_has_no_finding() {
     panic!("{}", report(case, &finding, &format!("slice-{index}")));
 }
 
-/// Goes on until its minutes are up: `cargo xtask soak`.
+/// Continues until its minutes are up: `cargo xtask soak`.
 #[test]
 #[ignore = "a soak takes as long as one wants: cargo xtask soak"]
 fn soak() {

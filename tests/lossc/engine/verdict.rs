@@ -1,10 +1,9 @@
-//! What the loss is in real numbers, and how far f32 may be from it.
+//! The loss in real numbers, and the possible error of f32.
 //!
-//! The reference reads a loss's twin, which says the same stably, through no rewriting.
-//! Every value comes with the bound of its own rounding in f64, and with the bound that
-//! f32's rounding has along the same formula; where a bound is infinite nothing is
-//! known. The options are said by the sample and not by the compiler's own pass, and the
-//! gradient by differences.
+//! The reference evaluates a loss's twin, which says the same stably, without rewriting. Every
+//! value comes with the bound of its own rounding in f64, and with the bound of f32's rounding
+//! along the same formula; if a bound is infinite, nothing is known. The options come from the
+//! sample and not from the compiler's own pass, and the gradient from differences.
 
 use lossc_dialect::Program;
 use lossc_passes::differentiate::differentiate;
@@ -16,16 +15,17 @@ use lossc_programs::slope::{Traces, slope};
 use super::case::Case;
 use super::outcome::{Outcome, Values};
 
-/// Beyond it the reference is not asked: it computes each op several times.
+/// The largest number of pixels for the reference: it computes each op several times.
 pub const PIXELS: usize = 80;
 
-/// Logits whose slopes are taken.
+/// Number of logits at which slopes are computed.
 const SLOPES: usize = 4;
 
-/// How often the sum of the bounds a value may be off. The bounds are first order.
+/// Error of a value that is allowed, in multiples of the sum of the bounds, which are of first
+/// order.
 const SLACK: f64 = 4.0;
 
-/// What the reference compared.
+/// Numbers of comparisons with the reference.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub values: u64,
@@ -40,7 +40,7 @@ struct Known {
     f32: f64,
 }
 
-/// Judges the exact outcome of a case.
+/// Compares the exact outcome of a case with the reference.
 pub fn compare(case: &Case, found: &Outcome, tally: &mut Tally) -> Result<(), String> {
     let Case { choices, input, subject, .. } = case;
     let invalid = if choices.checks { input.invalid_labels(choices) } else { 0 };
@@ -64,7 +64,7 @@ pub fn compare(case: &Case, found: &Outcome, tally: &mut Tally) -> Result<(), St
     reference.check(&gradient, &known, found)
 }
 
-/// The results of `program`, each with one value for each of its places.
+/// The results of `program`, each with all its values.
 fn known(program: &Program, sample: &Sample) -> Vec<Vec<Known>> {
     let by = |bounds: &Bounds| evaluate(bounds, program, sample, &sample.arguments(bounds));
     let pairs = by(&Bounds::F64).into_iter().zip(by(&Bounds::F32));
@@ -118,7 +118,7 @@ impl Reference<'_> {
         Err(format!("{what} is {found:e}, in real numbers {:e} with a bound of {f32:e}", real.value))
     }
 
-    /// What storing a gradient of this size may lose.
+    /// The error of storing a gradient of this size.
     fn storage(&self, value: f64) -> f64 {
         let (unit, smallest, largest) = match self.case.input.logit_type {
             lossc::ElementType::F16 => (1e-3, 6e-8, 65_000.0),
@@ -128,7 +128,7 @@ impl Reference<'_> {
         if value.abs() > largest { f64::INFINITY } else { unit * value.abs() + smallest }
     }
 
-    /// Some of the gradient against differences of the loss.
+    /// Compares some of the gradient with differences of the loss.
     fn check_slopes(&mut self, known: &[Known], found: &[f64]) -> Result<(), String> {
         let traced = Traces.loss(self.twin, &self.sample);
         if traced.kink || traced.infinite {

@@ -1,4 +1,4 @@
-//! PTX text, as far as the checks read it.
+//! PTX text, to the extent that the checks read it.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ pub struct Entry<'a> {
     /// All lines of its body.
     pub body: &'a str,
     instructions: Vec<&'a str>,
-    /// The instruction before which each label stands.
+    /// Number of the instruction after each label.
     labels: HashMap<&'a str, usize>,
 }
 
@@ -32,11 +32,11 @@ pub fn opcode(instruction: &str) -> &str {
     parts(instruction).0
 }
 
-/// Opcodes that the assembler makes no instruction of: they name half of a register or
-/// the other sign of an operand, or go on elsewhere.
+/// Opcodes for which the assembler emits no instruction: they name half of a register or the
+/// negation of an operand, or jump.
 const NAMES: [&str; 6] = ["cvt.u32.u64", "shr.u64", "mov.", "neg.f32", "abs.f32", "bra"];
 
-/// Whether an instruction computes something.
+/// Returns whether an instruction computes something.
 pub fn is_work(instruction: &str) -> bool {
     let opcode = opcode(instruction);
     let others = NAMES.iter().chain(&["ld.", "st."]);
@@ -65,8 +65,7 @@ impl<'a> Entry<'a> {
         Self { name, body, instructions, labels }
     }
 
-    /// The instructions that run in a row up to a branch or a label, with where
-    /// they start.
+    /// The instructions that run in a row up to a branch or a label, with the number of the first.
     pub fn blocks(&self) -> Vec<(usize, &[&'a str])> {
         let mut starts: Vec<_> = self.labels.values().copied().collect();
         let is_branch = |it: &&str| opcode(it).starts_with("bra");
@@ -79,7 +78,7 @@ impl<'a> Entry<'a> {
         starts.windows(2).map(|ends| (ends[0], &self.instructions[ends[0]..ends[1]])).collect()
     }
 
-    /// Whether the instruction with this number is in a loop.
+    /// Returns whether the instruction with this number is in a loop.
     pub fn is_in_loop(&self, number: usize) -> bool {
         let mut reached = vec![false; self.instructions.len() + 1];
         let mut open = self.successors(number);
@@ -108,7 +107,7 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// All instructions that a register's value comes from.
+    /// All instructions that a register's value depends on.
     pub fn origin(&self, register: &'a str) -> Vec<&'a str> {
         let (mut open, mut seen, mut found) = (vec![register], vec![], vec![]);
         while let Some(register) = open.pop() {
@@ -122,7 +121,7 @@ impl<'a> Entry<'a> {
                 let mut named = registers(operands);
                 if writes && named.next() == Some(register) {
                     found.push(*instruction);
-                    // What is loaded depends on memory, not on the address.
+                    // A loaded value depends on memory, not on the address.
                     if !opcode.starts_with("ld.") {
                         open.extend(named);
                     }

@@ -1,5 +1,5 @@
-//! Fast kernels on a simulated GPU whose approximate instructions are as wrong as they
-//! may be, against the reference. This is no GPU result.
+//! Fast kernels on a simulated GPU whose approximate instructions have the largest errors allowed,
+//! against the reference. This is not a GPU result.
 
 use std::sync::Arc;
 
@@ -26,30 +26,30 @@ const ERRORS: [Option<u64>; 3] = [None, Some(1), Some(0x5eed)];
 
 const SHAPES: [&[usize]; 5] = [&[1, 1], &[1, 31], &[3, 11], &[1, 1000], &[1, 70_001]];
 
-/// How far a loss may be off, relative, with logits up to `largest` in size. A pixel's
-/// part is a softplus, of which the op table says 4.3 + 0.62·|x| units of 2⁻²³. Sums add
-/// what they do in either mode, below 1e-6.
+/// Relative error allowed in a loss, with logits up to `largest` in size. A pixel's term is a
+/// softplus, whose error in the op table is 4.3 + 0.62·|x| units of 2⁻²³. Sums add their error of
+/// either mode, below 1e-6.
 fn loss_error(largest: f64) -> f64 {
     (4.3 + 0.62 * largest) / 8_388_608.0 + 1e-6
 }
 
-/// The same for the gradient at a logit, whose sigmoid is one of the op itself, or e^-|x|
+/// The same for the gradient at a logit, which is made of a sigmoid, either the op itself or e^-|x|
 /// and a reciprocal, and two products.
 fn gradient_error(logit: f32) -> f64 {
     (3.6 + 0.62 * size(logit) + 3.0) / 8_388_608.0
 }
 
-/// |x| as far as errors grow with it: beyond, an exponential is 0.
+/// |x| up to the point where errors stop growing: beyond, an exponential is 0.
 fn size(logit: f32) -> f64 {
     f64::from(logit.abs()).min(88.0)
 }
 
-/// What is left of a gradient that underflows.
+/// Remainder of a gradient that underflows.
 const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
 
-/// How near a draw must be to its probability that the kernel may decide otherwise than
-/// the reference: the absolute error of a probability made of a sigmoid, its square, or a
-/// softplus below 2.4, and of the product that stands for the quotient.
+/// Distance of a draw from its probability at which the kernel may decide otherwise than the
+/// reference: the absolute error of a probability made of a sigmoid, its square, or a softplus
+/// below 2.4, and of the product that replaces the quotient.
 const CLOSE: f64 = 2e-6;
 
 /// A loss's fast kernels.
@@ -74,7 +74,7 @@ impl Fast {
         Self { name: program.name().into(), code, manifest: manifest(&schedule, &target, Numerics::Fast) }
     }
 
-    /// Forward, both directions in two launches, in one that keeps some pixels, and
+    /// Runs forward, both directions in two launches and in one that saves some pixels, and
     /// backward alone.
     fn steps(&self, sample: &Sample, errors: Option<u64>, order: Order, team: Team) -> [Step; 4] {
         let pixels = [
@@ -113,17 +113,17 @@ impl Fast {
     }
 }
 
-/// Logits where an exponential rounds to 0 or 1, or is below the normal floats.
+/// Logits at which an exponential rounds to 0 or 1, or is below the normal floats.
 const EDGES: [f32; 12] = [0.0, -0.0, 1e-40, -1e-40, 16.7, -16.7, 87.5, -87.5, 104.0, -104.0, 1e4, -1e4];
 
-/// A sample, every seventh of whose logits is at an edge.
+/// A sample in which every seventh logit is at an edge.
 fn with_edges(mut sample: Sample) -> Sample {
     let edges = EDGES.iter().cycle();
     sample.logits.iter_mut().skip(2).step_by(7).zip(edges).for_each(|(logit, &edge)| *logit = edge);
     sample
 }
 
-/// What the reference says of a sample, whose close calls are decided as in `gradient`.
+/// The reference's values for a sample, with close calls decided as in `gradient`.
 fn verdict(name: &str, sample: &Sample, gradient: &[f32]) -> Verdict {
     let (pixels, groups) = sample.pixels(&data::options(SEED, Balance::Image), None);
     match name.split_once('.') {
@@ -137,7 +137,7 @@ fn verdict(name: &str, sample: &Sample, gradient: &[f32]) -> Verdict {
     }
 }
 
-/// Counts as the reference's, loss and gradient within their errors.
+/// Checks that counts are the reference's, and loss and gradient within their errors.
 fn check(what: &str, step: &Step, sample: &Sample, name: &str) {
     let (words, _) = step.gradients[0].as_chunks::<4>();
     let gradient: Vec<_> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
@@ -158,7 +158,7 @@ fn check(what: &str, step: &Step, sample: &Sample, name: &str) {
     }
 }
 
-/// A sample on a device with and without errors.
+/// Checks a sample on a device with and without errors.
 fn check_sample(fast: &Fast, sample: &Sample) {
     let cases = ERRORS.into_iter().zip(Order::ALL);
     for ((errors, order), team) in cases.flat_map(|case| Team::ALL.map(|team| (case, team))) {
@@ -187,7 +187,7 @@ fn fast_kernels_are_as_near_as_documented_and_agree_with_each_other() {
     }
 }
 
-/// Errors show, or the test above says little; the same ones each time.
+/// Errors must show, or the test above proves little; equal seeds give equal errors.
 #[test]
 fn errors_follow_from_their_seed() {
     let fast = Fast::new(&Loss::library("random-drop").expect("a library loss"));

@@ -1,4 +1,4 @@
-//! Kernels with a fault put in: the simulator must find each.
+//! Kernels with a seeded fault, each of which the simulator must find.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use lossc_simulator::{Code, Device, Fault, Machine, Order, Problem, Step, Tensor
 use super::{Both, SEED, SHARED_BYTES, on_processor};
 use crate::data::{Sample, sample};
 
-/// How a fault was noticed.
+/// The way in which a fault was noticed.
 #[derive(Debug)]
 enum Caught {
     Fault(Fault),
@@ -31,12 +31,12 @@ impl Subject {
         Self { both: Both::new(&loss, &Default::default()), sample: sample(shape, 0.3, 17), balance }
     }
 
-    /// Runs the forward pass of `ir` in place of the loss's own; says how that was noticed.
+    /// Runs the forward pass of `ir` instead of the loss's own; returns how the fault was noticed.
     fn run(&mut self, ir: &str) -> Option<Caught> {
         self.run_function(ir, FORWARD)
     }
 
-    /// As [`Subject::run`], for the forward pass or both directions at once.
+    /// Like [`Subject::run`], for the forward pass or the cooperative launch.
     fn run_function(&mut self, ir: &str, function: &str) -> Option<Caught> {
         let pixels = [
             TensorView::from_array(self.sample.logits.view()).expect("standard layout"),
@@ -72,20 +72,20 @@ impl Subject {
 /// The kernel of the forward pass.
 const FORWARD: &str = "kernel_0";
 
-/// The same where a block sums a chunk.
+/// The same if a block sums a chunk.
 const FORWARD_BY_BLOCK: &str = "kernel_block_0";
 
-/// The kernel of both directions.
+/// The kernel of the cooperative launch.
 const COOPERATIVE: &str = "cooperative_0";
 
-/// The same where a block sums a chunk.
+/// The same if a block sums a chunk.
 const COOPERATIVE_BY_BLOCK: &str = "cooperative_block_0";
 
-/// Blocks that a device holds: fewer than there are tiles, and enough that the last ones
-/// of planes are different blocks.
+/// Blocks that a device holds: fewer than there are tiles, and enough that planes end in different
+/// blocks.
 const BLOCKS: [usize; 2] = [3, 20];
 
-/// The text without the bodies of all functions but one, which nobody calls.
+/// The text without the bodies of all functions except one, which nobody calls.
 fn alone(ir: &str, function: &str) -> String {
     let head = format!("@{function}(");
     let mut is_kept = true;
@@ -129,10 +129,10 @@ fn nothing_is_caught_without_a_fault() {
     assert!(subject.run(&ir).is_none());
 }
 
-/// Each line with `text` is needed: without it there is a race, or something is read
-/// that nobody has written yet.
+/// Checks that each line with `text` is needed: without it there is a race, or a read of unwritten
+/// memory.
 fn each_is_missed(function: &str, text: &str, least: usize) {
-    // Two planes of ten chunks: two blocks a plane, several warps a block. And more groups than
+    // Two planes of ten chunks: two blocks per plane, several warps per block. And more groups than
     // a block has threads.
     let mut subjects = [&[2, 1, 18_500][..], &[300, 1, 5]].map(|shape| Subject::new(shape, Balance::Image));
     let ir = subjects[0].both.ir.clone();
@@ -182,7 +182,7 @@ fn a_barrier_in_a_divergent_branch_is_caught() {
              br i1 %is_some, label %some, label %all\nsome:\n{line}\n  br label %all\nall:"
         )
     });
-    // What comes after the block now comes after its second half.
+    // The successors of the block now follow its second half.
     let put_in = diverged.find("\nall:").expect("put in above");
     let start = diverged[..put_in].rfind("\ndefine").expect("a function begins");
     let end = put_in + diverged[put_in..].find("\n}").expect("a function ends");
@@ -202,7 +202,7 @@ fn every_shuffle_distance_matters() {
     let ir = subject.both.ir.clone();
     let shuffles = lines_with(&ir, FORWARD, "@llvm.nvvm.shfl.sync.bfly.");
     assert!(shuffles.len() >= 10, "{ir}");
-    // Every third one: all distances, each three times or more.
+    // Every third one: all distances, each at least three times.
     let unnoticed = shuffles.iter().step_by(3).filter(|&&shuffle| {
         let wrong = with_line(&ir, shuffle, |line| {
             let (call, rest) = line.rsplit_once(", i32 ").expect("the clamp");
@@ -212,7 +212,7 @@ fn every_shuffle_distance_matters() {
         });
         subject.run(&wrong).is_none()
     });
-    // Of ten, every third: the upper halves of two counts are 0 in every thread.
+    // Every third one of ten: the upper halves of two counts are 0 in every thread.
     assert!((3..=4).contains(&unnoticed.count()));
 }
 
@@ -247,7 +247,7 @@ fn a_missing_guard_on_the_last_plane_is_caught() {
     assert!(place.starts_with("kernel_0: "), "{place}");
 }
 
-/// Steps that are kept on the chip must not overlap, nor be looked for elsewhere.
+/// Steps that are resident must not overlap, nor be read from elsewhere.
 #[test]
 fn every_wrong_place_on_the_chip_is_caught() {
     let mut subject = Subject::new(&[2, 1, 18_500], Balance::Image);

@@ -14,8 +14,8 @@ declare void @llvm.nvvm.barrier.cta.sync.aligned.all(i32)
 
 const GRID: Grid = Grid { blocks: 5, threads: 64, dynamic_shared_bytes: 0, cooperative: false };
 
-/// Runs `kernel(input, values, ticket)` in each order: 320 values in, zeros in
-/// `values` and `ticket`. Gives the values after it.
+/// Runs `kernel(input, values, ticket)` in each order, with 320 input values and zeros in `values`
+/// and `ticket`. Returns the values after it.
 fn run(kernel: &str, grid: Grid) -> Result<Vec<u32>, Fault> {
     let code = Code::new(&format!("{HEADER}{kernel}")).expect("it can be simulated");
     let mut values = vec![];
@@ -108,7 +108,7 @@ fn a_ticket_without_barrier_or_fence_is_a_race() {
     }
 }
 
-/// A ticket that one block writes or reads as if it were nobody else's.
+/// A ticket that one block writes or reads as if it were its own.
 #[test]
 fn an_atomic_place_is_for_atomic_operations() {
     let place = "%is_one = icmp eq i32 %b, 1\n  \
@@ -118,7 +118,7 @@ fn an_atomic_place_is_for_atomic_operations() {
         (format!("store i32 0, {at}, align 4"), "a write"),
         (format!("%x = load i32, {at}, align 4"), "a read"),
     ] {
-        // The access stands before the barrier, in a thread that has no ticket.
+        // The access is before the barrier, in a thread that has no ticket.
         let before = "  store i32 %v, ptr";
         let kernel = last_block(BARRIER, FENCE);
         let kernel = kernel.replace(before, &format!("  {place}\n  {access}\n{before}"));
@@ -130,8 +130,8 @@ fn an_atomic_place_is_for_atomic_operations() {
     }
 }
 
-/// Every block writes, all wait until the counter says that all have, and read
-/// what the block before them wrote.
+/// Every block writes, all wait until the counter shows that all have, and read the value of the
+/// block before them.
 const GRID_BARRIER: &str = r#"
 define ptx_kernel void @kernel(ptr addrspace(1) %input, ptr addrspace(1) %values, ptr addrspace(1) %ticket) {
   %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()

@@ -1,5 +1,5 @@
-//! Values with a bound on what rounding may have done to them. It tells a wrong
-//! rewrite from an ill-conditioned program.
+//! Values with a bound on their rounding error. It tells a wrong rewrite from an ill-conditioned
+//! program.
 
 use lossc_dialect::interpret::Precision;
 use lossc_dialect::machine::{Evaluate, Word};
@@ -7,32 +7,32 @@ use lossc_dialect::{Element, Level, Op, Type, ops, sum_shape};
 
 use crate::evaluate::Arithmetic;
 
-/// A value, and how far the true one may lie from it. An infinite error means
-/// that nothing is known, not even whether it is a number.
+/// A value, and its largest distance from the true one. An infinite error means that nothing is
+/// known, not even that the value is a number.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounded {
     /// The value.
     pub value: f64,
-    /// How far the true one may lie from it.
+    /// Largest distance from the true value.
     pub error: f64,
 }
 
 impl Bounded {
-    /// Whether anything is known.
+    /// Returns whether anything is known.
     pub fn is_known(self) -> bool {
         self.error < f64::INFINITY
     }
 
-    /// With `value` as it was computed instead. Where one is a number and the other
-    /// is none, the program has no meaning there (`pow` of a base below 0) or has
-    /// lost it by rounding, and nothing is known.
+    /// The same with `value` as it was computed instead. If one is NaN and the other is not, the
+    /// program is undefined there (`pow` of a base below 0) or rounding has lost its meaning, and
+    /// nothing is known.
     pub fn computed_as(self, value: f64) -> Self {
         let alike = self.value.is_nan() == value.is_nan();
         Self { value, error: if alike { self.error } else { f64::INFINITY } }
     }
 
-    /// The value, and those that may as well stand in its place. The sign of a zero
-    /// is never known: rules may change it.
+    /// The value, and others that could stand in its place. The sign of a zero is never known:
+    /// rules may change it.
     fn alternatives(self) -> Vec<f64> {
         let mut values = vec![self.value];
         if !self.is_known() {
@@ -61,11 +61,11 @@ impl Bounds {
     /// The real precision, as the f64 interpreter computes it.
     pub const F64: Self = Self { unit: 2e-15, smallest: 1e-300, largest: 1e200, precision: Precision::Real };
 
-    /// The real precision, with bounds for what f32 makes of it. `pow` errs most, by
-    /// five units in the last place.
+    /// The real precision, with bounds for the errors of f32. Those of `pow` are the largest, five
+    /// units in the last place.
     pub const F32: Self = Self { unit: 1e-6, smallest: 1e-36, largest: 1e37, precision: Precision::Real };
 
-    /// The exact precision, with no error but the signs of zeros.
+    /// The exact precision, with no error except in the signs of zeros.
     pub const EXACT: Self =
         Self { unit: 0.0, smallest: 0.0, largest: f64::INFINITY, precision: Precision::Exact };
 
@@ -95,7 +95,7 @@ impl Bounds {
         if size.is_finite() { self.unit * size + self.smallest } else { 0.0 }
     }
 
-    /// Whether a number has outgrown the format; a logarithm's infinity is meant.
+    /// Returns whether a number has outgrown the format; a logarithm's infinity is meant.
     fn overflows(&self, op: Op, value: f64, operands: &[Bounded]) -> bool {
         let meant = matches!(op, Op::Log | Op::Log1p) || is_exact(op);
         !meant && value.abs() > self.largest && operands.iter().all(|it| it.value.is_finite())
@@ -134,8 +134,8 @@ impl Arithmetic for Bounds {
         let (size, finite): (f64, f64) = (sizes().sum(), sizes().filter(|it| it.is_finite()).sum());
         let rounding = match size {
             0.0 => 0.0,
-            // A plane is added up in the format; totals are not. Where that overflows, an
-            // infinity of the other sign makes NaN of it.
+            // A plane is added up in the format; totals are not. If the sum overflows, an infinity
+            // of the other sign makes it NaN.
             _ if plane.is_some() && finite > self.largest => f64::INFINITY,
             _ => self.rounding(size),
         };
@@ -157,7 +157,7 @@ fn corners(operands: &[Bounded]) -> impl Iterator<Item = Vec<f64>> {
     })
 }
 
-/// How far two results lie apart; nothing is as far as a number from a NaN.
+/// The distance of two results; it is infinite between a number and NaN.
 fn difference(first: f64, second: f64) -> f64 {
     let difference = (first - second).abs();
     let same = first == second || first.is_nan() && second.is_nan();
@@ -172,20 +172,20 @@ fn is_mask(op: Op) -> bool {
     matches!(op, Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not)
 }
 
-/// Whether the denominator may be 0: between its alternatives the quotient has no
-/// bound, and a ratio is 0 there.
+/// Returns whether the denominator may be 0: between its alternatives the quotient has no bound,
+/// and a ratio is 0 there.
 fn meets_pole(op: Op, operands: &[Bounded]) -> bool {
     let divides = matches!(op, Op::Div | Op::RatioOrZero);
     divides && operands[1].error > 0.0 && operands[1].value.abs() <= 2.0 * operands[1].error
 }
 
-/// Whether an op never rounds.
+/// Returns whether an op never rounds.
 fn is_exact(op: Op) -> bool {
     is_mask(op) || matches!(op, Op::Neg | Op::Abs | Op::Min | Op::Max | Op::Select | Op::Cast)
 }
 
-/// Whether a result of 0 is no rounded smaller number: the weight of an empty class
-/// is 0 and nothing else.
+/// Returns whether a result of 0 is exact, not a rounded smaller number: the weight of an empty
+/// class is exactly 0.
 fn is_exact_zero(op: Op, operands: &[Bounded]) -> bool {
     match op {
         Op::Add | Op::Sub => true,

@@ -1,5 +1,5 @@
-//! Programs evaluated over other numbers than the interpreters': with error
-//! bounds, and over the complex numbers.
+//! Evaluation of programs over other numbers than the interpreters': with error bounds, and over
+//! the complex numbers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ pub trait Arithmetic {
     /// A number.
     type Value: Clone;
 
-    /// The number that is `value`.
+    /// The number for `value`.
     fn number(&self, value: f64) -> Self::Value;
 
     /// An element-wise op or a cast, on operands of these types.
     fn element(&self, op: Op, operands: &[Self::Value], types: &[Type]) -> Self::Value;
 
-    /// The sum of a plane of pixels, or of whatever else if there is no plane.
+    /// The sum over a plane of pixels; over plane totals or groups if `plane` is `None`.
     fn sum(&self, plane: Option<usize>, terms: &[Self::Value]) -> Self::Value;
 }
 
@@ -27,7 +27,7 @@ pub trait Arithmetic {
 pub struct Draws(pub Arc<dyn Fn(u64) -> f32 + Send + Sync>);
 
 impl Default for Draws {
-    /// None is near another value of a test.
+    /// None of these is near another value of a test.
     fn default() -> Self {
         Self(Arc::new(|index| (index * 37 % 101) as f32 / 101.0))
     }
@@ -39,39 +39,39 @@ impl fmt::Debug for Draws {
     }
 }
 
-/// What a call's options make of sums and counts, said without a program. Empty lists
-/// leave all pixels and weights as they are.
+/// The effect of a call's options on sums and counts, without a program. Empty lists leave all
+/// pixels and weights as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The pixels that are as if they were not there.
+    /// Mask of the ignored pixels.
     pub ignored: Vec<bool>,
     /// The weight of each pixel's share in a sum.
     pub weights: Vec<f64>,
-    /// Whether the loss is divided by the pixels that are not ignored.
+    /// True if the loss is divided by the number of pixels that are not ignored.
     pub mean: bool,
 }
 
-/// Pixels and numbers to try a program on.
+/// Pixels and scalars to try a program on.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// The group of each plane.
     pub plane_group: Vec<usize>,
     /// The number of groups.
     pub groups: usize,
-    /// Pixels in a row.
+    /// Pixels per plane.
     pub plane_length: usize,
     /// The tensors of pixels in argument order.
     pub pixels: Vec<Vec<f64>>,
-    /// The numbers in argument order.
+    /// The scalars in argument order.
     pub scalars: Vec<f64>,
     /// The uniform numbers.
     pub draws: Draws,
-    /// The options of the call. Interpreters know nothing of them.
+    /// The options of the call. Interpreters do not use them.
     pub seen: Seen,
 }
 
 impl Sample {
-    /// The sample as the interpreters take it.
+    /// The sample in the form that the interpreters take.
     pub fn inputs(&self) -> Inputs<'_> {
         Inputs {
             plane_group: &self.plane_group,
@@ -83,7 +83,7 @@ impl Sample {
         }
     }
 
-    /// The arguments of a program, the pixels first and then the numbers.
+    /// The arguments of a program, the pixels first and then the scalars.
     pub fn arguments<A: Arithmetic>(&self, arithmetic: &A) -> Vec<Vec<A::Value>> {
         let numbers = self.scalars.iter().map(|&number| vec![number]);
         let all = self.pixels.iter().cloned().chain(numbers);
@@ -94,7 +94,7 @@ impl Sample {
         self.seen.ignored.get(pixel).is_some_and(|&ignored| ignored)
     }
 
-    /// The pixels that are not ignored.
+    /// The number of pixels that are not ignored.
     fn seen_count(&self) -> usize {
         (0..self.pixel_count()).filter(|&pixel| !self.is_ignored(pixel)).count()
     }
@@ -112,7 +112,7 @@ impl Sample {
     }
 }
 
-/// The results of `program`, each with one value for each of its places.
+/// The results of `program`, each with all its values.
 pub fn evaluate<A: Arithmetic>(
     arithmetic: &A,
     program: &Program,
@@ -138,7 +138,7 @@ pub fn evaluate<A: Arithmetic>(
     results
 }
 
-/// The place of an argument where the pixels come first: a weight map follows the numbers.
+/// Position of an argument when the pixels come first: a weight map follows the scalars.
 fn place_of(program: &Program, index: usize) -> usize {
     let is_pixel = program.arguments()[index].is_pixel();
     let before = program.arguments()[..index].iter().filter(|it| it.is_pixel() == is_pixel).count();
@@ -176,7 +176,7 @@ impl<A: Arithmetic> Place<'_, A> {
                 let equal = |pair: [_; 2]| self.arithmetic.element(Op::Equal, &pair, &[Type::PIXEL; 2]);
                 self.operands[0].iter().map(is).map(equal).collect()
             }
-            // A pixel has what a storage type makes of it, as after a cast.
+            // A pixel has the value that a storage type can hold, as after a cast.
             Op::Broadcast => (0..count)
                 .map(|pixel| self.arithmetic.element(Op::Cast, &[self.of_pixel(pixel).clone()], self.types))
                 .collect(),
@@ -206,7 +206,7 @@ impl<A: Arithmetic> Place<'_, A> {
         self.arithmetic.sum(None, &totals)
     }
 
-    /// What a plane adds to a sum or count.
+    /// The terms that a plane adds to a sum or count.
     fn terms(&self, plane: usize) -> Vec<A::Value> {
         let length = self.sample.plane_length;
         (plane * length..(plane + 1) * length).map(|pixel| self.term(pixel)).collect()
@@ -228,7 +228,7 @@ impl<A: Arithmetic> Place<'_, A> {
 
     fn mean(&self) -> A::Value {
         let sum = self.arithmetic.sum(None, self.operands[0]);
-        // The mean of none is 0.
+        // The mean over no groups is 0.
         let groups = self.arithmetic.number(self.sample.groups.max(1) as f64);
         self.arithmetic.element(Op::Div, &[sum, groups], &[Type::SCALAR; 2])
     }

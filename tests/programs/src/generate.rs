@@ -1,5 +1,5 @@
-//! Random well-typed losses, from the op table and from shapes that a test brings,
-//! such as the left sides of rules: so every rule meets programs it applies to.
+//! Random well-typed losses, from the op table and from shapes that a test supplies, such as the
+//! left sides of rules: every rule then meets programs it applies to.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use proptest::prelude::*;
 
 use crate::pattern::Tree;
 
-/// What to add to a program: which shape, at which level, of which values. It
-/// means something for any numbers, so it shrinks freely.
+/// An addition to a program: a shape, its level and the values it takes. Any numbers are valid, so
+/// it shrinks freely.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Which shape.
+    /// Number of the shape.
     pub shape: u16,
-    /// Which values.
+    /// Numbers of the values.
     pub picks: [u8; 8],
 }
 
@@ -30,16 +30,16 @@ impl Plan {
         prop::collection::vec(step, 1..=steps).prop_map(Self)
     }
 
-    /// The program, with the last pixel, group and count as further results. One
-    /// that is to be differentiated has no other pixel result.
+    /// The program, with the last pixel, group and count as further results. A program to be
+    /// differentiated has no other pixel result.
     pub fn program(&self, shapes: &[Shape], pixel_result: bool) -> Program {
         let mut growing = Growing::new(true);
         growing.follow(self, shapes, Form::Plain);
         growing.finish(pixel_result)
     }
 
-    /// A loss of logits and labels alone that has a gradient, with up to five results.
-    /// In its [`Form::Twin`] each shape that has a twin is grown as that.
+    /// A loss of logits and labels alone that has a gradient, with up to five results. In its
+    /// [`Form::Twin`] each shape that has a twin is grown as its twin.
     pub fn loss(&self, shapes: &[Shape], form: Form) -> Program {
         let mut growing = Growing::new(false);
         growing.follow(self, shapes, form);
@@ -47,40 +47,40 @@ impl Plan {
     }
 }
 
-/// Which tree of a shape is grown.
+/// Form in which shapes are grown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Its own.
+    /// The shape's own tree.
     Plain,
-    /// Its twin, where it has one: the same real numbers, said stably.
+    /// The shape's twin, if it has one: the same real numbers, computed stably.
     Twin,
 }
 
-/// What a variable of a shape should be, if that can be had.
+/// A condition on a variable of a shape, met if possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constraint {
     /// Finite, and at group level a share of pixels.
     Finite(&'static str),
     /// Zero or above.
     NonNegative(&'static str),
-    /// One value a group.
+    /// One value per group.
     PerGroup(&'static str),
-    /// One value in all.
+    /// One value per call.
     PerCall(&'static str),
 }
 
-/// A tree to add to a program, with what is wished of its variables.
+/// A tree to add to a program, with conditions on its variables.
 #[derive(Clone, Debug)]
 pub struct Shape {
     tree: Tree,
     twin: Option<Tree>,
     constraints: Vec<Constraint>,
-    /// Constants that stand for every other float variable; none if there are none.
+    /// Constants for every other float variable; none if empty.
     edges: &'static [f32],
 }
 
 impl Shape {
-    /// The tree that `text` spells, as [`Tree::parse`] reads it.
+    /// The tree in `text`, as [`Tree::parse`] reads it.
     pub fn new(text: &str, constraints: impl IntoIterator<Item = Constraint>) -> Self {
         Self {
             tree: Tree::parse(text),
@@ -90,8 +90,7 @@ impl Shape {
         }
     }
 
-    /// A tree with a twin that means the same and names its variables in the same
-    /// order.
+    /// A tree with a twin that means the same and names its variables in the same order.
     pub fn with_twin(text: &str, twin: &str) -> Self {
         Self { twin: Some(Tree::parse(twin)), ..Self::new(text, []) }
     }
@@ -109,11 +108,11 @@ impl Shape {
     }
 }
 
-/// A few constants and one shape an op.
+/// A few constants and one shape per op.
 pub fn plain_shapes() -> impl Iterator<Item = Shape> {
     let constants = ["0.0", "1.0", "-1.0", "0.5", "2.0", "0.4342945"].map(String::from);
     let ops = table().filter(|it| !matches!(it.signature, Signature::Constant | Signature::Integer));
-    // Of other operands these are no function at all.
+    // On other operands these are not functions.
     let ops = ops.filter(|definition| {
         !matches!(definition.domain, Domain::NonPositive | Domain::Unit | Domain::OneToTwo)
     });
@@ -134,7 +133,7 @@ const FLOAT: Element = Element::F32;
 const LABELS: Type = Type::new(Level::Pixel, Element::U8);
 
 impl Growing {
-    /// The arguments: logits, labels, perhaps a map, and a number; and the two classes.
+    /// The arguments: logits, labels, perhaps a map, and a scalar; and the two classes.
     fn new(has_map: bool) -> Self {
         let mut builder = Builder::new("random");
         let logits = builder.pixel_argument("logit", FLOAT);
@@ -187,7 +186,7 @@ impl Growing {
         values[values.len() - 1 - pick * pick * values.len() / 65536]
     }
 
-    /// A value of a type of which there is none yet.
+    /// A value of a type that no value has yet.
     fn first(&mut self, ty: Type) -> ValueId {
         match (ty.level, ty.element) {
             (Level::Group, Element::I64) => {
@@ -220,8 +219,8 @@ impl Growing {
         self.builder.finish_named(results).expect("the generator makes well-typed programs")
     }
 
-    /// The last value, plus one a pixel that the logits enter, since a loss without a
-    /// gradient is none; and the last of each group type as results.
+    /// The last value, plus one per pixel that depends on the logits, since a loss needs a
+    /// gradient; and the last of each group type as results.
     fn finish_loss(mut self) -> Program {
         let own = self.loss();
         let varying = self.varying();
@@ -232,7 +231,7 @@ impl Growing {
         let mut results = vec![("loss".to_owned(), loss)];
         for (name, element) in [("float", FLOAT), ("count", Element::I64)] {
             let values = self.values.get(&Type::new(Level::Group, element)).into_iter().flatten();
-            // The same one twice stays, since a twin's values may be equal where these are not.
+            // Equal ones stay too, since a twin's values may be equal where these are not.
             let named = values.rev().take(2).enumerate();
             results.extend(named.map(|(index, &value)| (format!("{name}{index}"), value)));
         }
@@ -240,7 +239,7 @@ impl Growing {
         self.builder.finish_named(results).expect("the generator makes well-typed programs")
     }
 
-    /// Which values change with small changes of the logits.
+    /// Marks the values that change with small changes of the logits.
     fn varying(&self) -> Vec<bool> {
         let mut varying: Vec<bool> = vec![];
         for index in 0..self.builder.len() {
@@ -252,7 +251,7 @@ impl Growing {
         varying
     }
 
-    /// The last value as one float in all.
+    /// Reduces the last value to one float.
     fn loss(&mut self) -> ValueId {
         let mut value = self.builder.cast(self.last, FLOAT);
         if self.builder.ty(value).level == Level::Pixel {
@@ -316,7 +315,7 @@ impl Growth<'_> {
         }
     }
 
-    /// The type that operand `index` of `op` has where the result is `wanted`.
+    /// The type of operand `index` of `op` if the result is to be `wanted`.
     fn operand_type(&mut self, op: Op, index: usize, child: &Tree, wanted: Type) -> Type {
         let signature = op.definition().map_or(Signature::Constant, |definition| definition.signature);
         match signature {
@@ -382,7 +381,7 @@ impl Growth<'_> {
         value
     }
 
-    /// How many pixels of one mask come on one of another: 0 for empty groups.
+    /// The ratio of the pixel counts of two masks: 0 for empty groups.
     fn share(&mut self) -> ValueId {
         let masks = Type::new(Level::Pixel, Element::Mask);
         let counts = [(); 2].map(|()| {

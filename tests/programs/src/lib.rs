@@ -1,5 +1,5 @@
-//! Losses to test a compiler with: random programs from shapes, and programs
-//! evaluated over numbers that know their error. It knows no pass and no target.
+//! Losses to test a compiler with: random programs from shapes, and the evaluation of programs over
+//! numbers with known error. Nothing here depends on a compiler pass or a target.
 
 pub mod bounds;
 pub mod evaluate;

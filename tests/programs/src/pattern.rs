@@ -1,8 +1,8 @@
-//! The sides of rules, read without the e-graph's help.
+//! The sides of rules, read without the e-graph's parser.
 
 use lossc_dialect::{Level, Op};
 
-/// The ops of the pattern that `text` spells, each once, without constants.
+/// The ops of the pattern in `text`, each once, without constants.
 pub fn ops_of(text: &str) -> Vec<Op> {
     let mut ops = vec![];
     Tree::parse(text).collect_ops(&mut ops);
@@ -14,14 +14,14 @@ pub fn ops_of(text: &str) -> Vec<Op> {
 /// A pattern.
 #[derive(Clone, Debug)]
 pub enum Tree {
-    /// Anything; the same wherever the name stands.
+    /// Anything; the same wherever the name occurs.
     Variable(String),
     /// An op on patterns.
     Node(Op, Vec<Tree>),
 }
 
 impl Tree {
-    /// The pattern that `text` spells, in egg's notation.
+    /// The pattern in `text`, in egg's notation.
     pub fn parse(text: &str) -> Self {
         let spaced = text.replace('(', " ( ").replace(')', " ) ");
         Self::read(&mut spaced.split_whitespace())
@@ -31,7 +31,7 @@ impl Tree {
         match words.next().expect("a pattern") {
             "(" => {
                 let name = words.next().expect("an op");
-                let op = Op::from_mnemonic(name).unwrap_or_else(|| panic!("{name} is no op"));
+                let op = Op::from_mnemonic(name).unwrap_or_else(|| panic!("{name} is not an op"));
                 let operands = op.definition().map_or(0, |definition| definition.operands.len());
                 let children = (0..operands).map(|_| Self::read(words)).collect();
                 assert_eq!(words.next(), Some(")"), "the operands of {name}");
@@ -48,18 +48,18 @@ impl Tree {
         children.iter().for_each(|child| child.collect_ops(ops));
     }
 
-    /// Whether it is the variable `name`.
+    /// Returns whether it is the variable `name`.
     pub fn is_variable(&self, name: &str) -> bool {
         matches!(self, Self::Variable(own) if own == name)
     }
 
-    /// Whether its values are masks; a select's may be floats.
+    /// Returns whether its values are masks; a select's may be floats.
     pub fn is_mask(&self) -> bool {
         let Self::Node(op, _) = self else { return false };
         matches!(op, Op::Less | Op::LessEqual | Op::Equal | Op::And | Op::Or | Op::Not)
     }
 
-    /// Its level, if it fits but one.
+    /// Its level, if it fits only one.
     pub fn level(&self) -> Option<Level> {
         let Self::Node(op, children) = self else { return None };
         match op {

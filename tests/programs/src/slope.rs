@@ -1,11 +1,11 @@
-//! The slope of a loss, by differences, and where it has none.
+//! The slope of a loss, by differences, and the points where it has none.
 
 use lossc_dialect::{Op, Program, Type};
 
 use crate::bounds::{Bounded, Bounds};
 use crate::evaluate::{Arithmetic, Sample, evaluate};
 
-/// The step by a logit, or by one of size 1 where it is smaller.
+/// The step of a logit, relative for logits larger than 1.
 const STEP: f64 = 1e-4;
 
 /// The loss with its bound, where logit `index` is moved by `step`.
@@ -15,8 +15,8 @@ fn loss(program: &Program, sample: &Sample, index: usize, step: f64) -> Bounded 
     evaluate(&Bounds::F64, program, &moved, &moved.arguments(&Bounds::F64))[0][0]
 }
 
-/// The slope at a logit with the bound of its error; none where the loss is not
-/// finite, not sure, or bends.
+/// The slope at a logit with the bound of its error; `None` if the loss is not finite, is
+/// uncertain, or bends there.
 pub fn slope(program: &Program, sample: &Sample, index: usize) -> Option<Bounded> {
     let at = [-2.0, -1.0, 0.0, 1.0, 2.0].map(|steps| loss(program, sample, index, steps * STEP));
     if at.iter().any(|loss| !loss.is_known() || !loss.value.is_finite()) {
@@ -32,23 +32,23 @@ pub fn slope(program: &Program, sample: &Sample, index: usize) -> Option<Bounded
     smooth.then_some(Bounded { value: central, error: 2.0 * (central - wide).abs() + rounding + 1e-9 })
 }
 
-/// A value, and where the chain rule fails on the way from the logits to it; not
-/// where a select or a ratio over 0 passes the place by.
+/// A value, and where the chain rule fails on the way from the logits to it, except where a select
+/// or a ratio over 0 leaves the failure out.
 #[derive(Clone, Copy)]
 pub struct Traced {
     /// The value.
     pub value: f64,
-    /// It depends on the logits.
+    /// True if it depends on the logits.
     pub varies: bool,
-    /// An infinite value takes part: the slope of `1 / exp(x)` at infinity is 0, its
+    /// True if an infinite value takes part: the slope of `1 / exp(x)` at infinity is 0, its
     /// factors are 0 and infinity.
     pub infinite: bool,
-    /// `abs`, `min`, `max` or a comparison at its kink, or a power of 0: the two kinks
-    /// of `max(x, 0) - abs(x) / 2` cancel, each one's choice of a slope does not.
+    /// True for `abs`, `min`, `max` or a comparison at its kink, or a power of 0: the two kinks of
+    /// `max(x, 0) - abs(x) / 2` cancel, but the choices of a slope for each do not.
     pub kink: bool,
 }
 
-/// The numbers that tell where the chain rule holds.
+/// Arithmetic that tracks where the chain rule holds.
 pub struct Traces;
 
 impl Arithmetic for Traces {
@@ -68,7 +68,7 @@ impl Arithmetic for Traces {
             Op::RatioOrZero if at(1) == 0.0 => (&operands[..0], false),
             Op::Abs | Op::PositivePart => (operands, at(0) == 0.0),
             Op::Min | Op::Max | Op::Less | Op::LessEqual | Op::Equal => (operands, at(0) == at(1)),
-            // The slope by the exponent is the logarithm of the base.
+            // The slope with respect to the exponent is the logarithm of the base.
             Op::Pow => (operands, at(0).is_nan() || at(0) <= 0.0),
             _ => (operands, false),
         };

@@ -1,8 +1,8 @@
-//! Approximate instructions, as wrong as NVIDIA's "PTX ISA" lets them be, and no more.
+//! Approximate instructions, with the largest errors that NVIDIA's "PTX ISA" allows.
 //!
-//! Sections 9.7.3 "rcp", "lg2" and "ex2" of version 8.5: 1 unit in the last place; 2⁻²²,
-//! absolute between 1/2 and 2 and relative elsewhere; 2 units beside the rounded result.
-//! This shares no code with the compiler's own account of them.
+//! Sections 9.7.3 "rcp", "lg2" and "ex2" of version 8.5: 1 unit in the last place; 2⁻²², absolute
+//! between 1/2 and 2 and relative elsewhere; 2 units from the rounded result. The compiler's own
+//! account of them shares no code with this.
 
 /// An instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub(crate) enum Approximation {
 impl Approximation {
     pub(crate) const ALL: [Self; 3] = [Self::Exp2, Self::Log2, Self::Reciprocal];
 
-    /// The result's bits for an operand's; with `errors` off by a part of the bound that
-    /// follows from it and the operand, else rounded.
+    /// The result's bits for an operand's. With `errors` the result is off by a part of the bound
+    /// that depends on the seed and the operand; otherwise it is rounded.
     pub(crate) fn apply(self, operand: u32, errors: Option<u64>) -> u32 {
         let rounded = self.rounded(f32::from_bits(operand));
         let Some(seed) = errors.filter(|_| rounded.is_normal()) else {
@@ -51,13 +51,13 @@ impl Approximation {
     }
 }
 
-/// Those with `ftz` have no numbers below the normal ones.
+/// Replaces subnormal numbers by 0: instructions with `ftz` have none.
 fn flush(instruction: Approximation, value: f32) -> f32 {
     let has_them = instruction == Approximation::Log2;
     if value.is_subnormal() && !has_them { 0.0_f32.copysign(value) } else { value }
 }
 
-/// A number from -1 to 1: the ends often, where a rounded bound would be missed.
+/// A number from -1 to 1, often one of the ends, where a rounded bound would be missed.
 fn part(key: u64) -> f64 {
     // The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
     let mut bits = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -1,14 +1,14 @@
-//! The threads of a block and what they wait for.
+//! The threads of a block and their waiting.
 
 use crate::fault::Problem;
 use crate::fibre::{Fibre, Request};
 use crate::order::Turns;
 use crate::warp::{Shuffle, WARP, exchange};
 
-/// What a thread is about to do.
+/// The next step of a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    /// Go on with this reply.
+    /// Continue with this reply.
     Ready(u32),
     Waiting(Request),
     Ended,
@@ -19,7 +19,7 @@ struct Thread {
     state: State,
 }
 
-/// A block that is on the device.
+/// A block on the device.
 pub(crate) struct Block {
     pub(crate) number: u32,
     threads: Vec<Thread>,
@@ -27,14 +27,15 @@ pub(crate) struct Block {
     pub(crate) shared: Vec<u8>,
 }
 
-/// What came of a turn.
+/// Result of a turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// Threads have gone on; of them so many only to wait for an atomic operation's turn.
+    /// Some threads continued; `only_atomics` if they did so only to wait for an atomic operation's
+    /// turn.
     Progress { passed_barrier: bool, only_atomics: bool },
-    /// All have ended.
+    /// All threads have ended.
     Ended,
-    /// A thread, the instruction, and what is wrong.
+    /// A thread, the instruction, and the problem.
     Fault { thread: u32, site: u32, problem: Problem },
 }
 
@@ -48,8 +49,8 @@ impl Block {
         self.threads.into_iter().map(|thread| thread.fibre)
     }
 
-    /// Lets each thread that can go on run until it stops, then answers those that
-    /// have waited for each other.
+    /// Runs each thread that is ready until it stops, then answers those that have waited for each
+    /// other.
     pub(crate) fn turn(&mut self, turns: &mut Turns) -> Turn {
         let mut order: Vec<_> = (0..self.threads.len()).collect();
         turns.arrange(&mut order);
@@ -119,7 +120,7 @@ impl Block {
         true
     }
 
-    /// Nobody can go on: who waits where.
+    /// Reports a deadlock, with the threads and where they wait.
     fn deadlock(&self) -> Turn {
         let mut groups: Vec<(String, Vec<usize>)> = vec![];
         for (index, thread) in self.threads.iter().enumerate() {

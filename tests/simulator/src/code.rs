@@ -15,27 +15,27 @@ use inkwell::targets::{
 use inkwell::{AddressSpace, OptimizationLevel};
 use lossc_runtime::native::{NativeObject, ObjectError};
 
-/// Bytes of shared memory that a block can have, of which none is a register.
+/// Bytes of shared memory that a block can have.
 const SHARED_BYTES: usize = 256 << 10;
 
-/// The strictest alignment of shared memory: LLVM raises a variable's where vectors are
-/// loaded from it.
+/// The strictest alignment of shared memory: LLVM raises that of a variable from which vectors are
+/// loaded.
 const UNIT: usize = 256;
 
 /// NVPTX's address space of shared memory.
 const SHARED_SPACE: u32 = 3;
 
-/// What a function that calls a kernel is named after it.
+/// Prefix of the name of a function that calls a kernel.
 const CALLER: &str = "call.";
 
-/// Why IR cannot be simulated.
+/// Reason why IR cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranslationError {
-    /// LLVM does not take the IR, or the code made of it.
+    /// LLVM rejects the IR, or the code generated from it.
     #[error("LLVM refuses the module: {0}")]
     Llvm(String),
-    /// An instruction that the simulator has no meaning for.
+    /// An instruction unknown to the simulator.
     #[error("the simulator does not know `{0}`")]
     Unknown(String),
     /// More shared memory than a block has.
@@ -58,11 +58,10 @@ impl From<inkwell::builder::BuilderError> for TranslationError {
     }
 }
 
-/// The shared memory of the block that runs. Machine code refers to it by its
-/// address.
+/// The shared memory of the running block. Machine code refers to it by its address.
 struct Arena(Box<[Unit]>);
 
-/// A piece of it, aligned to its size.
+/// A piece of the arena, aligned to its size.
 #[repr(C, align(256))]
 struct Unit(#[allow(dead_code, reason = "machine code has its address")] UnsafeCell<[u8; UNIT]>);
 
@@ -89,8 +88,7 @@ impl Code {
     /// The machine code of a module in LLVM's text, as it leaves O3 for NVPTX.
     ///
     /// # Errors
-    /// If LLVM does not take it, or it has an instruction that the simulator does
-    /// not know.
+    /// If LLVM rejects it, or it has an instruction that the simulator does not know.
     pub fn new(ir: &str) -> Result<Self, TranslationError> {
         let context = Context::create();
         let buffer = MemoryBuffer::create_from_memory_range_copy(ir.as_bytes(), "kernels");
@@ -116,15 +114,15 @@ impl Code {
         Ok(Self { object, parameters, sites, arena, shared_bytes })
     }
 
-    /// How many parameters a kernel takes, if the module has it.
+    /// The number of parameters of a kernel, if the module has it.
     pub fn parameters(&self, kernel: &str) -> Option<usize> {
         self.parameters.get(kernel).copied()
     }
 
-    /// What calls a kernel with an array of its parameters.
+    /// The function that calls a kernel with an array of its parameters.
     pub(crate) fn caller(&self, kernel: &str) -> Result<extern "C" fn(*const u64), TranslationError> {
         let function = self.object.function(&format!("{CALLER}{kernel}"))?;
-        // SAFETY: `instrument::caller` makes it of this type.
+        // SAFETY: `instrument::caller` gives it this type.
         Ok(unsafe { std::mem::transmute::<*const u8, extern "C" fn(*const u64)>(function) })
     }
 
@@ -133,7 +131,7 @@ impl Code {
         self.sites.get(site as usize).map_or("?", String::as_str)
     }
 
-    /// Where the running block's shared memory starts.
+    /// Address of the running block's shared memory.
     pub(crate) fn shared_address(&self) -> usize {
         self.arena.address()
     }
@@ -143,7 +141,7 @@ impl Code {
         self.shared_bytes
     }
 
-    /// Changes the bytes of shared memory for `bytes`.
+    /// Swaps the contents of shared memory with `bytes`.
     pub(crate) fn swap_shared(&self, bytes: &mut [u8]) {
         assert!(bytes.len() <= SHARED_BYTES);
         let arena = std::ptr::with_exposed_provenance_mut::<u8>(self.arena.0.as_ptr().expose_provenance());
@@ -153,8 +151,8 @@ impl Code {
     }
 }
 
-/// Instructions of this processor; its fused multiply-add in particular, since
-/// there is no library to call.
+/// The target machine of this processor, for its fused multiply-add in particular, since there is
+/// no library to call.
 fn host_machine() -> Result<TargetMachine, TranslationError> {
     Target::initialize_native(&InitializationConfig::default()).map_err(TranslationError::Llvm)?;
     let triple = TargetMachine::get_default_triple();
@@ -168,8 +166,8 @@ fn host_machine() -> Result<TargetMachine, TranslationError> {
     machine.ok_or_else(|| TranslationError::Llvm(format!("no machine for {triple}")))
 }
 
-/// Gives each shared variable an address in the arena; those without a size of
-/// their own all start after the last. Returns the bytes taken.
+/// Assigns each shared variable an address in the arena; those without a size of their own all
+/// start after the last. Returns the bytes used.
 fn place_shared_memory(
     module: &Module<'_>,
     machine: &TargetMachine,

@@ -13,15 +13,15 @@ use crate::memory::{Memory, POISON, Place};
 use crate::order::{Order as TurnOrder, Turns};
 use crate::race::{Kind, Order, Shadow};
 
-/// Blocks that a device without a grid barrier has at the same time: more than
-/// one, so that they interleave, and few, so that most wait for others to end.
+/// Blocks that a device without a grid barrier holds at the same time: more than one, so that they
+/// interleave, and few, so that most wait for others to end.
 const RESIDENT_BLOCKS: usize = 3;
 
-/// Turns without anything but atomic operations after which a grid hangs.
+/// Number of turns with only atomic operations after which a grid counts as hung.
 const PATIENCE: u32 = 10_000;
 
-/// Bytes of shared memory that accesses are recorded by: neighbouring threads write words
-/// of one byte.
+/// Granularity in bytes of the records of accesses to shared memory: neighbouring threads write
+/// words of one byte.
 const SHARED_ELEMENT: usize = 1;
 
 /// The size of a launch.
@@ -33,11 +33,11 @@ pub struct Grid {
     pub threads: u32,
     /// Bytes of shared memory beyond those that the module declares.
     pub dynamic_shared_bytes: usize,
-    /// Whether all blocks are on the device at the same time.
+    /// True if all blocks are on the device at the same time.
     pub cooperative: bool,
 }
 
-/// What accesses are checked against.
+/// State that accesses are checked against.
 #[derive(Default)]
 pub(crate) struct Checker {
     pub(crate) memory: Memory,
@@ -45,21 +45,20 @@ pub(crate) struct Checker {
     shared: Vec<Shared>,
     shared_address: usize,
     pub(crate) order: Order,
-    /// What the errors of approximate instructions follow from; without it they are
-    /// rounded.
+    /// Seed of the errors of approximate instructions; without it they are rounded.
     pub(crate) errors: Option<u64>,
 }
 
-/// What is known of a block's shared memory.
+/// State of a block's shared memory.
 struct Shared {
     written: Vec<bool>,
     shadow: Shadow,
 }
 
-/// Where an access goes.
+/// The target of an access.
 #[derive(Clone, Copy)]
 enum Location {
-    /// So many bytes of a block's shared memory.
+    /// Bytes of a block's shared memory.
     Shared {
         block: usize,
         offset: usize,
@@ -95,7 +94,7 @@ impl Checker {
         self.note(thread, location, bytes, if is_write { Kind::Write } else { Kind::Read })
     }
 
-    /// Notes an access, which must not race with an earlier one.
+    /// Records an access, which must not race with an earlier one.
     fn note(
         &mut self,
         thread: ThreadId,
@@ -144,7 +143,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Where the bytes at an address are, if they are anybody's.
+    /// Locates the bytes at an address, if they are in a buffer or in shared memory.
     fn locate(&self, thread: ThreadId, address: usize, bytes: usize) -> Result<Location, Problem> {
         let block = thread.block as usize;
         let length = self.shared[block].written.len();
@@ -161,7 +160,7 @@ impl Checker {
         }
     }
 
-    /// Whether bytes may be read or written by what they hold, and notes that they were.
+    /// Checks that the bytes may be read or written, and records that they were.
     fn touch(&mut self, location: Location, is_write: bool) -> Result<(), Problem> {
         let (block, offset, bytes) = match location {
             Location::Shared { block, offset, bytes } => (block, offset, bytes),
@@ -192,8 +191,8 @@ impl Device {
         Self { checker: Rc::default(), stacks: vec![], turns: order.turns() }
     }
 
-    /// The same with approximate instructions that are as wrong as they may be, each
-    /// operand by a part of that which follows from `seed`.
+    /// The same with errors in approximate instructions: for each operand a part of the largest
+    /// error, which depends on `seed`.
     pub fn with_errors(self, seed: u64) -> Self {
         self.checker.borrow_mut().errors = Some(seed);
         self
@@ -202,7 +201,7 @@ impl Device {
     /// Runs a kernel to its end, on these buffers.
     ///
     /// # Errors
-    /// The first thing that a thread does wrong.
+    /// The first fault of a thread.
     ///
     /// # Panics
     /// If the code has no such kernel, or it takes other parameters.
@@ -260,7 +259,8 @@ impl Device {
         result
     }
 
-    /// A turn of all resident blocks. Whether anything but atomic operations was done.
+    /// Runs a turn of all resident blocks. Returns whether anything except atomic operations was
+    /// done.
     fn turn(&mut self, launch: &Launch<'_>, resident: &mut Vec<Block>) -> Result<bool, Fault> {
         let mut order: Vec<_> = (0..resident.len()).collect();
         self.turns.arrange(&mut order);
@@ -309,7 +309,7 @@ impl Device {
     }
 }
 
-/// What all blocks of a launch share.
+/// State that all blocks of a launch share.
 struct Launch<'a> {
     code: &'a Code,
     grid: Grid,

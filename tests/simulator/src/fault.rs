@@ -1,4 +1,4 @@
-//! What a kernel may do wrong.
+//! Faults of a kernel.
 
 use std::fmt;
 
@@ -17,11 +17,11 @@ impl fmt::Display for ThreadId {
     }
 }
 
-/// What went wrong, where, and which thread was first to do it.
+/// A problem, its location, and the first thread that had it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}, by {thread} at {place}")]
 pub struct Fault {
-    /// What went wrong.
+    /// The problem.
     pub problem: Problem,
     /// The thread.
     pub thread: ThreadId,
@@ -32,7 +32,7 @@ pub struct Fault {
 /// The kinds of faults.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// Memory that is no buffer's, or reaches over a buffer's end.
+    /// Memory outside all buffers, or an access beyond a buffer's end.
     #[error("an access of {bytes} bytes outside all buffers{}", near(.nearest))]
     OutOfBounds {
         /// Bytes accessed.
@@ -40,14 +40,14 @@ pub enum Problem {
         /// The nearest buffer and the offset from its start.
         nearest: Option<(String, i64)>,
     },
-    /// An address that is no multiple of what the instruction asks for.
+    /// An address that is not a multiple of the instruction's alignment.
     #[error("an access of {buffer} + {offset} that is not aligned to {alignment} bytes")]
     Misaligned {
         /// The buffer.
         buffer: String,
         /// The offset from its start.
         offset: usize,
-        /// The alignment that the instruction asks for.
+        /// The alignment that the instruction requires.
         alignment: usize,
     },
     /// A write to an input.
@@ -80,10 +80,10 @@ pub enum Problem {
         /// The thread that made it.
         other: ThreadId,
     },
-    /// Threads that can never go on.
+    /// Threads that can never continue.
     #[error("threads wait for each other: {0}")]
     Deadlock(String),
-    /// A thread that goes round and round.
+    /// A thread that loops without end.
     #[error("no end after {0} turns of waiting for another block")]
     Livelock(u32),
 }

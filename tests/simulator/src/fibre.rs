@@ -1,4 +1,4 @@
-//! A GPU thread as a fibre, and what its machine code calls.
+//! A GPU thread as a fibre, and the functions that its machine code calls.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,25 +11,25 @@ use crate::device::{Checker, Grid};
 use crate::fault::{Problem, ThreadId};
 use crate::warp::Shuffle;
 
-/// Bytes of a fibre's stack: a kernel keeps what its registers cannot hold.
+/// Bytes of a fibre's stack: a kernel saves there what its registers cannot hold.
 pub(crate) const STACK_BYTES: usize = 64 << 10;
 
-/// Why a thread stopped.
+/// Reason why a thread stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
     /// It waits for all threads of its block.
     Barrier { number: u32, site: u32 },
     /// It exchanges values with the threads of its warp that `mask` names.
     Shuffle { mask: u32, shuffle: Shuffle, site: u32 },
-    /// It lets others take their turn before an atomic operation.
+    /// It lets others take their turns before an atomic operation.
     Turn { site: u32 },
-    /// It did something wrong and never goes on.
+    /// It had a fault and never continues.
     Fault { problem: Problem, site: u32 },
 }
 
 type Link = Yielder<u32, Request>;
 
-/// What callbacks know of the thread that calls them.
+/// State of the running thread for callbacks.
 pub(crate) struct Running {
     pub(crate) thread: ThreadId,
     pub(crate) grid: Grid,
@@ -65,7 +65,7 @@ impl Fibre {
         Self { coroutine, running }
     }
 
-    /// Runs until it stops; none when it has ended.
+    /// Runs until it stops; `None` when it has ended.
     pub(crate) fn resume(&mut self, reply: u32) -> Option<Request> {
         RUNNING.set(&raw const *self.running);
         match self.coroutine.resume(reply) {
@@ -90,7 +90,7 @@ fn with_running<T>(use_it: impl FnOnce(&Running) -> T) -> T {
     use_it(unsafe { &*RUNNING.get() })
 }
 
-/// Stops the running fibre; gives what it is resumed with.
+/// Stops the running fibre; returns the value it is resumed with.
 fn stop(request: Request) -> u32 {
     let link = with_running(|running| running.link.get());
     // SAFETY: the fibre's own yielder lives as long as the fibre runs.
@@ -104,7 +104,7 @@ fn unless(checked: Result<(), Problem>, site: u64) {
     }
 }
 
-/// What an access does, as instrumented code says it.
+/// Encoding of accesses in instrumented code.
 pub(crate) struct Atomic;
 
 impl Atomic {
@@ -114,8 +114,7 @@ impl Atomic {
     pub(crate) const FENCE_AFTER: u64 = 8;
 }
 
-/// A function that machine code calls, by its address. All take words of 64
-/// bits and give one.
+/// A function that machine code calls, by its address. All take words of 64 bits and return one.
 #[derive(Clone, Copy)]
 pub(crate) struct Callback {
     pub(crate) parameters: usize,

@@ -3,14 +3,13 @@
 use crate::fault::Problem;
 use crate::race::Shadow;
 
-/// Bytes around each buffer that belong to nobody, so that a near miss hits no
-/// other buffer.
+/// Bytes around each buffer that belong to none, so that a near miss hits no other buffer.
 const MARGIN: usize = 1 << 16;
 
-/// Start of buffers that are said to be aligned.
+/// Alignment of buffers that are said to be aligned.
 const ALIGNMENT: usize = 256;
 
-/// What kernels may do with a buffer.
+/// Permitted uses of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Read what the host wrote.
@@ -25,7 +24,7 @@ pub enum Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buffer(usize);
 
-/// A buffer and what is known of its bytes.
+/// A buffer and the state of its bytes.
 #[derive(Debug)]
 struct Region {
     name: String,
@@ -38,7 +37,7 @@ struct Region {
     shadow: Shadow,
 }
 
-/// What bytes hold that nobody has written: NaN, in each float format.
+/// Contents of bytes that nobody has written: NaN, in each float format.
 pub(crate) const POISON: u8 = 0xff;
 
 /// All buffers that kernels are given.
@@ -56,8 +55,8 @@ pub(crate) struct Place {
 }
 
 impl Memory {
-    /// A buffer with these bytes, whose first is `misalignment` bytes after an
-    /// aligned address, for elements of so many bytes.
+    /// Adds a buffer with these bytes, whose first is `misalignment` bytes after an aligned
+    /// address, for elements of so many bytes.
     pub fn upload(
         &mut self,
         name: &str,
@@ -73,7 +72,7 @@ impl Memory {
         buffer
     }
 
-    /// A buffer of so many bytes, poisoned.
+    /// Adds a buffer of so many bytes, poisoned.
     pub fn allocate(
         &mut self,
         name: &str,
@@ -103,12 +102,12 @@ impl Memory {
         &region.storage[region.start..][..region.length]
     }
 
-    /// Whether a kernel or the host has written all of a buffer.
+    /// Returns whether a kernel or the host has written all of a buffer.
     pub fn is_written(&self, buffer: Buffer) -> bool {
         self.regions[buffer.0].written.iter().all(|&written| written)
     }
 
-    /// The place of `bytes` at an address, if they are a buffer's.
+    /// Finds the buffer of `bytes` at an address, if they are in one.
     pub(crate) fn find(&self, address: usize, bytes: usize) -> Result<Place, Problem> {
         let within = |region: &Region| {
             let offset = address.checked_sub(region.address())?;
@@ -132,7 +131,7 @@ impl Memory {
         (distance(&nearest) <= MARGIN as i64).then(|| (nearest.name.clone(), offset(nearest)))
     }
 
-    /// Whether the bytes may be read or written, and notes that they were.
+    /// Checks that the bytes may be read or written, and records that they were.
     pub(crate) fn touch(&mut self, place: Place, is_write: bool) -> Result<(), Problem> {
         let region = &mut self.regions[place.region];
         let range = place.offset..place.offset + place.bytes;
@@ -149,7 +148,7 @@ impl Memory {
         Ok(())
     }
 
-    /// The record of who accessed the bytes; none for what nobody can write.
+    /// The record of accesses to the bytes; `None` for those that nobody can write.
     pub(crate) fn shadow(&mut self, place: Place) -> Option<&mut Shadow> {
         let region = &mut self.regions[place.region];
         (region.access != Access::Read).then_some(&mut region.shadow)

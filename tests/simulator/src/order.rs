@@ -4,7 +4,7 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 
-/// Who runs first where the kernel leaves it open.
+/// Order of threads and blocks where the kernel leaves it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Ascending.
@@ -16,7 +16,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// Three orders that a kernel should not be able to tell apart.
+    /// Three orders that must not make a difference to a kernel.
     pub const ALL: [Self; 3] = [Self::Forward, Self::Reverse, Self::Shuffled(7)];
 
     pub(crate) fn turns(self) -> Turns {
@@ -25,14 +25,14 @@ impl Order {
     }
 }
 
-/// The permutations that an order gives one after the other.
+/// The successive permutations of an order.
 pub(crate) struct Turns {
     order: Order,
     random: SmallRng,
 }
 
 impl Turns {
-    /// Puts `items` in the order of the next turn; they are ascending before.
+    /// Arranges `items`, ascending so far, in the order of the next turn.
     pub(crate) fn arrange<T>(&mut self, items: &mut [T]) {
         match self.order {
             Order::Forward => {}

@@ -1,24 +1,23 @@
-//! Which accesses are ordered.
+//! Order of accesses.
 //!
-//! Of two accesses of one place by different threads, one of them a write, one
-//! must *happen before* the other:
+//! Of two accesses of one location by different threads, one of them a write, one must *happen
+//! before* the other:
 //!
 //! - in a block, a barrier must lie between them;
-//! - between blocks, the first thread's block must reach a barrier, or the thread
-//!   itself go on, to a fence followed by an atomic operation whose result an
-//!   atomic operation of the second block sees, which a fence follows, and after
-//!   it a barrier or the same thread.
+//! - between blocks, the first access must be followed by a barrier of its block, or in the same
+//!   thread, by a fence and then an atomic operation. An atomic operation of the second block must
+//!   see its result, and must be followed by a fence and then by a barrier, or in the same thread,
+//!   by the second access.
 //!
-//! That is PTX's causality order, less what lossc's kernels do not use. Shuffles
-//! order nothing. Atomic operations never race with each other.
-//! Launches follow each other.
+//! That is PTX's causality order without the parts that lossc's kernels do not use. Shuffles order
+//! nothing. Atomic operations never race with each other. Launches follow each other.
 
 use std::collections::BTreeMap;
 
 use crate::fault::ThreadId;
 
-/// When an access was made: its thread, the barriers that the block had passed,
-/// and the fences that the thread had.
+/// Time of an access: its thread, the barriers that the block had passed, and the fences that the
+/// thread had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Moment {
     launch: u32,
@@ -27,7 +26,7 @@ struct Moment {
     fences: u32,
 }
 
-/// What an access does.
+/// Kind of an access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read,
@@ -36,7 +35,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// As messages call it.
+    /// Name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Read => "a read",
@@ -46,7 +45,7 @@ impl Kind {
     }
 }
 
-/// The last accesses of a place: who wrote, and who has read since.
+/// The last accesses of a location: the last write, and the reads since.
 #[derive(Debug, Clone, Copy, Default)]
 struct Record {
     write: Option<Moment>,
@@ -77,7 +76,7 @@ impl Shadow {
         Self { element, records: vec![Record::default(); bytes.div_ceil(element)] }
     }
 
-    /// Notes an access, and says which earlier one it races with.
+    /// Records an access, and returns an earlier one that it races with.
     pub(crate) fn access(
         &mut self,
         offset: usize,
@@ -129,8 +128,8 @@ impl Record {
     }
 }
 
-/// What is known of the other blocks' past: all accesses of a block before its
-/// barrier `epoch`, and those of `thread` before its fence number `fences`.
+/// Known past of the other blocks: all accesses of a block before its barrier `epoch`, and those of
+/// `thread` before its fence number `fences`.
 type View = BTreeMap<u32, Moment>;
 
 fn join(view: &mut View, other: &View) {
@@ -142,7 +141,7 @@ fn join(view: &mut View, other: &View) {
     }
 }
 
-/// What a thread knows beyond its block.
+/// Knowledge of a thread beyond its block's.
 #[derive(Debug, Clone, Default)]
 struct ThreadOrder {
     fences: u32,
@@ -160,7 +159,7 @@ struct BlockOrder {
     threads: BTreeMap<u32, ThreadOrder>,
 }
 
-/// The block whose shared memory it is in, if any, and an address.
+/// The block, if the location is in its shared memory, and an address.
 pub(crate) type AtomicPlace = (Option<u32>, usize);
 
 /// The order of a launch so far.
@@ -168,7 +167,7 @@ pub(crate) type AtomicPlace = (Option<u32>, usize);
 pub(crate) struct Order {
     launch: u32,
     blocks: Vec<BlockOrder>,
-    /// What each atomic place publishes.
+    /// View published by each atomic location.
     places: BTreeMap<AtomicPlace, View>,
 }
 
@@ -210,7 +209,7 @@ impl Order {
         })
     }
 
-    /// All threads of a block have met.
+    /// Records that all threads of a block have met.
     pub(crate) fn barrier(&mut self, block: u32) {
         let block = &mut self.blocks[block as usize];
         for thread in block.threads.values_mut() {
@@ -219,7 +218,7 @@ impl Order {
         block.epoch += 1;
     }
 
-    /// A fence that orders the thread's accesses for the whole device.
+    /// Records a fence that orders the thread's accesses for the whole device.
     pub(crate) fn fence(&mut self, thread: ThreadId) {
         let state = self.thread(thread);
         state.fences += 1;
@@ -231,7 +230,7 @@ impl Order {
         self.thread(thread).released = Some(released);
     }
 
-    /// An atomic operation.
+    /// Records an atomic operation.
     pub(crate) fn atomic(&mut self, thread: ThreadId, place: AtomicPlace, reads: bool, writes: bool) {
         let published = self.places.entry(place).or_default();
         let seen = if reads { published.clone() } else { View::new() };

@@ -1,4 +1,4 @@
-//! A loss on a simulated device, launch by launch as the CUDA executor has it.
+//! A loss on a simulated device, launch by launch as in the CUDA executor.
 
 use lossc_runtime::cuda::plan::{self, Arrays, Entry, Launch, LaunchOverrides, Team};
 use lossc_runtime::manifest::{Direction, UPSTREAM};
@@ -9,14 +9,14 @@ use crate::device::{Device, Grid};
 use crate::fault::Fault;
 use crate::memory::{Access, Buffer, Memory};
 
-/// What launches are planned for.
+/// Device that launches are planned for.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine {
-    /// How they are planned.
+    /// Overrides of the plan.
     pub overrides: LaunchOverrides,
     /// Blocks that the device holds at the same time.
     pub blocks: usize,
-    /// Bytes of shared memory that each of them may have beside its own.
+    /// Bytes of shared memory that each of them may have besides its own.
     pub shared_bytes: usize,
 }
 
@@ -35,33 +35,33 @@ impl plan::Device for Machine {
 pub struct Loss<'a> {
     /// Its kernels.
     pub code: &'a Code,
-    /// What they are called with.
+    /// Description of the kernels' arguments.
     pub manifest: &'a Manifest,
 }
 
-/// What a call is given.
+/// Arguments of a call.
 #[derive(Clone, Copy)]
 pub struct Tensors<'a> {
     /// The pixel inputs.
     pub pixels: &'a [TensorView<'a>],
     /// Elements from an aligned address to the first of each tensor of pixels.
     pub misalignment: usize,
-    /// What is known before the call: zeros, or what the forward direction left.
+    /// Values known before the call: zeros, or those that the forward direction left.
     pub residuals: &'a Residuals,
-    /// The scale of the gradient, if it is not the residuals'.
+    /// The scale of the gradient, unless it is the residuals'.
     pub upstream: Option<f32>,
 }
 
-/// What a call leaves in device memory.
+/// Results of a call in device memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// As [`Residuals::group_totals`].
+    /// Like [`Residuals::group_totals`].
     pub group_totals: Vec<u64>,
-    /// As [`Residuals::scalars`].
+    /// Like [`Residuals::scalars`].
     pub scalars: Vec<u64>,
-    /// As [`Residuals::results`].
+    /// Like [`Residuals::results`].
     pub results: Vec<u64>,
-    /// The bytes of the pixel outputs; none for those that no kernel writes.
+    /// The bytes of the pixel outputs; empty for those that no kernel writes.
     pub gradients: Vec<Vec<u8>>,
 }
 
@@ -72,8 +72,8 @@ impl Loss<'_> {
     /// The first fault.
     ///
     /// # Panics
-    /// If a launch leaves behind what the next one cannot start from, or does not
-    /// write all of a gradient.
+    /// If a launch leaves memory in a state that the next one cannot start from, or does not write
+    /// all of a gradient.
     pub fn run(
         self,
         device: &mut Device,
@@ -185,7 +185,7 @@ impl Buffers {
     }
 
     /// # Panics
-    /// If outputs should be written, and are not wholly.
+    /// If outputs should be written, and are not complete.
     fn read(&self, memory: &Memory, has_outputs: bool) -> Step {
         let words = |buffer| {
             let (words, _) = memory.bytes(buffer).as_chunks::<8>();

@@ -24,7 +24,7 @@ fn found(folder: &Path) -> Vec<(String, String)> {
     subjects.into_iter().map(level).collect()
 }
 
-/// Whatever the files are called, and in whatever order a folder lists them.
+/// The result depends neither on file names nor on the order in which a folder lists them.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn of_several_levels_of_processors_the_best_that_runs_is_taken() {

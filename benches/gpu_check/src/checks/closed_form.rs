@@ -1,6 +1,5 @@
-//! An image whose loss and gradient are known without running it anywhere: all
-//! logits are 0, so that a negative is dropped where its draw is below one half,
-//! and every pixel that is kept has a cross entropy of ln 2.
+//! An image whose loss and gradient have a closed form: all logits are 0, so that a negative is
+//! dropped if its draw is below one half, and every kept pixel has a cross entropy of ln 2.
 
 use std::f64::consts::LN_2;
 use std::ops::Range;
@@ -14,19 +13,18 @@ use crate::bundles::{Machine, Subject};
 use crate::golden;
 use crate::report::Verdict;
 
-/// The only loss of which this program knows the formula: a negative is dropped
-/// with probability 1 - p, and each class has the other's share of what is kept as
-/// its weight.
+/// The only loss whose formula this program knows: a negative is dropped with probability 1 - p,
+/// and the weight of each class is the other's share of the kept pixels.
 pub const LOSS: &str = "random_drop.linear";
 
-/// Every so many pixels of a window is positive.
+/// Distance between positives in a window.
 const STRIDE: usize = 7;
 
-/// Of the sums, whose terms are 2 units in the last place off at most.
+/// Tolerance of the sums, whose terms are at most 2 units in the last place off.
 const TOLERANCE: f64 = 1e-5;
 
-/// An image by its shape, in which three windows are looked at: the first pixels,
-/// those around `middle`, and the last. Positives are only in these.
+/// An image, given by its shape, of which three windows are checked: the first pixels, those around
+/// `middle`, and the last. Positives are only in the windows.
 pub struct Image {
     pub shape: [usize; 3],
     pub middle: usize,
@@ -39,7 +37,7 @@ pub struct Weights {
     negative: f64,
 }
 
-/// A small image, which any machine can run.
+/// Checks a small image, which any machine can run.
 pub fn small(machine: &Machine, subject: &Subject) -> Result<Verdict, Failure> {
     let image = Image { shape: [1, 1025, 1023], middle: 1 << 19 };
     let mut labels = vec![0_u8; image.pixels()];
@@ -77,7 +75,7 @@ impl Image {
         window.map(|index| u8::from(is_positive(index))).collect()
     }
 
-    /// Compares counts and loss, and gives the weights.
+    /// Compares counts and loss, and returns the weights.
     pub fn check_outcome(&self, outcome: &Outcome) -> Result<Weights, Failure> {
         let blocks = self.pixels().div_ceil(4) as u64;
         let spared: i64 = (0..blocks).into_par_iter().map(|block| self.spared_of_block(block)).sum();
@@ -98,7 +96,7 @@ impl Image {
         Ok(weights)
     }
 
-    /// Pixels of a block of four that their draws would spare.
+    /// Number of pixels in a block of four that their draws would keep as negatives.
     fn spared_of_block(&self, block: u64) -> i64 {
         let words = philox::block(RANDOM.seed, RANDOM.stream, block).into_iter();
         let inside = (self.pixels() - 4 * block as usize).min(4);

@@ -1,4 +1,4 @@
-//! An image whose last pixels no 32-bit number reaches.
+//! An image whose last pixels are out of reach for 32-bit indices.
 
 use lossc_runtime::cuda::DeviceCall;
 use lossc_runtime::{Balance, CudaDevice, ElementType};
@@ -14,12 +14,12 @@ use crate::report::Verdict;
 /// 2^31 pixels and 98,305 more, in an odd number of columns.
 const IMAGE: Image = Image { shape: [1, 65_537, 32_769], middle: 1 << 31 };
 
-/// Bytes a pixel: logit, label, gradient.
+/// Bytes per pixel: logit, label, gradient.
 const BYTES: usize = 4 + 1 + 4;
 
-/// Both directions of it, or that memory is short.
+/// Checks both directions on the image; skipped if memory is short.
 pub fn image(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
-    // A tenth more for partial sums and what the driver keeps.
+    // A tenth more, for partial sums and the driver's own memory.
     let (needed, free) = (IMAGE.pixels() * BYTES / 10 * 11, free_bytes()?);
     if free < needed {
         let gigabytes = |bytes: usize| bytes as f64 / 1e9;
@@ -31,7 +31,7 @@ pub fn image(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure>
 }
 
 fn run(device: &CudaDevice, subject: &Subject) -> Result<(), Failure> {
-    // The queue is dropped last, after what has work on it.
+    // The queue is dropped last, after all that has work on it.
     let queue = Queue::new()?;
     let stream = queue.borrow(device);
     let block = |element: ElementType| Memory::new(IMAGE.pixels() * element.size());

@@ -1,4 +1,4 @@
-//! A full device.
+//! Calls on a full device.
 
 use cudarc::driver::{DriverError, sys::CUresult};
 use lossc_runtime::{Call, CudaDevice, Executor};
@@ -10,20 +10,20 @@ use crate::device::{Memory, free_bytes};
 use crate::pixels::Kind;
 use crate::report::Verdict;
 
-/// More than a memory pool may have kept: 64 MB of logits.
+/// 64 MB of logits: more than a memory pool may hold.
 const SHAPE: [usize; 3] = [16, 1024, 1024];
 
-/// Blocks smaller than this are left to the device.
+/// Blocks smaller than this are left free.
 const SMALLEST: usize = 1 << 20;
 
-/// Where memory runs out a call is refused by that name, and the next one that
-/// fits is as if nothing had been.
+/// Checks that a call that runs out of memory fails with that error, and that the next one that
+/// fits works as if nothing had happened.
 pub fn out_of_memory(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
     let pixels = subject.pixels(&SHAPE, Kind::Bell)?;
     let views = pixels.views();
     let call = Call { random: RANDOM, ..Call::new(&views) };
     let (before, expected) = subject.cuda_executor(device)?.forward_backward(&call)?;
-    // Another one, which has kept no memory from an earlier call.
+    // Another executor, which holds no memory from an earlier call.
     let mut executor = subject.cuda_executor(device)?;
     let blocks = take_all()?;
     let taken: usize = blocks.iter().map(Memory::length).sum();

@@ -1,4 +1,4 @@
-//! Calls take their place among the caller's own work.
+//! Order of calls among the caller's own work.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,10 @@ use crate::bundles::Subject;
 use crate::fixture::Fixture;
 use crate::report::Verdict;
 
-/// How long the producer takes; what is read before that is wrong.
+/// Duration of the producer; input that is read earlier is wrong.
 const PRODUCER: Duration = Duration::from_millis(100);
 
-/// Inputs that a stream makes late are waited for by the device, and not by the
-/// host.
+/// Checks that the device, not the host, waits for inputs that a stream produces late.
 pub fn slow_producer(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
     let mut fixture = Fixture::new(device, subject, &SHAPE, RANDOM)?;
     let expected = fixture.expected()?;
@@ -34,7 +33,7 @@ pub fn slow_producer(device: &CudaDevice, subject: &Subject) -> Result<Verdict, 
     Ok(passed(format!("waits {PRODUCER:?} for its inputs, the host does not")))
 }
 
-/// A captured call can be replayed, and reads what its inputs hold then.
+/// Checks that a captured call can be replayed, and reads the current contents of its inputs.
 pub fn graph(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure> {
     let mut fixture = Fixture::new(device, subject, &SHAPE, RANDOM)?;
     let expected = fixture.expected()?;
@@ -42,7 +41,7 @@ pub fn graph(device: &CudaDevice, subject: &Subject) -> Result<Verdict, Failure>
     fixture.run()?;
     let of_zeros = fixture.read()?;
     let graph = fixture.capture()?;
-    // A launch a pass at most, and what the check itself does with the loss.
+    // At most one launch per pass, and what the check itself does with the loss.
     let (nodes, most) = (graph.nodes()?, fixture.passes() + 1);
     if nodes > most {
         return Err(format!("the graph has {nodes} nodes where {most} would do").into());

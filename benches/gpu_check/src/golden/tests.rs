@@ -83,7 +83,7 @@ fn a_loss_has_one_gradient() {
     assert_eq!(only(vec![gradient(), gradient()]).unwrap_err().to_string(), "2 gradients, one is expected");
 }
 
-/// What a NaN has for a sign and a payload is no difference; what is no NaN keeps its bits.
+/// The sign and payload of a NaN do not matter; all other values keep their bits.
 #[test]
 fn nan_is_nan() {
     let bytes = |bits: [u32; 2]| with_one_nan(&Tensor::from_slice(&[2], &bits.map(f32::from_bits)).unwrap());

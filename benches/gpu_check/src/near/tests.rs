@@ -19,7 +19,7 @@ fn found() -> Found {
     }
 }
 
-/// The verdict on a change of what a fast loss gives.
+/// The verdict on a changed result of a fast loss.
 fn judge(change: impl FnOnce(&mut Found)) -> Result<usize, String> {
     let (mut changed, expected) = (found(), found());
     change(&mut changed);
@@ -54,7 +54,7 @@ fn a_few_draws_may_be_decided_otherwise() {
     assert_eq!(most_switched(999), 0);
 }
 
-/// Once a NaN counted as a pixel that the other form drops.
+/// A NaN once counted as a pixel that the other form drops.
 #[test]
 fn what_is_no_gradient_of_a_kept_pixel_is_no_draw() {
     for wrong in [f32::NAN, f32::INFINITY, -7.0] {

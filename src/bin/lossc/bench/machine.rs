@@ -1,4 +1,4 @@
-//! What was measured on.
+//! The machine that was measured on.
 
 use std::fs;
 
@@ -12,13 +12,13 @@ use crate::run::{pool, processors};
 /// The processor and its memory.
 #[derive(Serialize)]
 pub struct Machine {
-    /// The maker's name of the processor, where the system tells it.
+    /// The maker's name of the processor, if the system reports it.
     pub processor: String,
-    /// How many cores this process may use.
+    /// Number of cores that this process may use.
     pub cores: usize,
     /// Lanes of f32 in a vector of the code.
     pub vector_lanes: usize,
-    /// What threads read and copy, for each number of threads.
+    /// Bandwidth of memory for each number of threads.
     pub memory: Vec<Bandwidth>,
 }
 

@@ -1,4 +1,4 @@
-//! The measurements as people read them.
+//! The measurements in readable form.
 
 use std::fmt::Write as _;
 

@@ -11,7 +11,7 @@ use crate::engine::input::{Input, stored};
 /// The first of [`SHAPES`] that is about a chunk long.
 const LONG: usize = 12;
 
-/// None, one, few; a plane's ends and those of a chunk of 2048; many tiny planes.
+/// No pixels, one, few; the ends of a plane and of a chunk of 2048; many tiny planes.
 const SHAPES: [&[usize]; 16] = [
     &[1, 1],
     &[1, 7],
@@ -31,8 +31,8 @@ const SHAPES: [&[usize]; 16] = [
     &[3, 1, 4099],
 ];
 
-/// Where formats and functions end: nothing, the least and greatest, overflow of `exp`,
-/// where a sigmoid is 1 and where it is 0.
+/// Limits of formats and functions: zeros, the least and greatest, overflow of `exp`, and where a
+/// sigmoid is 1 or 0.
 const EDGES: [f64; 24] = [
     0.0,
     -0.0,
@@ -60,7 +60,7 @@ const EDGES: [f64; 24] = [
     -3e38,
 ];
 
-/// What logits are drawn from.
+/// Distributions of logits.
 const KINDS: [fn(&mut SmallRng) -> f64; 7] = [
     |random| f64::from(normal(random) * 2.5 - 2.0),
     |random| f64::from(normal(random) * 2.5 - 2.0),
@@ -126,7 +126,7 @@ fn input(random: &mut SmallRng, program: &Program) -> Input {
     }
 }
 
-/// Classes, pixels that are ignored and their neighbours, and seldom labels that are none.
+/// Sets labels to classes, ignored pixels and their neighbours, and rarely to invalid ones.
 fn set_labels(random: &mut SmallRng, choices: &Choices, input: &mut Input) {
     let is_wide = choices.ignore_index.is_some_and(|index| !(0..256).contains(&index));
     let narrow = [ElementType::U8, ElementType::U8, ElementType::I32, ElementType::I64, ElementType::F32];
@@ -152,16 +152,16 @@ fn set_labels(random: &mut SmallRng, choices: &Choices, input: &mut Input) {
     }
 }
 
-/// Ordinary logits in planes about as long as a chunk: where the order of a sum shows.
+/// Ordinary logits in planes about as long as a chunk, to show the order of a sum.
 pub fn ordinary(random: &mut SmallRng, number: usize) -> (Choices, Input) {
     let shape = SHAPES[LONG..][number % (SHAPES.len() - LONG)];
     let logits: Vec<_> = (0..shape.iter().product()).map(|_| KINDS[0](random)).collect();
     (Choices::default(), Input { shape: shape.to_vec(), ..edge(&logits, Some(9)) })
 }
 
-/// Two images of twelve logits at edges that losses were once wrong at: saturated, of both
-/// zeros, so large that a plane's sum is infinite, so large that all images' is; and with
-/// labels beside the ignored one that an f32 does not tell from it.
+/// Two images of twelve logits at edges where losses were once wrong: saturated, of both zeros, so
+/// large that a plane's sum is infinite, so large that the sum of all images is; and with labels
+/// next to the ignored one that f32 cannot tell apart.
 pub fn edges() -> [(Choices, Input); 5] {
     let saturated = [100.0, -100.0, 40.0, -40.0, 17.0, -17.0, 0.5, -0.5, 3.0, -3.0, 90.0, -90.0];
     let zeros = [0.0, -0.0, 0.0, -0.0, -0.0, -0.0, 0.0, 1.0, -1.0, 0.0, -0.0, 0.5];
@@ -188,7 +188,7 @@ fn beside_ignored(mut input: Input) -> Input {
     input
 }
 
-/// A call in which one pixel in `positives` is one, or none is.
+/// A call in which one pixel in `positives` is positive, or none is.
 fn edge(logits: &[f64], positives: Option<usize>) -> Input {
     let label = |index: usize| i64::from(positives.is_some_and(|every| index % every == 1));
     Input {

@@ -1,4 +1,4 @@
-//! Losses as texts: those of `tests/ir`, and some of the shapes that papers have.
+//! Losses as texts: those of `tests/ir`, and some forms from papers.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use lossc_dialect::{Element, Level, ValueId};
 use crate::data::program;
 use crate::engine::case::Subject;
 
-/// All of them.
+/// All texts.
 pub fn all() -> impl Iterator<Item = Subject> {
     let built_as = |(name, build)| Subject::new(name, built(name, build));
     let naive =
@@ -32,7 +32,7 @@ fn files() -> Vec<Subject> {
     paths.iter().map(subject).collect()
 }
 
-/// What makes a loss of logits and a mask of positives.
+/// A function that builds a loss of logits and a mask of positives.
 type Build = fn(&mut Builder, ValueId, ValueId) -> ValueId;
 
 fn built(name: &str, build: Build) -> Program {

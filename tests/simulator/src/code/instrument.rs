@@ -47,7 +47,7 @@ pub(super) fn module(
     Ok(sites)
 }
 
-/// Makes a kernel a function that this processor can call.
+/// Turns a kernel into a function that this processor can call.
 pub(super) fn as_host_function(function: FunctionValue<'_>) {
     function.set_call_conventions(C);
     for attribute in function.attributes(AttributeLoc::Function) {
@@ -84,10 +84,10 @@ pub(super) fn caller<'c>(
     Ok(())
 }
 
-/// An instruction and where calls before it are put.
+/// An instruction and the position of the calls before it.
 struct Site<'c, 't> {
     builder: Builder<'c>,
-    /// All that callbacks take and give.
+    /// Type of all that callbacks take and return.
     word: IntType<'c>,
     /// The instruction's number.
     site: IntValue<'c>,
@@ -97,7 +97,7 @@ struct Site<'c, 't> {
 }
 
 impl<'c> Site<'c, '_> {
-    /// Whether there was anything to tell the simulator.
+    /// Instruments the instruction; returns whether there was anything to report to the simulator.
     fn instrument(&self) -> Result<bool> {
         match self.instruction.get_opcode() {
             InstructionOpcode::Load => self.load_or_store(0, self.instruction.get_type(), Atomic::LOAD)?,
@@ -171,7 +171,7 @@ impl<'c> Site<'c, '_> {
         Ok(())
     }
 
-    /// Whether the ordering holds for all blocks, and not only for the own one.
+    /// Returns whether the ordering holds for all blocks, and not only for the thread's own.
     fn is_for_device(&self) -> bool {
         !self.text.contains("syncscope(") || self.text.contains("syncscope(\"device\")")
     }
@@ -267,7 +267,7 @@ impl<'c> Site<'c, '_> {
         call.try_as_basic_value().basic().map(BasicValueEnum::into_int_value).ok_or_else(|| self.unknown())
     }
 
-    /// Puts a call of the simulator in the instruction's place.
+    /// Replaces the instruction by a call of the simulator.
     fn replace(&self, callback: Callback, arguments: &[IntValue<'c>]) -> Result<()> {
         let result = self.tell(callback, arguments)?;
         let typed: Option<InstructionValue<'c>> = match self.instruction.get_type() {

@@ -1,8 +1,8 @@
-//! What LLVM's NVVM intrinsics are to the simulator.
+//! LLVM's NVVM intrinsics as the simulator treats them.
 
 use crate::approximate::Approximation;
 
-/// An intrinsic that is a matter of the simulator.
+/// An intrinsic that the simulator implements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Intrinsic {
     Thread,
@@ -27,7 +27,7 @@ const TABLE: [(&str, Intrinsic); 8] = [
     ("llvm.masked.store.", Intrinsic::MaskedStore),
 ];
 
-/// Whole names: those of variants start in the same way.
+/// Whole names, since variants begin with the same name.
 const APPROXIMATIONS: [(&str, Approximation); 3] = [
     ("llvm.nvvm.ex2.approx.ftz.f32", Approximation::Exp2),
     ("llvm.nvvm.lg2.approx.f", Approximation::Log2),
@@ -49,7 +49,7 @@ pub(super) fn find(name: &str) -> Option<Intrinsic> {
     TABLE.iter().find(|(known, _)| name.starts_with(known)).map(|&(_, intrinsic)| intrinsic)
 }
 
-/// Whether the function `name` may stay as it is.
+/// Returns whether the function `name` may stay as it is.
 pub(super) fn is_pure(name: &str) -> bool {
     let stem = name.strip_prefix("llvm.").and_then(|rest| rest.split('.').next());
     stem.is_some_and(|stem| PURE.contains(&stem))

@@ -20,7 +20,7 @@ fn check(window: Range<usize>, gradient: &[f32]) -> Result<(), String> {
 fn a_draw_of_another_pixel_shows_in_the_gradient() {
     let window = (1 << 31) - 100..(1 << 31) + 100;
     assert_eq!(check(window.clone(), &gradient(window.clone())), Ok(()));
-    // As if the upper half of the index had been lost, and labels were right.
+    // As if the upper half of the index had been lost, and the labels were right.
     let mut wrong = gradient(window.clone());
     for (value, index) in wrong.iter_mut().zip(window.clone()).skip(100) {
         let low = index - (1 << 31);
