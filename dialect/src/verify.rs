@@ -30,7 +30,7 @@ pub enum VerifyError {
         ty: Type,
     },
     /// A scalar without a default.
-    #[error("number `{0}` needs a default (loss.default)")]
+    #[error("scalar `{0}` needs a default (loss.default)")]
     NoDefault(String),
     /// No logits: the loss is differentiated with respect to the first argument.
     #[error("the first argument must be the logits, one float per pixel")]

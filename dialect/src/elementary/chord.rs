@@ -1,7 +1,7 @@
 //! An upper bound of `exp` at a third of its cost.
 //!
-//! With x = (n + f)·ln 2, n whole and 0 ≤ f < 1, e^x = 2ⁿ·2^f, and 2^f lies below its
-//! chord 1 + f and above that chord divided by 1.0615. A fixed-point n + f has the bits of the float
+//! With x = (n + f)·ln 2, n whole and 0 ≤ f < 1, e^x = 2ⁿ·2^f, and 2^f lies below its chord
+//! 1 + f and above that chord divided by 1.0615. A fixed-point n + f has the bits of the float
 //! 2ⁿ·(1 + f) in the same position (N. N. Schraudolph: "A fast, compact approximation of the
 //! exponential function", Neural Computation 11, 1999).
 

@@ -44,21 +44,21 @@ fn planes<'a>(layout: &'a Layout, partials: &'a [u32]) -> impl Iterator<Item = (
 /// power of two that holds all chunks.
 fn plane_sum(partials: &[u32]) -> f64 {
     let width = partials.len().next_power_of_two().min(PLANE_ACCUMULATORS);
-    let mut lanes = [0.0_f64; PLANE_ACCUMULATORS];
-    let lanes = &mut lanes[..width];
+    let mut accumulators = [0.0_f64; PLANE_ACCUMULATORS];
+    let accumulators = &mut accumulators[..width];
     for block in partials.chunks(width) {
-        for (lane, &partial) in lanes.iter_mut().zip(block) {
-            *lane += f64::from(f32::from_bits(partial));
+        for (accumulator, &partial) in accumulators.iter_mut().zip(block) {
+            *accumulator += f64::from(f32::from_bits(partial));
         }
     }
     let mut half = width / 2;
     while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
+        for index in 0..half {
+            accumulators[index] += accumulators[index + half];
         }
         half /= 2;
     }
-    lanes[0]
+    accumulators[0]
 }
 
 #[cfg(test)]
@@ -69,16 +69,16 @@ mod tests {
 
     /// The contract word for word: 256 accumulators, then halves from 128.
     fn plane_sum_by_the_contract(partials: &[u32]) -> f64 {
-        let mut lanes = [0.0_f64; 256];
+        let mut accumulators = [0.0_f64; 256];
         for (chunk, &partial) in partials.iter().enumerate() {
-            lanes[chunk % 256] += f64::from(f32::from_bits(partial));
+            accumulators[chunk % 256] += f64::from(f32::from_bits(partial));
         }
         for half in [128, 64, 32, 16, 8, 4, 2, 1] {
-            for lane in 0..half {
-                lanes[lane] += lanes[lane + half];
+            for index in 0..half {
+                accumulators[index] += accumulators[index + half];
             }
         }
-        lanes[0]
+        accumulators[0]
     }
 
     proptest! {
