@@ -4,9 +4,8 @@
 //! A plane's pixels are numbered by *padded position* `q = position + phase`, with
 //! `phase = (plane · plane_length) mod 4`: the four pixels that share a Philox block start at a
 //! multiple of four in every plane. Positions are cut into chunks of [`CHUNK`]. In a chunk,
-//! accumulator `q mod CHUNK_ACCUMULATORS` adds its values in order of `q`, and [`chunk_tree`]
-//! adds
-//! the accumulators, all in f32. The chunks of a plane are dealt in turn to
+//! accumulator `q mod CHUNK_ACCUMULATORS` adds its values in order of `q`, and
+//! [`chunk_tree`] adds the accumulators, all in f32. The chunks of a plane are dealt in turn to
 //! [`PLANE_ACCUMULATORS`] f64 accumulators, which are added by halves. Planes of a group and
 //! groups of a call are added in ascending order in f64.
 
