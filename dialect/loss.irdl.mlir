@@ -3,8 +3,8 @@
 //
 //   mlir-opt --irdl-file=dialect/loss.irdl.mlir dialect/losses/bce.mlir
 //
-// tensor<?x?xT> is one value a pixel, tensor<?xT> one a balancing group,
-// tensor<T> one a call.
+// tensor<?x?xT> is one value per pixel, tensor<?xT> one per balancing
+// group, tensor<T> one per call.
 irdl.dialect @loss {
 
   // the f32 attribute `value`, at the level of the result type
@@ -490,7 +490,7 @@ irdl.dialect @loss {
     irdl.results(result: %15)
   }
 
-  // how many of the group's pixels the mask holds at
+  // the number of the group's pixels where the mask holds
   irdl.operation @count {
     %0 = irdl.is tensor<?x?xi1>
     %1 = irdl.is tensor<?xi64>

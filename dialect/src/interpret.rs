@@ -1,6 +1,6 @@
-//! What a program means, evaluated directly: in real numbers as well as f64 can
-//! ([`Precision::Real`]), the reference of everything else, and in the exact f32
-//! sequence of operations that every target runs ([`Precision::Exact`]).
+//! Direct evaluation of a program: in real numbers, to the precision of f64
+//! ([`Precision::Real`]), the reference for everything else, and in the exact f32 operations
+//! that every target runs ([`Precision::Exact`]).
 
 use half::{bf16, f16};
 
@@ -10,36 +10,36 @@ use crate::program::{Node, Program, ValueId};
 use crate::sum_shape;
 use crate::types::{Element, Level, Type};
 
-/// Which meaning to evaluate.
+/// Precision of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// Real numbers, as well as f64 can.
+    /// Real numbers, to the precision of f64.
     Real,
-    /// The exact operations, of pixels in f32 (see [`Op::wide`]), and the exact order of
+    /// The exact operations, those of pixels in f32 (see [`Op::wide`]), and the exact order of
     /// sums.
     Exact,
 }
 
-/// What a program is evaluated on. All values are f64, which holds every storage
-/// type but i64 beyond 2^53 exactly; masks are 0 and 1.
+/// Inputs of an evaluation. All values are f64, which holds every storage type exactly, except
+/// i64 beyond 2^53; masks are 0 and 1.
 pub struct Inputs<'a> {
     /// The group of each plane.
     pub plane_group: &'a [usize],
     /// The number of groups.
     pub groups: usize,
-    /// Pixels in a row.
+    /// Pixels in a plane.
     pub plane_length: usize,
     /// The tensors of pixels in argument order, plane after plane.
     pub pixels: &'a [Vec<f64>],
-    /// The numbers in argument order.
+    /// The scalars in argument order.
     pub scalars: &'a [f64],
-    /// The uniform number of the pixel with this linear index. The caller brings
-    /// it, so a test may bring any.
+    /// The uniform number of the pixel with this linear index. The caller provides it, so a
+    /// test may choose any.
     pub uniform: &'a dyn Fn(u64) -> f32,
 }
 
-/// Evaluates `program`; one vector a result, with one value for each group, pixel
-/// or, for the loss, one in all.
+/// Evaluates `program`. Returns one vector per result: one value per group or pixel, and a
+/// single value for the loss.
 ///
 /// # Panics
 ///
@@ -108,7 +108,7 @@ impl Interpreter<'_> {
                 let is = |&found: &f64| f64::from(u8::from(found as i128 == i128::from(value)));
                 operands[0].iter().map(is).collect()
             }
-            // A count is held as it is.
+            // A count is not rounded.
             Op::Cast if node.ty.level < Level::Pixel && node.ty.element == Element::F32 => {
                 operands[0].to_vec()
             }
@@ -187,7 +187,7 @@ impl Interpreter<'_> {
         (0..count).map(compute).collect()
     }
 
-    /// `value` as `element` holds it; real numbers are not rounded.
+    /// Returns `value` rounded to `element`; real numbers are not rounded.
     fn round(&self, value: f64, element: Element) -> f64 {
         match (self.precision, element) {
             (Precision::Exact, Element::F32) => f64::from(value as f32),

@@ -1,10 +1,10 @@
-//! What a loss is.
+//! Definition of a loss.
 //!
-//! A loss is a small pure program over pixels, kept as a hash-consed DAG
-//! ([`Program`]). This crate defines its ops ([`ops`]), its text form, which is
-//! MLIR in the `loss` dialect ([`text`]), what makes it well formed
-//! ([`verify`]), what it means ([`interpret`]) and the losses that come with
-//! lossc ([`library`]). It knows no rewrite rule, no target and no device.
+//! A loss is a small pure program over pixels, held as a hash-consed DAG ([`Program`]). This
+//! crate defines its ops ([`ops`]), its text form, which is MLIR in the `loss` dialect
+//! ([`text`]), the conditions for it to be well formed ([`verify`]), its meaning
+//! ([`interpret`]) and the losses that come with lossc ([`library`]). It knows no rewrite rule,
+//! no target and no device.
 
 pub mod elementary;
 pub mod interpret;

@@ -9,19 +9,18 @@ pub const FILES: [(&str, &str); 3] = [
     ("balanced_bce.mlir", include_str!("../losses/balanced_bce.mlir")),
 ];
 
-/// All losses, parsed.
+/// Parses all losses.
 pub fn all() -> Result<Vec<LossFile>, ParseError> {
     FILES.iter().map(|(file, source)| text::parse(file, source)).collect()
 }
 
-/// The loss with this name, e.g. `random-drop`, as the file to parse: its name
-/// and its text.
+/// Returns the file name and the text of the loss with this name, e.g. `random-drop`.
 pub fn find(name: &str) -> Option<(&'static str, &'static str)> {
     let file = format!("{}.mlir", name.replace('-', "_"));
     FILES.into_iter().find(|(found, _)| *found == file)
 }
 
-/// The names by which [`find`] knows the losses.
+/// The names that [`find`] knows.
 pub fn names() -> impl Iterator<Item = String> {
     FILES.iter().map(|(file, _)| file.trim_end_matches(".mlir").replace('_', "-"))
 }

@@ -1,13 +1,13 @@
-//! The machine that the exact meaning of an op is written for.
+//! The machine against which the exact meaning of an op is written.
 //!
-//! An op's exact f32 meaning is a fixed sequence of IEEE 754 operations. It is
-//! written once, against [`Machine`], and run on several: on [`Evaluate`], which
-//! computes it for the interpreter, on the lowering's machine, which emits the
-//! same operations as MLIR, and on [`Operations`], which counts them for the price
-//! lists. Hence interpreter, CPU and GPU agree bit for bit by construction.
+//! An op's exact f32 meaning is a fixed sequence of IEEE 754 operations. It is written once,
+//! against [`Machine`], and run on several: on [`Evaluate`], which computes it for the
+//! interpreter, on the lowering's machine, which emits the same operations as MLIR, and on
+//! [`Operations`], which counts them for the cost models. Hence interpreter, CPU and GPU agree
+//! bit for bit by construction.
 //!
-//! An op's fast meaning is written against [`ApproximateMachine`], whose three further
-//! operations are only near their results.
+//! An op's fast meaning is written against [`ApproximateMachine`], which adds three operations
+//! with approximate results.
 
 mod approximate;
 mod count;
@@ -21,8 +21,8 @@ pub use count::Operations;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Word(pub u32);
 
-/// IEEE binary32 and two's complement i32 arithmetic, rounding to nearest even,
-/// denormals kept, no contraction but by [`Machine::fma`].
+/// IEEE binary32 and two's complement i32 arithmetic, rounding to nearest even, denormals kept,
+/// no contraction except by [`Machine::fma`].
 pub trait Machine {
     /// The float constant `value`.
     fn float(&mut self, value: f32) -> Word;
@@ -36,8 +36,8 @@ pub trait Machine {
     fn mul(&mut self, a: Word, b: Word) -> Word;
     /// `a / b`
     fn div(&mut self, a: Word, b: Word) -> Word;
-    /// `1 / a` for `a` from 1 to 2 or NaN, rounded once: what a machine may have a shorter
-    /// way for than for any quotient.
+    /// `1 / a` for `a` from 1 to 2 or NaN, rounded once. A machine may have a shorter way for
+    /// it than for a general quotient.
     fn reciprocal_one_to_two(&mut self, a: Word) -> Word;
     /// `a * b + c`, rounded once
     fn fma(&mut self, a: Word, b: Word, c: Word) -> Word;

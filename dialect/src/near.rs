@@ -1,14 +1,15 @@
-//! Names near a name that nobody knows, for errors.
+//! Suggestions for unknown names, for errors.
 
-/// Names longer than this are compared with nothing: distances take time by the product of lengths.
+/// Names longer than this are compared with nothing: the time grows with the product of the
+/// lengths.
 const LONGEST: usize = 64;
 
-/// `: did you mean x?` if one of `known` is near `name`, else nothing.
+/// Returns `: did you mean x?` if one of `known` is near `name`, else an empty string.
 pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default()
 }
 
-/// The one of `known` that is nearest to `name`, if it is near enough to be a slip.
+/// Returns the one of `known` nearest to `name`, if it is near enough to be a slip.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
@@ -19,7 +20,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     near.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|it| it.1)
 }
 
-/// Edits from one to the other; a name that goes on, like `random` for `random-drop`, is one away.
+/// Number of edits from one to the other; 1 if `known` continues `name`, as `random-drop` does
+/// `random`.
 fn distance(name: &str, known: &str) -> usize {
     let known = known.to_lowercase();
     let is_begun = name.len() >= 3 && known.starts_with(name);

@@ -122,7 +122,7 @@ impl Op {
         }
     }
 
-    /// True of an op that has an attribute: no rule can name it.
+    /// Returns whether the op has an attribute: no rule can name such an op.
     pub fn has_attribute(self) -> bool {
         matches!(self, Self::Constant(_) | Self::Is(_))
     }
@@ -133,18 +133,18 @@ impl Op {
         table().find(|definition| std::mem::discriminant(&definition.op) == kind)
     }
 
-    /// Returns the f64 arithmetic of an element-wise op at `level`; none where it is f32.
+    /// Returns the f64 arithmetic of an element-wise op at `level`; `None` where it is f32.
     ///
-    /// This is the one place that says how precise a value is. A pixel's is f32. What a
-    /// group or the call has once starts from totals in f64, and stays f64 through
-    /// arithmetic, comparisons and choices. It is rounded to f32 where an elementary
-    /// function takes it, where a pixel reads it (`broadcast`), and where it is a result.
-    #[allow(clippy::match_same_arms, reason = "an arm a theme")]
+    /// This is the one place that says how precise a value is. A pixel's value is f32. A value
+    /// of a group or of the call starts from totals in f64 and stays f64 through arithmetic,
+    /// comparisons and selects. It is rounded to f32 where an elementary function takes it,
+    /// where a pixel reads it (`broadcast`), and where it is a result.
+    #[allow(clippy::match_same_arms, reason = "one arm per theme")]
     pub fn wide(self, level: Level) -> Option<fn(&[f64]) -> f64> {
         let Meaning::Element { real, .. } = self.definition()?.meaning else { return None };
         match self {
             _ if level == Level::Pixel => None,
-            // Not every processor has it, and it gains nothing here.
+            // Not every processor has fma, and it gains nothing here.
             Self::Fma => Some(|x| x[0] * x[1] + x[2]),
             Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Neg | Self::Abs => Some(real),
             Self::Min | Self::Max | Self::PositivePart | Self::Select => Some(real),
@@ -159,13 +159,13 @@ impl Op {
         self.definition().map_or("argument", |definition| definition.mnemonic)
     }
 
-    /// The op with this mnemonic; an attribute comes as 0.
+    /// The op with this mnemonic; its attribute, if it has one, is 0.
     pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
         table().find(|definition| definition.mnemonic == mnemonic).map(|definition| definition.op)
     }
 }
 
-/// What an op is.
+/// Definition of an op.
 pub struct OpDefinition {
     /// The op itself.
     pub op: Op,
@@ -175,18 +175,18 @@ pub struct OpDefinition {
     pub summary: &'static str,
     /// The names of its operands.
     pub operands: &'static [&'static str],
-    /// The types it takes and gives.
+    /// The types that it takes and returns.
     pub signature: Signature,
-    /// What it computes.
+    /// Its computation.
     pub meaning: Meaning,
-    /// How an adjoint flows through it.
+    /// The flow of an adjoint through it.
     pub derivative: Derivative,
-    /// Where each operand may lie for the real meaning to be defined.
+    /// The range of each operand in which the real meaning is defined.
     pub domain: Domain,
 }
 
 impl OpDefinition {
-    /// Runs an element-wise op's meaning in f32. What has no fast meaning is exact.
+    /// Runs an element-wise op's meaning in f32: the exact one if there is no fast one.
     pub fn run(
         &self,
         numerics: Numerics,
@@ -200,12 +200,12 @@ impl OpDefinition {
         }
     }
 
-    /// What the exact meaning of an element-wise op takes.
+    /// The operations that the exact meaning of an element-wise op takes.
     pub fn operations(&self) -> Option<Operations> {
         self.operations_by(Numerics::Reproducible)
     }
 
-    /// What either meaning of an element-wise op takes.
+    /// The operations that an element-wise op takes under `numerics`.
     pub fn operations_by(&self, numerics: Numerics) -> Option<Operations> {
         let mut operations = Operations::default();
         self.run(numerics, &mut operations, &vec![Word(0); self.operands.len()])?;
@@ -213,15 +213,15 @@ impl OpDefinition {
     }
 }
 
-/// Which of an op's two meanings in f32 pixels are computed by. What is the same for a
-/// group of pixels is exact in either.
+/// Choice of the f32 meaning by which pixels are computed. A value that is the same for a group
+/// of pixels is exact under either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Numerics {
-    /// The exact one: the same bits on every machine.
+    /// The exact meaning: the same bits on every machine.
     #[default]
     Reproducible,
-    /// The fast one, where there is one: the same bits on one device, near the exact ones
-    /// on all. Only GPUs have its operations.
+    /// The fast meaning, if there is one: the same bits on one device, near the exact ones on
+    /// all. Only GPUs have its operations.
     Fast,
 }
 
@@ -241,38 +241,38 @@ impl Numerics {
 /// A meaning in f32 by approximate operations.
 pub type Fast = fn(&mut dyn ApproximateMachine, &[Word]) -> Word;
 
-/// What an op computes.
+/// Computation of an op.
 pub enum Meaning {
-    /// One value from the values at the same place.
+    /// One value from the operands' values at the same index.
     Element {
-        /// In real numbers, as well as f64 can; a mask is 0 or 1.
+        /// In real numbers, to the precision of f64; a mask is 0 or 1.
         real: fn(&[f64]) -> f64,
         /// In f32, exactly: the sequence of IEEE operations that every target runs.
         exact: fn(&mut dyn Machine, &[Word]) -> Word,
         /// In f32, within a documented error, where that takes fewer operations.
         fast: Option<Fast>,
     },
-    /// The interpreter and the lowering give it its meaning, since it reads
-    /// more than one place or none.
+    /// Defined by the interpreter and the lowering, since the op reads more than one index or
+    /// none.
     Structural,
 }
 
-/// The partial derivative by each operand, built from the operands and the
-/// result; `None` where nothing flows.
+/// The partial derivative with respect to each operand, built from the operands and the result;
+/// `None` where nothing flows.
 pub type Partials = fn(&mut Builder, &[ValueId], ValueId) -> Vec<Option<ValueId>>;
 
-/// How an adjoint flows through an op.
+/// Flow of an adjoint through an op.
 pub enum Derivative {
     /// The result does not change with small changes of the operands.
     Zero,
     /// By the chain rule with these partial derivatives.
     Partials(Partials),
-    /// By a rule of the differentiation pass, since it moves values between
-    /// places: selects, casts, reductions and broadcasts.
+    /// By a rule of the differentiation pass, since the op moves values: selects, casts,
+    /// reductions and broadcasts.
     Structural,
 }
 
-/// Where operands may lie.
+/// Range of an op's operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
     /// Anywhere.
@@ -301,7 +301,7 @@ impl Domain {
         SAMPLES.into_iter().filter(move |&x| self.contains(f64::from(x)))
     }
 
-    /// Whether `x` lies in the domain.
+    /// Returns whether `x` lies in the domain.
     pub fn contains(self, x: f64) -> bool {
         match self {
             Self::Reals => true,

@@ -1,5 +1,5 @@
-//! A loss as a hash-consed DAG: equal operations are one node, operands come
-//! before the nodes that use them, so a program is acyclic by construction.
+//! A loss as a hash-consed DAG. Equal operations are one node, and operands come before the
+//! nodes that use them: a program is acyclic by construction.
 
 mod builder;
 
@@ -21,30 +21,30 @@ impl ValueId {
     }
 }
 
-/// One operation and the values it takes.
+/// One operation and its operands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
-    /// What is computed.
+    /// The operation.
     pub op: Op,
-    /// From what.
+    /// The values that it takes.
     pub operands: Vec<ValueId>,
     /// The result's type.
     pub ty: Type,
 }
 
-/// An argument of a program: a tensor of pixels, or a number.
+/// An argument of a program: a tensor of pixels or a scalar.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
     /// The name by which callers know it.
     pub name: String,
     /// Pixel level in a storage type, or a scalar f32.
     pub ty: Type,
-    /// What a scalar is if the caller does not say.
+    /// The value of a scalar if the caller passes none.
     pub default: Option<f32>,
 }
 
 impl Argument {
-    /// Whether it is a tensor of pixels.
+    /// Returns whether it is a tensor of pixels.
     pub fn is_pixel(&self) -> bool {
         self.ty.level == Level::Pixel
     }
@@ -68,12 +68,12 @@ pub const GRADIENT: &str = "gradient";
 /// The name of the scalar argument that differentiation adds.
 pub const UPSTREAM: &str = "upstream";
 
-/// The most operations that a loss may be written with, constants among them and
-/// equal ones counted once. A loss of so many compiles in seconds; what the compiler
-/// makes of it, such as its gradient, may have more.
+/// The most operations that a loss may be written with, constants included and equal ones
+/// counted once. A loss of this size compiles in seconds. What the compiler makes of it, such
+/// as its gradient, may have more.
 pub const MAX_OPS: usize = 2_000;
 
-/// Where in its text an operation stands.
+/// Location of an operation in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The line, from 1.
@@ -88,18 +88,18 @@ impl fmt::Display for Place {
     }
 }
 
-/// A loss: pure, acyclic, typed. Made by a [`Builder`].
+/// A loss: pure, acyclic, typed. Built by a [`Builder`].
 #[derive(Clone, Debug)]
 pub struct Program {
     name: String,
     arguments: Vec<Argument>,
     nodes: Vec<Node>,
     results: Vec<ProgramResult>,
-    /// By node, where it was written.
+    /// By node, its location in the text.
     places: Vec<Option<Place>>,
 }
 
-/// Where it was written is no part of what a program is.
+/// Equality ignores the locations in the text.
 impl PartialEq for Program {
     fn eq(&self, other: &Self) -> bool {
         (&self.name, &self.arguments, &self.nodes, &self.results)
@@ -113,7 +113,7 @@ impl Program {
         &self.name
     }
 
-    /// The arguments in order: pixel tensors, then numbers, as the text has them.
+    /// The arguments in the order of the text: pixel tensors, then scalars.
     pub fn arguments(&self) -> &[Argument] {
         &self.arguments
     }
@@ -123,7 +123,7 @@ impl Program {
         self.arguments.iter().enumerate().filter(|(_, argument)| argument.is_pixel())
     }
 
-    /// The numbers among the arguments, with their argument index.
+    /// The scalars among the arguments, with their argument index.
     pub fn scalar_arguments(&self) -> impl Iterator<Item = (usize, &Argument)> {
         self.arguments.iter().enumerate().filter(|(_, argument)| !argument.is_pixel())
     }
@@ -133,7 +133,7 @@ impl Program {
         &self.results
     }
 
-    /// The result with this name.
+    /// The value of the result with this name.
     pub fn result(&self, name: &str) -> Option<ValueId> {
         self.results.iter().find(|result| result.name == name).map(|result| result.value)
     }
@@ -148,7 +148,7 @@ impl Program {
         self.nodes.len()
     }
 
-    /// Whether there is no node at all.
+    /// Returns whether there is no node.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -158,12 +158,12 @@ impl Program {
         &self.nodes[value.index()]
     }
 
-    /// The number of operations: of nodes that are no arguments.
+    /// The number of operations: of nodes that are not arguments.
     pub fn ops(&self) -> usize {
         self.nodes.len() - self.arguments.len()
     }
 
-    /// Checks that it is no larger than what is compiled.
+    /// Checks that the program is small enough to be compiled.
     ///
     /// # Errors
     /// If it has more than [`MAX_OPS`] operations.
@@ -174,8 +174,8 @@ impl Program {
         }
     }
 
-    /// Where the operation of `value` was written, or what it was made from; none of
-    /// what stands in no text.
+    /// Location of the operation of `value`, or of the one that it was made from; `None` if it
+    /// comes from no text.
     pub fn place(&self, value: ValueId) -> Option<Place> {
         self.places[value.index()]
     }
@@ -185,10 +185,10 @@ impl Program {
         self.node(value).ty
     }
 
-    /// Builds the program anew in `builder`, which holds values for the arguments.
-    /// `copy` gives each operation's value from the values of its operands; what it adds
-    /// has the operation's place. The results keep their names, and their new values are
-    /// returned with them.
+    /// Builds the program anew in `builder`, which holds values for the arguments. `copy`
+    /// returns each operation's new value, given the new values of its operands; the operations
+    /// that it adds have the original's location. The results keep their names and are returned
+    /// with their new values.
     pub fn rebuild(
         &self,
         builder: &mut Builder,
@@ -211,7 +211,7 @@ impl Program {
         results
     }
 
-    /// Which values the given ones need, themselves included.
+    /// Marks the values that the given ones need, themselves included.
     pub fn needed(&self, roots: impl IntoIterator<Item = ValueId>) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
         for root in roots {

@@ -175,7 +175,7 @@ fn an_operation_keeps_the_place_where_it_was_first_written() {
     let results = copy.import(&program, &arguments);
     let copy = copy.finish(results).expect("a loss");
     assert_eq!(copy.place(first), program.place(first), "a copy keeps places");
-    // Places are no part of what a program is.
+    // Locations are no part of what a program is.
     let read = parse("placed.mlir", &print(&program)).expect("a loss").programs.remove(0);
     assert_eq!((read.place(first).map(|place| place.line), &read), (Some(2), &program));
 }

@@ -25,9 +25,9 @@ use crate::program::Program;
 pub struct LossFile {
     /// The loss's name, e.g. `random-drop`.
     pub name: String,
-    /// What it is, for `lossc list`.
+    /// Its description, for `lossc list`.
     pub summary: Option<String>,
-    /// What selects a program, if there is more than one.
+    /// The option that selects a program, if there is more than one.
     pub choice: Option<Choice>,
     /// The programs, in the order of the file.
     pub programs: Vec<Program>,
@@ -39,7 +39,7 @@ pub struct LossFile {
 pub struct Choice {
     /// The option's name, e.g. `schedule`.
     pub name: String,
-    /// The value that holds if the caller does not say.
+    /// The value used if the caller passes none.
     pub default: String,
 }
 
@@ -49,7 +49,7 @@ fn choice_value(name: &str) -> &str {
 }
 
 impl LossFile {
-    /// Function and name of each argument that no result depends on; the logits are not among
+    /// Function and name of each argument that no result depends on. The logits are not among
     /// them, for without them there is no gradient.
     pub fn unused_arguments(&self) -> impl Iterator<Item = (&str, &str)> {
         self.programs.iter().flat_map(|program| {

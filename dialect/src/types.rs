@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// How many values there are: one a pixel, one a balancing group, one a call.
+/// Number of values: one per pixel, one per balancing group or one per call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// One value a call: `tensor<T>`.
+    /// One value per call: `tensor<T>`.
     Scalar,
-    /// One value a balancing group: `tensor<?xT>`.
+    /// One value per balancing group: `tensor<?xT>`.
     Group,
-    /// One value a pixel: `tensor<?x?xT>`, planes by positions in the plane.
+    /// One value per pixel: `tensor<?x?xT>`, planes by positions in the plane.
     Pixel,
 }
 
@@ -33,11 +33,11 @@ impl fmt::Display for Level {
     }
 }
 
-/// What one value is. All arithmetic is on [`Element::F32`]; the storage types
-/// exist only as pixel arguments and results, and `loss.cast` converts them.
+/// Type of one value. All arithmetic is on [`Element::F32`]; the storage types exist only as
+/// pixel arguments and results, and `loss.cast` converts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Element {
-    /// IEEE binary32: what is computed with.
+    /// IEEE binary32, the type of all arithmetic.
     F32,
     /// IEEE binary16, storage only.
     F16,
@@ -70,12 +70,12 @@ impl Element {
         ELEMENTS.iter().map(|&(element, _)| element)
     }
 
-    /// Whether a tensor of logits may be stored in it.
+    /// Returns whether a tensor of logits may have this type.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F16 | Self::Bf16)
     }
 
-    /// The bytes it takes in a tensor of pixels.
+    /// The bytes that one value takes in a tensor of pixels.
     pub fn bytes(self) -> usize {
         match self {
             Self::U8 | Self::Mask => 1,
@@ -92,12 +92,12 @@ impl fmt::Display for Element {
     }
 }
 
-/// The type of a value: how many, and of what.
+/// The type of a value: its level and its element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Type {
-    /// How many values there are.
+    /// The number of values.
     pub level: Level,
-    /// What each value is.
+    /// The type of each.
     pub element: Element,
 }
 
@@ -110,7 +110,7 @@ impl Type {
     /// A scalar float.
     pub const SCALAR: Self = Self::new(Level::Scalar, Element::F32);
 
-    /// One float a pixel.
+    /// One float per pixel.
     pub const PIXEL: Self = Self::new(Level::Pixel, Element::F32);
 
     /// Every type of the IR, in the order of the IRDL file.

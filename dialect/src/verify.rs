@@ -1,4 +1,4 @@
-//! What makes a program a loss.
+//! Checks that a program is a loss.
 
 use thiserror::Error;
 
@@ -7,21 +7,21 @@ use crate::program::{Argument, GRADIENT, Program};
 use crate::text::guard;
 use crate::types::{Element, Level, Type};
 
-/// Why a program is not a loss.
+/// Reason why a program is not a loss.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum VerifyError {
-    /// There is nothing to minimise.
+    /// No scalar to minimise.
     #[error("the first result must be the loss, a {}", Type::SCALAR)]
     NoLoss,
-    /// A further result that is not one value a group.
-    #[error("result `{name}` must be one f32 or i64 a group, not {ty}")]
+    /// A further result that is not one value per group.
+    #[error("result `{name}` must be one f32 or i64 per group, not {ty}")]
     Result {
         /// The result's name.
         name: String,
         /// Its type.
         ty: Type,
     },
-    /// An argument that is neither a tensor of pixels nor a number.
+    /// An argument that is neither a tensor of pixels nor a scalar.
     #[error("argument `{name}` must be a tensor of pixels or a {}, not {ty}", Type::SCALAR)]
     Argument {
         /// The argument's name.
@@ -29,21 +29,23 @@ pub enum VerifyError {
         /// Its type.
         ty: Type,
     },
-    /// A number that nobody gave.
-    #[error("number `{0}` needs a default (loss.default)")]
+    /// A scalar without a default.
+    #[error("scalar `{0}` needs a default (loss.default)")]
     NoDefault(String),
-    /// The first argument is what the loss is differentiated by.
-    #[error("the first argument must be the logits, a float a pixel")]
+    /// No logits: the loss is differentiated with respect to the first argument.
+    #[error("the first argument must be the logits, one float per pixel")]
     NoLogits,
     /// A name that cannot stand in a text or a path.
-    #[error("`{0}` is no name: one begins with a letter or `_`, and has letters, digits and any of `_.-`")]
+    #[error(
+        "`{0}` is not a name: a name begins with a letter or `_`, and has letters, digits and any of `_.-`"
+    )]
     Name(String),
     /// Two arguments or two results of one name.
-    #[error("the name `{0}` stands twice")]
+    #[error("the name `{0}` is used twice")]
     Duplicate(String),
 }
 
-/// The type of `op` on operands of these types.
+/// The result type of `op` on operands of these types.
 pub fn result_type(op: Op, operands: &[Type], asked: Type) -> Result<Type, SignatureError> {
     let Some(definition) = op.definition() else { return Ok(asked) };
     if operands.len() != definition.operands.len() {
@@ -69,7 +71,7 @@ pub fn check_name(name: &str) -> Result<(), VerifyError> {
 /// Checks what no single operation shows: names, arguments and results.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first mistake found.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
     let arguments = program.arguments().iter().map(|argument| argument.name.as_str());
     let results = program.results().iter().map(|result| result.name.as_str());

@@ -1,5 +1,5 @@
-//! A compiled loss for other languages: C functions around a bundle. The library that
-//! comes out links no LLVM. `benches/peers.py` calls it.
+//! A compiled loss for other languages: C functions around a bundle. The resulting library
+//! links no LLVM. `benches/peers.py` calls it.
 //!
 //! ```sh
 //! lossc compile random-drop --emit bundle -o loss.lossc
@@ -18,8 +18,8 @@
 //! void lossc_free(struct loss *);
 //! ```
 //!
-//! A null pointer or `false` is a failure, and `lossc_error` says which. For tensors in
-//! a GPU's memory see `c_interface/cuda.rs`.
+//! A null pointer or `false` is a failure, which `lossc_error` describes. For tensors in a
+//! GPU's memory see `c_interface/cuda.rs`.
 
 #[path = "c_interface/cuda.rs"]
 pub mod cuda;
@@ -34,19 +34,19 @@ use lossc_runtime::rayon::ThreadPoolBuilder;
 use lossc_runtime::{Bundle, Call, CpuExecutor, Executor as _, Random, Residuals, TensorView, TensorViewMut};
 
 thread_local! {
-    /// Why the last call of this thread that failed did so.
+    /// The error of the last call of this thread that failed.
     static ERROR: RefCell<CString> = RefCell::default();
 }
 
 /// A loss that is ready to run. One thread at a time may use it.
 pub struct Loss {
     executor: CpuExecutor,
-    /// Of the last call; the next one is written over them.
+    /// The residuals of the last call; the next call writes over them.
     residuals: Residuals,
 }
 
-/// Loads the bundle in `path`, to run on `threads` threads, or for 0 on all. Null if it
-/// cannot be loaded.
+/// Loads the bundle in `path`, to run on `threads` threads, or on all for 0. Null if it cannot
+/// be loaded.
 ///
 /// # Safety
 /// `path` is a string that ends in 0. The file's code becomes part of this process: it
@@ -100,8 +100,8 @@ pub unsafe extern "C" fn lossc_forward(
     kept(call).is_some()
 }
 
-/// Writes the loss of an image and its gradient by the logits. `false` if the bundle is
-/// not for f32 logits and u8 labels.
+/// Writes the loss of an image and its gradient with respect to the logits. `false` if the
+/// bundle is not for f32 logits and u8 labels.
 ///
 /// # Safety
 /// As for [`lossc_forward`]; `gradient` is writable for `height * width` elements, and
@@ -133,13 +133,13 @@ pub unsafe extern "C" fn lossc_forward_backward(
     kept(call).is_some()
 }
 
-/// Why the last call of this thread that failed did so; valid until the next one fails.
+/// The error of the last call of this thread that failed; valid until the next one fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn lossc_error() -> *const c_char {
     ERROR.with_borrow(|error| error.as_ptr())
 }
 
-/// Lets go of a loss.
+/// Frees a loss.
 ///
 /// # Safety
 /// `loss` is null or comes from [`lossc_load`], and is not used again.
@@ -170,10 +170,10 @@ fn seeded<'a>(pixels: &'a [TensorView<'a>], seed: u64) -> Call<'a> {
     Call { random: Random { seed, stream: 0 }, ..Call::new(pixels) }
 }
 
-/// What `run` gives, or else its error kept for [`lossc_error`].
+/// Returns the result of `run`, or `None` with its error kept for [`lossc_error`].
 fn kept<T>(run: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Option<T> {
     let keep = |error: Box<dyn Error>| {
-        // A C string holds no 0.
+        // A C string contains no 0.
         let text = error.to_string().replace('\0', " ");
         ERROR.set(CString::new(text).unwrap_or_default());
     };

@@ -15,8 +15,7 @@ const SHAPE: [usize; 2] = [256, 256];
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: run_bundle FILE.lossc")?;
     let bundle = Bundle::read(Path::new(&path))?;
-    // SAFETY: whoever starts this program names the bundle, and so says that it
-    // is to be run.
+    // SAFETY: whoever starts this program names the bundle and thereby asks for it to be run.
     let mut executor = unsafe { bundle.executor() }?;
 
     let tensors = inputs(&bundle)?;

@@ -5,7 +5,7 @@
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
-//! | 0 | 8 | `89 4C 4F 53 53 43 0D 0A`: no text file starts so, and a transfer that alters line ends shows |
+//! | 0 | 8 | `89 4C 4F 53 53 43 0D 0A`: no text file starts with it, and it shows if a transfer altered line ends |
 //! | 8 | 4 | the format's version, [`VERSION`] |
 //! | 12 | 4 | the header's length H |
 //! | 16 | 8 | the code's length C |
@@ -13,15 +13,14 @@
 //! | 24 + H | C | the code: an ELF object file, or PTX as UTF-8 |
 //! | 24 + H + C | 32 | SHA-256 of all bytes before it |
 //!
-//! A change to the layout, to the header's fields or to what kernels expect of
-//! their caller raises [`VERSION`]; a reader takes its own version only.
+//! A change to the layout, to the header's fields or to what kernels expect of their caller
+//! raises [`VERSION`]; a reader accepts only its own version.
 //!
 //! # Trust
-//! **A bundle is a program, and running it runs that program**: with this
-//! process's rights, on whatever it can reach. The hash tells that a file is
-//! whole and as it was written. It does not tell who wrote it: whoever can write
-//! a file can write its hash. So reading a bundle is safe, and making an executor
-//! of it is `unsafe`: the caller vouches for where it comes from.
+//! **A bundle is a program, and running it runs that program**: with this process's rights, on
+//! whatever it can reach. The hash tells that a file is whole and as it was written. It does
+//! not tell who wrote it: whoever can write a file can write its hash. Hence reading a bundle
+//! is safe, and making an executor of it is `unsafe`: the caller vouches for its origin.
 
 mod error;
 mod file;
@@ -45,12 +44,12 @@ use crate::executor::Executor;
 use crate::manifest::Manifest;
 use crate::native::NativeKernels;
 
-/// Code, and the machine it is for.
+/// Code for one kind of machine.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Code {
     /// A relocatable object file that needs nothing outside itself.
     Native {
-        /// What its instructions need.
+        /// The processor that its instructions need.
         processor: Processor,
         /// The ELF file.
         object: Vec<u8>,
@@ -64,26 +63,26 @@ pub enum Code {
     },
 }
 
-/// A compiled loss: its code and all that is needed to run it.
+/// A compiled loss: its code and everything needed to run it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bundle {
-    /// What made it, such as `lossc 0.1.0`; for messages.
+    /// The program that made it, such as `lossc 0.1.0`; for messages.
     pub producer: String,
     /// Its arguments, kernels and results.
     pub manifest: Manifest,
-    /// What the compiler says of the loss and its options. The runtime carries
-    /// it and does not look inside.
+    /// The compiler's description of the loss and its options. The runtime carries it and does
+    /// not look inside.
     pub details: Value,
     /// Its code.
     pub code: Code,
 }
 
 impl Bundle {
-    /// Whether this machine's processor has what the code needs. For PTX that is
-    /// a question to a device, which [`Bundle::cuda_executor`] asks.
+    /// Checks that this machine's processor has what the code needs. For PTX,
+    /// [`Bundle::cuda_executor`] checks the device.
     ///
     /// # Errors
-    /// If it is another architecture, or lacks a feature.
+    /// If it is for another architecture, or needs a feature that is absent.
     pub fn check_processor(&self) -> Result<(), BundleError> {
         match &self.code {
             Code::Native { processor, .. } => processor.check(),
@@ -91,17 +90,17 @@ impl Bundle {
         }
     }
 
-    /// Loads object code, to run on `pool` or else on the current rayon pool.
+    /// Loads object code, to run on `pool` or, if that is `None`, on the current rayon pool.
     ///
     /// # Errors
     /// If the bundle holds PTX, or object and manifest do not fit together.
     ///
     /// # Safety
-    /// The code becomes part of this process. It must come from a source that
-    /// the caller would run a program of, follow [`crate::native::KernelArguments`]'s
-    /// interface for the bundle's manifest, and use only instructions of this
-    /// processor. Of what lossc writes the second holds, and the third where
-    /// [`Bundle::check_processor`] says so; of the first the hash says nothing.
+    /// The code becomes part of this process. It must come from a source that the caller would
+    /// run a program of, follow [`crate::native::KernelArguments`]'s interface for the bundle's
+    /// manifest, and use only instructions of this processor. For code that lossc wrote, the
+    /// second holds, and the third does if [`Bundle::check_processor`] succeeds. The hash says
+    /// nothing about the first.
     pub unsafe fn cpu_executor(&self, pool: Option<Arc<ThreadPool>>) -> Result<CpuExecutor, RuntimeError> {
         let Code::Native { object, .. } = &self.code else {
             return Err(BundleError::OtherCode { found: "a GPU", expected: "a processor" }.into());
@@ -121,16 +120,16 @@ impl Bundle {
     /// driver cannot compile it.
     ///
     /// # Safety
-    /// The code runs on the device, within reach of this process's memory there.
-    /// It must come from a source that the caller would run a program of, and
-    /// follow the interface in [`crate::cuda`] for the bundle's manifest. Of what
-    /// lossc writes the second holds; of the first the hash says nothing.
+    /// The code runs on the device, within reach of this process's memory there. It must come
+    /// from a source that the caller would run a program of, and follow the interface in
+    /// [`crate::cuda`] for the bundle's manifest. For code that lossc wrote, the second holds.
+    /// The hash says nothing about the first.
     pub unsafe fn cuda_executor(&self, device: &CudaDevice) -> Result<CudaExecutor, RuntimeError> {
         // SAFETY: the caller vouches for the code.
         CudaExecutor::new(unsafe { self.cuda_kernels(device) }?)
     }
 
-    /// The code itself, for one executor or several: the driver takes its time to compile it.
+    /// Loads the code for one executor or several, since the driver takes time to compile it.
     ///
     /// # Errors
     /// As for [`Bundle::cuda_executor`].
@@ -179,7 +178,7 @@ impl Code {
     }
 }
 
-/// What is of use in a message; the code itself is not.
+/// Shows the target and the size; the code itself is of no use in a message.
 impl fmt::Debug for Code {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = match self {

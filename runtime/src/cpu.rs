@@ -1,4 +1,4 @@
-//! Running compiled kernels on the threads of this machine.
+//! Execution of compiled kernels on the threads of this machine.
 
 mod combine;
 mod launch;
@@ -18,20 +18,19 @@ use crate::native::NativeKernels;
 use crate::tensor::{TensorView, TensorViewMut};
 use launch::Workspace;
 
-/// Runs a loss on the CPU.
+/// Executor of a loss on the CPU.
 ///
 /// Chunks are computed by the threads of a rayon pool: the one given to
-/// [`CpuExecutor::with_pool`], else the current one (the global pool, unless
-/// the call is inside another's `install`). The partials of chunks are combined
-/// in a fixed order, so the number of threads never shows in a result. The
-/// workspace grows to the largest call seen and is reused: after that, the calls that
-/// write over a caller's gradients and residuals allocate nothing. (Where they come from
-/// a thread outside the pool, rayon's queue does now and then.)
+/// [`CpuExecutor::with_pool`], else the current one (the global pool, unless the call is inside
+/// another's `install`). The partials of chunks are combined in a fixed order, so the number of
+/// threads never shows in a result. The workspace grows to the largest call seen and is reused.
+/// After that, calls that write over a caller's gradients and residuals allocate nothing. (If
+/// they come from a thread outside the pool, rayon's queue does now and then.)
 #[derive(Debug)]
 pub struct CpuExecutor {
     kernels: NativeKernels,
     workspace: Workspace,
-    /// What backward calls write over in the place of the caller's residuals.
+    /// The residuals that backward calls write over in place of the caller's.
     scratch: Residuals,
 }
 
@@ -120,8 +119,8 @@ impl Executor for CpuExecutor {
     }
 }
 
-/// Inputs, then outputs; null where a call has no outputs, which passes that
-/// write none never read.
+/// The pointers of the inputs, then of the outputs. The latter are null where a call has no
+/// outputs; passes that write none never read them.
 fn pixel_pointers(
     manifest: &Manifest,
     pixels: &[TensorView<'_>],

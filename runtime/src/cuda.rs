@@ -1,23 +1,22 @@
-//! Running compiled kernels on an NVIDIA GPU, through the driver API.
+//! Execution of compiled kernels on an NVIDIA GPU, through the driver API.
 //!
-//! The driver is opened at run time, so a build needs no CUDA and a machine
-//! without one gets [`CudaError::NoDriver`]. PTX text becomes machine code in
-//! the driver.
+//! The driver is opened at run time: a build needs no CUDA, and a machine without a driver gets
+//! [`CudaError::NoDriver`]. The driver compiles PTX text to machine code.
 //!
-//! A loss compiled for CUDA has two or three kernels a pass and at most two for both
-//! directions, all with the parameters (plane_length, planes, groups, chunks_per_plane,
-//! seed, stream, planes, scalars, group totals, workspace, results), each of 8 bytes; [`plan`]
-//! says what they are:
+//! A loss compiled for CUDA has two or three kernels per pass and at most two for both
+//! directions. All have the parameters (plane_length, planes, groups, chunks_per_plane, seed,
+//! stream, array of planes, scalars, group totals, workspace, results), each of 8 bytes, which
+//! [`plan`] describes:
 //!
 //! | kernel | grid × block | does |
 //! |---|---|---|
-//! | `kernel_k` | planes · ⌈chunks a plane / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and planes and go on to what `epilogue_k` does; a pointer a pixel input and output follows its parameters |
-//! | `kernel_block_k` | planes · chunks a plane × 256 | the same for small images: one block sums one chunk |
-//! | `epilogue_k` | 1 × 256 | what follows from the totals, where they are other workers' too, or there are no pixels |
-//! | `cooperative_k`, `cooperative_block_k` | as many as the device holds × 256 | forward and backward in one cooperative launch, which keeps on the chip what it can of the pixels; its last parameter says for how many steps of 128 pixels a warp has room there |
+//! | `kernel_k` | planes · ⌈chunks per plane / 8⌉ × 256 | all of a pass: one warp sums one chunk, the last blocks to arrive add up the chunks and planes and continue with the work of `epilogue_k`; one pointer per pixel input and output follows its parameters |
+//! | `kernel_block_k` | planes · chunks per plane × 256 | the same for small images: one block sums one chunk |
+//! | `epilogue_k` | 1 × 256 | the computation from the totals, if they are other workers' too or there are no pixels |
+//! | `cooperative_k`, `cooperative_block_k` | as many as the device holds × 256 | forward and backward in one cooperative launch, with as many pixels resident as fit; its last parameter is the capacity of a warp, in steps of 128 pixels |
 //!
-//! So a pass is one launch, or both are. Passes follow each other on one stream; the host waits
-//! only to read results.
+//! Hence a pass is one launch, or both directions are. Passes follow each other on one stream;
+//! the host waits only to read results.
 //!
 //! The host side is tested against a stand-in for the driver that runs kernels
 //! in C (`tests/stand_in_driver.c`). It has not run on a GPU yet: the test that

@@ -1,4 +1,4 @@
-//! Why a call could not run.
+//! Reasons why a call could not run.
 
 use crate::bundle::BundleError;
 use crate::cuda::CudaError;
@@ -7,8 +7,8 @@ use crate::manifest::ManifestError;
 use crate::native::ObjectError;
 use crate::tensor::{ElementType, TensorError};
 
-/// Anything that can go wrong between a call and its result. Each message is
-/// one line (but for a driver's compilation log) and names the argument.
+/// Any failure between a call and its result. Each message is one line (except for a driver's
+/// compilation log) and names the argument.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
@@ -19,7 +19,7 @@ pub enum RuntimeError {
         what: &'static str,
         /// The names the manifest lists.
         names: Vec<String>,
-        /// How many tensors there were.
+        /// The number of tensors passed.
         found: usize,
     },
     /// A tensor of another element type than the code was compiled for.
@@ -27,9 +27,9 @@ pub enum RuntimeError {
     ElementType {
         /// The argument.
         argument: String,
-        /// What the code was compiled for.
+        /// The type that the code was compiled for.
         expected: ElementType,
-        /// What was given.
+        /// The type passed.
         found: ElementType,
     },
     /// A tensor of another shape than the first.
@@ -37,9 +37,9 @@ pub enum RuntimeError {
     Shape {
         /// The argument.
         argument: String,
-        /// What was given.
+        /// The shape passed.
         found: Vec<usize>,
-        /// Whose shape it must have.
+        /// The argument whose shape it must have.
         reference: String,
         /// That shape.
         expected: Vec<usize>,
@@ -86,7 +86,7 @@ pub enum RuntimeError {
     NoSuchPass {
         /// The loss.
         loss: String,
-        /// How many forward passes it has.
+        /// The number of its forward passes.
         passes: usize,
         /// The pass asked for.
         pass: usize,
@@ -99,10 +99,10 @@ pub enum RuntimeError {
     SeveralPasses {
         /// The loss.
         loss: String,
-        /// How many forward passes it has.
+        /// The number of its forward passes.
         passes: usize,
     },
-    /// Sums that depend on the number of pixels, which several workers had not added up.
+    /// Sums that depend on the number of all pixels, which several workers had not added up.
     #[error(
         "{0} needs the number of all pixels in its first pass: workers add theirs with merge_sizes before it"
     )]
@@ -115,7 +115,7 @@ pub enum RuntimeError {
     Layout {
         /// The argument.
         argument: String,
-        /// What is wrong with its shape.
+        /// The mistake in its shape.
         error: LayoutError,
     },
     /// A tensor that could not be made.
@@ -126,7 +126,7 @@ pub enum RuntimeError {
     Manifest {
         /// The loss.
         loss: String,
-        /// What does not fit.
+        /// The mismatch.
         error: ManifestError,
     },
     /// Native code that could not be loaded.
@@ -140,7 +140,7 @@ pub enum RuntimeError {
     Cuda(#[from] CudaError),
 }
 
-/// `(a, b, c)`, or `()` for none.
+/// Formats names as `(a, b, c)`, or `()` if there are none.
 fn list(names: &[String]) -> String {
     format!("({})", names.join(", "))
 }

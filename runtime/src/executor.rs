@@ -1,4 +1,4 @@
-//! What CPU and CUDA executors have in common.
+//! The common interface of CPU and CUDA executors.
 
 mod check;
 mod outcome;
@@ -18,12 +18,12 @@ use crate::layout::Balance;
 use crate::manifest::Manifest;
 use crate::tensor::{Tensor, TensorView, TensorViewMut};
 
-/// Where a call's random draws come from; see [`crate::philox`].
+/// Source of a call's random draws; see [`crate::philox`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Random {
     /// The key.
     pub seed: u64,
-    /// Tells calls under one seed apart: a step or rank number.
+    /// Distinguishes calls under one seed: a step or rank number.
     pub stream: u64,
 }
 
@@ -32,9 +32,9 @@ pub struct Random {
 pub struct Call<'a> {
     /// The pixel inputs in the manifest's order, all of one shape.
     pub pixels: &'a [TensorView<'a>],
-    /// Which pixels share a group.
+    /// The choice of pixels that share a group.
     pub balance: Balance,
-    /// Where random draws come from.
+    /// The source of random draws.
     pub random: Random,
     /// Scalar arguments by name; those left out take their defaults.
     pub scalars: &'a [(&'a str, f32)],
@@ -47,29 +47,28 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Runs one compiled loss on host tensors.
+/// Executor of one compiled loss on host tensors.
 ///
-/// Every method gives the same bits for the same arguments, whatever the
-/// executor's threads or device. A tensor without pixels is no error: its sums
-/// are zero, and the loss is what the epilogue makes of that.
+/// Every method returns the same bits for the same arguments, whatever the executor's threads
+/// or device. A tensor without pixels is not an error: its sums are zero, and the epilogue
+/// computes the loss from these.
 pub trait Executor: Send {
     /// The manifest of the loss.
     fn manifest(&self) -> &Arc<Manifest>;
 
-    /// The loss, and what the backward direction needs of it, written over `residuals`
-    /// of whatever call. Where that had this one's layout, the processor's executor
-    /// allocates nothing. [`Residuals::loss`] then gives the loss.
+    /// Computes the loss and the residuals that the backward direction needs, written over
+    /// `residuals` of any call. If that call had this one's layout, the CPU's executor
+    /// allocates nothing. [`Residuals::loss`] then returns the loss.
     ///
     /// # Errors
-    /// If an argument does not fit the manifest, or the device fails; `residuals` are
-    /// then of no use.
+    /// If an argument does not fit the manifest, or the device fails; `residuals` are then of
+    /// no use.
     fn forward_reusing(&mut self, call: &Call<'_>, residuals: &mut Residuals) -> Result<(), RuntimeError>;
 
-    /// The gradient of a forward call, written over `gradients`.
+    /// Computes the gradient of a forward call, written over `gradients`.
     ///
-    /// `pixels` must hold what they held in the forward call; draws are
-    /// recomputed from the seed that `residuals` carry. `upstream` scales the
-    /// gradient.
+    /// `pixels` must hold what they held in the forward call; draws are recomputed from the
+    /// seed in `residuals`. `upstream` scales the gradient.
     ///
     /// # Errors
     /// As for [`Executor::forward_reusing`], and if the loss has no gradient.
@@ -81,7 +80,7 @@ pub trait Executor: Send {
         gradients: &mut [TensorViewMut<'_>],
     ) -> Result<(), RuntimeError>;
 
-    /// As [`Executor::forward_reusing`], and the gradient written over `gradients`. The
+    /// Like [`Executor::forward_reusing`], with the gradient also written over `gradients`. The
     /// upstream gradient is the call's scalar `upstream`.
     ///
     /// # Errors
@@ -93,10 +92,10 @@ pub trait Executor: Send {
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError>;
 
-    /// The sums of forward pass `pass` over `pixels`, written into their group totals
-    /// of `residuals`, which start as [`Residuals::new`]. Sums of several
-    /// workers are then added with [`Residuals::merge`], and
-    /// [`Executor::finish_pass`] goes on from the totals.
+    /// Computes the sums of forward pass `pass` over `pixels`, written into their group totals
+    /// of `residuals`, which start as [`Residuals::new`]. Sums of several workers are then
+    /// added with [`Residuals::merge`], and [`Executor::finish_pass`] continues from the
+    /// totals.
     ///
     /// # Errors
     /// As for [`Executor::forward`], and if there is no such forward pass.
@@ -107,14 +106,14 @@ pub trait Executor: Send {
         residuals: &mut Residuals,
     ) -> Result<(), RuntimeError>;
 
-    /// What follows from the totals of forward pass `pass`: scalars that later
-    /// passes read, and results.
+    /// Computes what follows from the totals of forward pass `pass`: scalars that later passes
+    /// read, and results.
     ///
     /// # Errors
     /// If there is no such forward pass, or the device fails.
     fn finish_pass(&mut self, pass: usize, residuals: &mut Residuals) -> Result<(), RuntimeError>;
 
-    /// The loss, and what the backward direction needs of it.
+    /// Computes the loss and the residuals that the backward direction needs.
     ///
     /// # Errors
     /// As for [`Executor::forward_reusing`].
@@ -124,7 +123,7 @@ pub trait Executor: Send {
         Ok(Outcome::new(residuals))
     }
 
-    /// The loss and, written over `gradients`, its gradient.
+    /// Computes the loss and, written over `gradients`, its gradient.
     ///
     /// # Errors
     /// As for [`Executor::backward_into`].
@@ -138,8 +137,7 @@ pub trait Executor: Send {
         Ok(Outcome::new(residuals))
     }
 
-    /// A gradient tensor for each output, as
-    /// [`Executor::backward_into`] does it.
+    /// Computes a gradient tensor for each output, like [`Executor::backward_into`].
     ///
     /// # Errors
     /// As for [`Executor::backward_into`].
@@ -155,8 +153,8 @@ pub trait Executor: Send {
         Ok(gradients)
     }
 
-    /// The loss and a gradient tensor for each output, as
-    /// [`Executor::forward_backward_into`] does it.
+    /// Computes the loss and a gradient tensor for each output, like
+    /// [`Executor::forward_backward_into`].
     ///
     /// # Errors
     /// As for [`Executor::backward_into`].
@@ -168,8 +166,8 @@ pub trait Executor: Send {
         Ok((outcome, gradients))
     }
 
-    /// The sums of a loss that takes one forward pass, before anything is
-    /// computed from them.
+    /// Computes the sums of a loss that takes one forward pass, before anything is computed
+    /// from them.
     ///
     /// # Errors
     /// As for [`Executor::forward`], and if the loss takes several passes.
@@ -184,8 +182,8 @@ pub trait Executor: Send {
         Ok(residuals)
     }
 
-    /// The loss from the sums of [`Executor::forward_partials`], perhaps with
-    /// those of other workers merged in.
+    /// Computes the loss from the sums of [`Executor::forward_partials`], perhaps with those of
+    /// other workers merged in.
     ///
     /// # Errors
     /// If the sums are of another loss, or the device fails.

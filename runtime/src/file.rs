@@ -1,7 +1,7 @@
-//! Reading files that others name.
+//! Reading of files that others name.
 //!
 //! A path may name anything: a pipe that nobody writes to, a device without an end, a file
-//! larger than memory. So only regular files are opened, and as much is read as there may be.
+//! larger than memory. Hence only regular files are opened, and no more is read than allowed.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -10,14 +10,14 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens the regular file `path`; also its length in bytes. Never waits.
+/// Opens the regular file `path` and returns it with its length in bytes. Never waits.
 ///
 /// # Errors
-/// If it is no regular file, or cannot be opened.
+/// If it is not a regular file, or cannot be opened.
 pub fn open(path: &Path) -> io::Result<(File, u64)> {
-    // Opening a device may do something, so it is asked for before.
+    // Opening a device may have effects, so the kind is checked before.
     check_regular(&fs::metadata(path)?)?;
-    // What takes the file's place in between is not waited for.
+    // Whatever takes the file's place in between is not waited for.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
@@ -25,10 +25,10 @@ pub fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, metadata.len()))
 }
 
-/// The bytes of the regular file `path`, which has at most `most`.
+/// Reads the regular file `path`, which has at most `most` bytes.
 ///
 /// # Errors
-/// If it is no regular file, is longer, or cannot be read.
+/// If it is not a regular file, is longer, or cannot be read.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (file, length) = open(path)?;
     if length > most {
@@ -37,7 +37,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_from(file, most)
 }
 
-/// All that comes from `reader`, at most `most` bytes.
+/// Reads all of `reader`, at most `most` bytes.
 ///
 /// # Errors
 /// If there is more, or it cannot be read.

@@ -1,20 +1,20 @@
-//! How a tensor is cut into planes, groups and chunks.
+//! The partition of a tensor into planes, groups and chunks.
 //!
-//! This is part of the numeric contract: every sum has a fixed shape that
-//! depends on the tensor's shape alone, never on threads, vector width or
-//! grid, so the same call gives the same bits on every machine.
+//! This is part of the numeric contract: every sum has a fixed shape that depends on the
+//! tensor's shape alone, never on threads, vector width or grid. The same call therefore has
+//! the same bits on every machine.
 //!
 //! - A *plane* is one image-and-channel plane of `plane_length` = H·W pixels;
 //!   pixel `position` of plane `plane` has linear index `plane·plane_length + position`.
-//! - A plane belongs to one *group*, chosen by [`Balance`]; a reduction gives
-//!   one value a group.
+//! - A plane belongs to one *group*, chosen by [`Balance`]; a reduction returns one value per
+//!   group.
 //! - A plane starts `phase(plane)` = (plane·plane_length) mod 4 positions after a
 //!   multiple of four. The *padded position* q = position + phase(plane) makes
 //!   blocks of four consecutive random words, and 16-byte vectors, line up.
-//! - A plane's padded positions are cut into chunks of [`CHUNK`]. Within a chunk
-//!   the pixel at q goes to lane q mod [`CHUNK_ACCUMULATORS`]; each lane adds in order of
-//!   q, starting from +0; lanes are then added as a tree: adjacent pairs
-//!   twice (128 → 64 → 32), then halves (16, 8, 4, 2, 1).
+//! - A plane's padded positions are cut into chunks of [`CHUNK`]. Within a chunk the pixel at q
+//!   goes to accumulator q mod [`CHUNK_ACCUMULATORS`]. Each accumulator adds in order of q,
+//!   starting from +0. The accumulators are then added as a tree: adjacent pairs twice
+//!   (128 → 64 → 32), then halves (16, 8, 4, 2, 1).
 //! - The partials of a plane are added in f64 over [`PLANE_ACCUMULATORS`]
 //!   accumulators (chunk c goes to accumulator c mod 256, in order of c), then
 //!   a tree by halves (128, 64, …, 1). Planes of a group are added in ascending
@@ -28,13 +28,13 @@ use serde::{Deserialize, Serialize};
 /// Padded positions in a chunk.
 pub const CHUNK: usize = 2048;
 
-/// Accumulators a chunk is summed over.
+/// Number of accumulators over which a chunk is summed.
 pub const CHUNK_ACCUMULATORS: usize = 128;
 
-/// Accumulators the partials of a plane are summed over.
+/// Number of accumulators over which the partials of a plane are summed.
 pub const PLANE_ACCUMULATORS: usize = 256;
 
-/// Which pixels share a group.
+/// Choice of the pixels that share a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Balance {
@@ -81,7 +81,7 @@ impl FromStr for Balance {
     }
 }
 
-/// Why a shape has no layout.
+/// Reason why a shape has no layout.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
@@ -109,7 +109,7 @@ pub struct Layout {
 }
 
 impl Default for Layout {
-    /// That of an image without pixels.
+    /// The layout of an image without pixels.
     fn default() -> Self {
         Self::new(&[0, 0], Balance::default()).expect("an image has a layout")
     }
@@ -119,7 +119,7 @@ impl Layout {
     /// The layout of a tensor of `shape`.
     ///
     /// # Errors
-    /// If the shape has not 2, 3 or 4 dimensions, or overflows.
+    /// If the shape does not have 2, 3 or 4 dimensions, or overflows.
     pub fn new(shape: &[usize], balance: Balance) -> Result<Self, LayoutError> {
         let [samples, channels, height, width] = match *shape {
             [height, width] => [1, 1, height, width],
@@ -142,38 +142,37 @@ impl Layout {
         })
     }
 
-    /// The shape this layout was made from.
+    /// The shape that this layout was made from.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The balance this layout was made with.
+    /// The balance that this layout was made with.
     pub fn balance(&self) -> Balance {
         self.balance
     }
 
-    /// Image-and-channel planes.
+    /// The number of image-and-channel planes.
     pub fn planes(&self) -> usize {
         self.planes
     }
 
-    /// Pixels in a row.
+    /// Pixels in a plane.
     pub fn plane_length(&self) -> usize {
         self.plane_length
     }
 
-    /// Groups that reductions give one value each for.
+    /// The number of groups; a reduction returns one value for each.
     pub fn groups(&self) -> usize {
         self.groups
     }
 
-    /// Chunks every plane is cut into; 0 if planes have no pixels.
+    /// Chunks that each plane is cut into; 0 if planes have no pixels.
     pub fn chunks_per_plane(&self) -> usize {
         self.chunks_per_plane
     }
 
-    /// Chunks in all; cannot overflow, as a chunk holds at least one pixel or
-    /// is one of at most two more than those.
+    /// Chunks in all. The number cannot overflow: there are no more chunks than pixels.
     pub fn chunks(&self) -> usize {
         self.planes * self.chunks_per_plane
     }
@@ -194,8 +193,8 @@ impl Layout {
     }
 }
 
-/// Kernels index in i64 and the runtime in usize; a quarter of the range
-/// leaves room for padding and for 8-byte elements.
+/// Returns the number of pixels, if it can be indexed. Kernels index in i64 and the runtime in
+/// usize; an eighth of the range leaves room for padding and for 8-byte elements.
 fn check_indexable(planes: usize, plane_length: usize) -> Option<usize> {
     let pixels = planes.checked_mul(plane_length)?;
     let limit = isize::MAX as usize / 8;

@@ -5,10 +5,10 @@
 //! and runs it on tensors through an [`Executor`]:
 //!
 //! - [`tensor`]: host tensors, typed at run time;
-//! - [`layout`]: how a tensor is cut into planes, groups and chunks, which fixes
-//!   the order of every sum and so the bits of every result;
+//! - [`layout`]: the partition of a tensor into planes, groups and chunks, which fixes the
+//!   order of every sum and thereby the bits of every result;
 //! - [`philox`]: the random numbers;
-//! - [`manifest`]: what an executor must know of a loss;
+//! - [`manifest`]: the description of a loss that an executor needs;
 //! - [`bundle`]: code and manifest in one file;
 //! - [`native`] and [`cpu`]: machine code in memory, and threads to run it;
 //! - [`cuda`]: the same on an NVIDIA GPU;

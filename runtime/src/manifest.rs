@@ -1,4 +1,4 @@
-//! What an executor must know of a compiled loss besides its code.
+//! The description of a compiled loss that an executor needs besides its code.
 
 mod exact;
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::tensor::ElementType;
 
-/// Slots beyond which a loss would have to compute more numbers than any text has.
+/// The most scalar slots: a loss with more would compute more numbers than any text has.
 const MOST_SCALAR_SLOTS: usize = 1 << 20;
 
-/// Bytes of a chunk in a buffer, or of a warp's step: some for each pixel.
+/// The most bytes of a chunk in a buffer, or of a warp's step, with some for each pixel.
 const MOST_BYTES: usize = 1 << 20;
 
 /// The scalar argument that scales the gradient; 1 unless the caller sets it.
@@ -26,49 +26,49 @@ pub const UPSTREAM: &str = "upstream";
 pub struct Manifest {
     /// The loss's name, for messages.
     pub name: String,
-    /// Whether it gives the same bits on every machine. Else its pixels are computed by
+    /// True if it has the same bits on every machine. Otherwise its pixels are computed by
     /// operations that each GPU rounds in its own way.
     #[serde(default = "reproducible")]
     pub is_reproducible: bool,
-    /// Pixel inputs in the order kernels take them.
+    /// Pixel inputs in the order in which kernels take them.
     pub pixel_inputs: Vec<PixelArgument>,
-    /// Pixel outputs, that is gradients, in the order kernels take them.
+    /// Pixel outputs, which are gradients, in the order in which kernels take them.
     pub pixel_outputs: Vec<PixelArgument>,
     /// Scalar arguments; the n-th is scalar slot n.
     pub scalars: Vec<ScalarArgument>,
-    /// Scalar slots in all: the arguments, the number of groups, that of all pixels, then
-    /// what epilogues compute.
+    /// Scalar slots in all: the arguments, the number of groups, the number of all pixels, then
+    /// the values that epilogues compute.
     pub scalar_slots: usize,
-    /// Reductions over all kernels.
+    /// The number of reductions of all kernels.
     pub group_totals: usize,
-    /// The arrays that kernels of one call keep pixel values in, each with the bytes
-    /// that a chunk takes of it; a GPU's kernels keep none.
+    /// The buffers in which kernels of one call save pixel values, each with its bytes per
+    /// chunk. A GPU's kernels have none.
     pub buffers: Vec<usize>,
-    /// The bytes of shared memory that a warp takes for each step of pixels that it keeps
-    /// in the kernel that is all of `forward_backward` in one launch; none if the code has
-    /// no such kernel.
+    /// The bytes of shared memory that a warp takes for each step of resident pixels, in the
+    /// cooperative kernel that is all of `forward_backward`; `None` if the code has no such
+    /// kernel.
     pub step_bytes: Option<usize>,
-    /// Whether a GPU's kernels also come in a version in which a block sums a chunk.
+    /// True if a GPU's kernels also come in a version in which a block sums a chunk.
     pub has_block_teams: bool,
-    /// The kernels, each a pass over the data and a epilogue.
+    /// The kernels, each a pass over the data and an epilogue.
     pub kernels: Vec<KernelManifest>,
-    /// The kernels of the forward direction, in order. A direction without kernels
-    /// is one that the code was not made for.
+    /// The kernels of the forward direction, in order. A direction has no kernels if the code
+    /// was not made for it.
     pub forward: Vec<usize>,
     /// The kernels of the backward direction, given the group totals of the forward one.
     pub backward: Vec<usize>,
-    /// The kernels of both directions at once.
+    /// The kernels of both directions in one call.
     pub forward_backward: Vec<usize>,
     /// The named group results that follow the loss.
     pub results: Vec<ResultDescription>,
 }
 
-/// What code is that does not say.
+/// The default for code that does not say.
 fn reproducible() -> bool {
     true
 }
 
-/// A way through a loss.
+/// A direction of computation through a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// The loss.
@@ -83,7 +83,7 @@ impl Direction {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Forward, Self::Backward, Self::ForwardBackward];
 
-    /// What messages call it.
+    /// Its name in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
@@ -93,21 +93,21 @@ impl Direction {
     }
 }
 
-/// A tensor with one value a pixel.
+/// A tensor with one value per pixel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PixelArgument {
-    /// The name messages use.
+    /// Its name in messages.
     pub name: String,
-    /// How each pixel is stored.
+    /// The type of each pixel in memory.
     pub element: ElementType,
 }
 
-/// A number the caller may set for each call.
+/// A scalar that the caller may set for each call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScalarArgument {
     /// The name the caller uses.
     pub name: String,
-    /// The value where the caller gives none.
+    /// The value if the caller passes none.
     #[serde(with = "exact")]
     pub default: f32,
 }
@@ -115,13 +115,12 @@ pub struct ScalarArgument {
 /// One pass over the data and its epilogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelManifest {
-    /// What it reduces, in the order of its partials.
+    /// Its reductions, in the order of its partials.
     pub reductions: Vec<Reduction>,
-    /// Whether it writes the pixel outputs.
+    /// True if it writes the pixel outputs.
     pub outputs: bool,
-    /// Whether what it computes of a pixel depends on the number of all pixels. Then
-    /// several workers tell each other their numbers before it: see
-    /// [`crate::Residuals::merge_sizes`].
+    /// True if its computation of a pixel depends on the number of all pixels. Several workers
+    /// then exchange their numbers before it: see [`crate::Residuals::merge_sizes`].
     #[serde(default)]
     pub needs_sizes: bool,
 }
@@ -129,13 +128,13 @@ pub struct KernelManifest {
 /// One reduction of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reduction {
-    /// Where the total of each group goes.
+    /// Index of its group totals.
     pub group_total: usize,
-    /// What is added up.
+    /// Its kind.
     pub kind: ReductionKind,
 }
 
-/// What a reduction adds up, and so what its group totals hold.
+/// Kind of a reduction, which fixes the types of its partials and totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReductionKind {
@@ -148,23 +147,23 @@ pub enum ReductionKind {
 /// A named group result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultDescription {
-    /// The name it is reported under.
+    /// Its name in reports.
     pub name: String,
-    /// What it holds.
+    /// The type of its values.
     pub kind: ResultKind,
 }
 
-/// What a group result holds.
+/// Type of a group result's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResultKind {
-    /// An f32 a group.
+    /// One f32 per group.
     Float,
-    /// An i64 a group.
+    /// One i64 per group.
     Count,
 }
 
-/// Why a manifest describes no loss that could run.
+/// Reason why a manifest describes no loss that could run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
@@ -195,14 +194,14 @@ pub enum ManifestError {
         /// The number of slots.
         slots: usize,
     },
-    /// A size that memory would be reserved by, though no loss needs as much.
+    /// A size that memory would be reserved by and that no loss needs.
     #[error("{count} {what}: there are {most} at most")]
     Size {
-        /// `group_totals`, `scalar slots` or what bytes are for.
+        /// `group totals`, `scalar slots` or the use of the bytes.
         what: &'static str,
-        /// What the manifest says.
+        /// The size in the manifest.
         count: usize,
-        /// The most that there can be.
+        /// The most allowed.
         most: usize,
     },
     /// No kernel for any direction.
@@ -218,7 +217,7 @@ pub enum ManifestError {
         /// The number of kernels.
         count: usize,
     },
-    /// A group total that a direction reduces twice, or that is not counted.
+    /// A group total that a direction reduces twice, or that is out of range.
     #[error("group total {group_total} of {group_totals} cannot be reduced by the {direction} direction")]
     GroupTotal {
         /// The group total.
@@ -228,17 +227,17 @@ pub enum ManifestError {
         /// The direction.
         direction: &'static str,
     },
-    /// A forward kernel that writes outputs, which a forward call has none of,
-    /// or a kernel that writes outputs that are not declared.
+    /// A forward kernel that writes outputs, although a forward call has none, or a kernel that
+    /// writes outputs that are not declared.
     #[error("kernel {0} cannot write pixel outputs")]
     Outputs(usize),
 }
 
 impl Manifest {
-    /// Checks that the parts fit together; executors do so when they are made.
+    /// Checks that the parts fit together. Executors do so when they are made.
     ///
     /// # Errors
-    /// The first thing found that does not fit.
+    /// The first mismatch found.
     pub fn validate(&self) -> Result<(), ManifestError> {
         if self.pixel_inputs.is_empty() {
             return Err(ManifestError::NoInput);
@@ -258,15 +257,15 @@ impl Manifest {
         self.validate_sizes()
     }
 
-    /// A manifest comes from a file: what it says is checked before memory is sized by it.
+    /// Checks the sizes before memory is reserved by them: a manifest comes from a file.
     fn validate_sizes(&self) -> Result<(), ManifestError> {
         let reductions = self.kernels.iter().map(|kernel| kernel.reductions.len()).sum();
         let buffer = self.buffers.iter().copied().max().unwrap_or_default();
         let sizes = [
             ("group totals", self.group_totals, reductions),
             ("scalar slots", self.scalar_slots, MOST_SCALAR_SLOTS),
-            ("bytes a chunk of a buffer", buffer, MOST_BYTES),
-            ("bytes a step", self.step_bytes.unwrap_or_default(), MOST_BYTES),
+            ("bytes per chunk of a buffer", buffer, MOST_BYTES),
+            ("bytes per step", self.step_bytes.unwrap_or_default(), MOST_BYTES),
         ];
         match sizes.into_iter().find(|&(_, count, most)| count > most) {
             Some((what, count, most)) => Err(ManifestError::Size { what, count, most }),
@@ -296,7 +295,7 @@ impl Manifest {
         }
     }
 
-    /// The kernels of a direction, in order; none if the code was not made for it.
+    /// The kernels of a direction, in order; empty if the code was not made for it.
     pub fn kernels_of(&self, direction: Direction) -> &[usize] {
         match direction {
             Direction::Forward => &self.forward,
@@ -322,14 +321,14 @@ impl Manifest {
         Ok(())
     }
 
-    /// The scalar slots of the number of groups and of that of all pixels.
+    /// The scalar slots of the number of groups and of the number of all pixels.
     pub(crate) fn size_slots(&self) -> Range<usize> {
         let first = self.scalars.len();
         first..first + 2
     }
 
-    /// Whether `other` describes the same loss, perhaps with code for other directions:
-    /// then the residuals of one are those of the other.
+    /// Returns whether `other` describes the same loss, perhaps with code for other directions.
+    /// The residuals of one are then those of the other.
     pub(crate) fn is_of_the_loss_of(&self, other: &Self) -> bool {
         self.name == other.name
             && self.pixel_inputs == other.pixel_inputs
@@ -349,8 +348,8 @@ impl Manifest {
         self.scalars.iter().position(|scalar| scalar.name == name)
     }
 
-    /// 8-byte result slots of a call with `groups` groups: the loss, then
-    /// `groups` slots a result.
+    /// 8-byte result slots of a call with `groups` groups: the loss, then `groups` slots per
+    /// result.
     pub fn result_slots(&self, groups: usize) -> usize {
         1 + self.results.len() * groups
     }

@@ -1,19 +1,20 @@
-//! Files that a user names to be written.
+//! Output files that a user names.
 //!
-//! An [`Output`] leaves at its place all that was written or what was there before,
+//! An [`Output`] leaves at its path either all that was written or what was there before,
 //! whatever happens in between:
 //!
 //! | what the path names | what is done |
 //! |---|---|
-//! | nothing | a file without a name is written, and gets it when it is whole; its mode follows the umask |
+//! | nothing | an unnamed file is written, and named when it is whole; its mode follows the
+//! umask |
 //! | a regular file | the same; the file takes the old one's place, mode, owner and extended attributes |
 //! | a file with several names, or one that cannot be replaced as it is | its contents are replaced in place, once there is room for them |
 //! | a symbolic link | what it points to is written |
 //! | a device, FIFO or socket | is written into |
-//! | `-`, `/dev/stdout`, `/dev/fd/N` | is written into, from where it stands |
+//! | `-`, `/dev/stdout`, `/dev/fd/N` | is written into, from its current position |
 //!
-//! Where the file system knows no files without names, the file has a hidden one until
-//! it is whole. A program that a signal may end calls [`discard_unfinished`] first.
+//! Where the file system has no unnamed files, the file has a hidden name until it is whole. A
+//! program that a signal may end calls [`discard_unfinished`] first.
 
 mod attributes;
 mod place;
@@ -37,7 +38,7 @@ pub use whole::WholeFile;
 /// The mode of a new file, before the umask.
 const MODE: u32 = 0o666;
 
-/// A place to write to that was found to be writable.
+/// A destination that was found to be writable.
 pub struct Output(Destination);
 
 enum Destination {
@@ -45,19 +46,19 @@ enum Destination {
     File { contents: WholeFile, at: Target },
 }
 
-/// Where a whole file goes.
+/// Target of a whole file.
 enum Target {
-    /// To a name that was free.
+    /// A name that was free.
     New(PathBuf),
-    /// To the name of a file, which is `old`.
+    /// The name of the file `old`, which is replaced.
     Replaced { path: PathBuf, old: File },
-    /// Into a file.
+    /// An existing file, whose contents are replaced.
     Overwritten(File),
 }
 
 impl Output {
-    /// Opens `path` for writing and changes nothing there yet. A FIFO is waited for
-    /// until somebody reads it.
+    /// Opens `path` for writing and changes nothing there yet. Waits until somebody reads, if
+    /// it is a FIFO.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -73,15 +74,15 @@ impl Output {
         }))
     }
 
-    /// Whether the output goes where standard output goes, so that nothing else may.
+    /// Returns whether the output goes to standard output, where nothing else may then go.
     pub fn is_standard_output(&self) -> bool {
         matches!(self.0, Destination::Stream { is_standard_output: true, .. })
     }
 
-    /// Writes the contents and puts them in their place.
+    /// Writes the contents and puts them in place.
     ///
     /// # Errors
-    /// If they cannot be written. What was in a file's place is then still there.
+    /// If they cannot be written. The previous contents of a file are then still there.
     pub fn write(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match self.0 {
             Destination::Stream { file, .. } => buffered(&file, write),
@@ -99,7 +100,8 @@ impl Target {
         match self {
             Self::New(path) => contents.link(&path),
             Self::Overwritten(mut old) => overwrite(&mut old, contents.file()),
-            // A mount point cannot be replaced, nor another's file in a directory like /tmp.
+            // Neither a mount point nor another's file in a directory like /tmp can be
+            // replaced.
             Self::Replaced { path, mut old } => match contents.replace(&path) {
                 Ok(()) => Ok(()),
                 Err((contents, _)) => overwrite(&mut old, contents.file()),
@@ -114,11 +116,11 @@ fn buffered(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     writer.flush()
 }
 
-/// The destination that `file` is. It is standard output if it was opened as such, or is
-/// the same FIFO, file or socket.
+/// The destination for `file`. It is standard output if it was opened as such, or is the same
+/// FIFO, file or socket.
 fn stream(file: File, is_first: bool) -> io::Result<Destination> {
     let (own, standard) = (file.metadata()?, place::duplicate(1).and_then(|it| it.metadata()));
-    // All that writes to a terminal or to /dev/null may do so at the same time.
+    // Several writers may use a terminal or /dev/null at the same time.
     let is_same = |standard: Metadata| !own.file_type().is_char_device() && is_one(&standard, &own);
     let is_standard_output = is_first || standard.is_ok_and(is_same);
     Ok(Destination::Stream { file, is_standard_output })
@@ -144,18 +146,18 @@ fn open_stream(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).custom_flags(flags).open(path)
 }
 
-/// The destination that a regular file is: replaced, if all but its contents can be kept.
+/// The destination for a regular file: replaced, if all except its contents can be preserved.
 fn existing(path: PathBuf, replaceable: bool) -> io::Result<Destination> {
     let old = OpenOptions::new().write(true).open(&path)?;
     let metadata = old.metadata()?;
     for (number, name) in [(1, "output"), (2, "error")] {
-        // What is printed would go on into a file that nothing names.
+        // What is printed later would go to a file without a name.
         if place::duplicate(number).and_then(|it| it.metadata()).is_ok_and(|it| is_one(&it, &metadata)) {
             return Err(io::Error::other(format!("it is standard {name} too")));
         }
     }
     let directory = path.parent().unwrap_or(Path::new("/"));
-    // Where no file can be added, one that is there may still be written.
+    // Where no file can be added, an existing one may still be writable.
     let contents = WholeFile::create_in(directory, MODE)
         .or_else(|_| WholeFile::create_in(&std::env::temp_dir(), 0o600))?;
     let is_alike =
@@ -164,11 +166,12 @@ fn existing(path: PathBuf, replaceable: bool) -> io::Result<Destination> {
     Ok(Destination::File { contents, at })
 }
 
-/// Makes `contents` those of `old`. That there is room is found out before anything is lost.
+/// Replaces the contents of `old` by `contents`. Checks that there is room before anything is
+/// lost.
 fn overwrite(old: &mut File, mut contents: &File) -> io::Result<()> {
     let length = contents.metadata()?.len();
     match rustix::fs::fallocate(&*old, FallocateFlags::KEEP_SIZE, 0, length) {
-        // Not every file system can say, and none for no bytes.
+        // Not every file system can tell, and none can for zero bytes.
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
         Err(error) => return Err(error.into()),
     }

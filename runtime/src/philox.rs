@@ -1,9 +1,9 @@
-//! Philox4x32-10, the counter-based generator every random draw comes from.
+//! Philox4x32-10, the counter-based generator of every random draw.
 //!
-//! J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: "Parallel random
-//! numbers: as easy as 1, 2, 3", SC 2011. A draw is a function of seed, stream
-//! and pixel index alone, so any thread computes any pixel's draw, and a
-//! backward pass recomputes the forward pass's instead of storing it.
+//! J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: "Parallel random numbers: as easy as 1,
+//! 2, 3", SC 2011. A draw is a function of seed, stream and pixel index alone: any thread
+//! computes any pixel's draw, and a backward pass recomputes the forward pass's draws instead
+//! of saving them.
 //!
 //! The pixel with linear index e uses word `e & 3` of the block with counter
 //! (e>>2 low, e>>2 high, stream low, stream high) under the key
@@ -72,7 +72,7 @@ pub const fn uniform(seed: u64, stream: u64, index: u64) -> f32 {
     word_to_uniform(block(seed, stream, index >> 2)[(index & 3) as usize])
 }
 
-/// The same words as a sequential generator: its n-th `u32` is pixel n's word.
+/// A sequential generator of the same words: its n-th `u32` is pixel n's word.
 #[derive(Clone, Debug)]
 pub struct Philox {
     inner: BlockRng<Blocks>,
@@ -113,7 +113,7 @@ impl Philox {
         self.inner.reset_and_skip((index & 3) as usize);
     }
 
-    /// The next draw in [0, 1), as a kernel makes it.
+    /// The next draw in [0, 1), as a kernel computes it.
     pub fn next_uniform(&mut self) -> f32 {
         word_to_uniform(self.inner.next_word())
     }
@@ -144,8 +144,8 @@ impl SeedableRng for Philox {
         Self::new(u64::from_le_bytes(seed), 0)
     }
 
-    /// `state` itself is the key, so that `seed_from_u64(42)` draws what a
-    /// kernel draws with seed 42.
+    /// `state` itself is the key: `seed_from_u64(42)` draws the numbers of a kernel with seed
+    /// 42.
     fn seed_from_u64(state: u64) -> Self {
         Self::new(state, 0)
     }

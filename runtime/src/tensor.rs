@@ -1,9 +1,9 @@
 //! Dense host tensors, typed at run time.
 //!
-//! Kernels take any shape and one of seven element types, so a tensor here is
-//! an element type, a shape and contiguous bytes in plane-major order.
-//! [`TensorView`] and [`TensorViewMut`] borrow a caller's memory, [`Tensor`]
-//! owns its own. Every pointer is aligned at least to its element.
+//! Kernels take any shape and one of seven element types: a tensor here is an element type, a
+//! shape and contiguous bytes in plane-major order. [`TensorView`] and [`TensorViewMut`] borrow
+//! a caller's memory, [`Tensor`] owns its own. Every pointer is aligned at least to its
+//! element.
 
 mod element;
 mod owned;
@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 /// making one allocates nothing.
 type Shape = SmallVec<[usize; 4]>;
 
-/// Why bytes and a shape do not make a tensor, or a tensor not an array.
+/// Reason why bytes and a shape do not make a tensor, or a tensor not an array.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
@@ -42,7 +42,7 @@ pub enum TensorError {
     #[error("{0} data must start at a multiple of {size} bytes", size = .0.size())]
     Misaligned(ElementType),
     /// A byte of a `bool` tensor is neither 0 nor 1.
-    #[error("byte {value} at element {index} is no bool: expected 0 or 1")]
+    #[error("byte {value} at element {index} is not a bool: expected 0 or 1")]
     NotBool {
         /// Linear index of the first such element.
         index: usize,
@@ -66,7 +66,7 @@ pub enum TensorError {
     UnknownElementType(String),
 }
 
-/// Bytes a tensor takes, or an error if that number overflows `isize`.
+/// Bytes that a tensor takes, or an error if that number overflows `isize`.
 pub(crate) fn byte_length(element: ElementType, shape: &[usize]) -> Result<usize, TensorError> {
     shape
         .iter()

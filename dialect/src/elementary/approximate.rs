@@ -1,8 +1,9 @@
 //! The elementary functions by approximate operations: the fast meanings of ops.
 //!
-//! Each is a few instructions around one that is near its result. The largest error, with
-//! every approximate operation as wrong as [`ApproximateMachine`] allows, against the same
-//! function in f64: relative, in units of 2⁻²³ = 1.2e-7. A result below 2⁻¹²⁶ may be 0.
+//! Each is a few instructions around an approximate one. The table has the largest error
+//! against the same function in f64, with every approximate operation as wrong as
+//! [`ApproximateMachine`] allows: relative, in units of 2⁻²³ = 1.2e-7. A result below 2⁻¹²⁶ may
+//! be 0.
 //!
 //! | function | error | operations | exact meaning |
 //! |---|---|---|---|
@@ -16,20 +17,20 @@
 //! | [`pow`] | 3 + 1.9·abs(y)·max(1, abs(log₂ x)) | 7 | 69 |
 //! | [`quotient`] | 2 | 2 | 1, of many instructions |
 //!
-//! The part that grows with |x| is the rounding of x·log₂ e: where the exponential is
-//! small. So for |x| up to 20, where nearly all logits are, sigmoid and softplus are within
-//! 2.0e-6, and the absolute error of an exponential of a negative number is at most 3.6e-7.
-//! The tests compute all of this; ops that are not here are exact in either mode.
+//! The part that grows with |x| is the rounding of x·log₂ e. It is large where the exponential
+//! is small: for |x| up to 20, where nearly all logits are, sigmoid and softplus are within
+//! 2.0e-6, and the absolute error of an exponential of a negative number is at most 3.6e-7. The
+//! tests compute all of this. Ops that are not here are exact under either numerics.
 
 use super::{horner, positive_part};
 use crate::machine::{ApproximateMachine, Word};
 
 /// P of log(1 + x) ≈ x·P(x) for 0 ≤ x ≤ 1, highest power first.
 ///
-/// Remez exchange weighted by x / log(1 + x); then each coefficient from the lowest power
-/// on was rounded to f32 and the rest fitted again. As real numbers the two sides differ
-/// by at most 2.0e-7 of log(1 + x). A logarithm of 1 + x has but an absolute bound, and
-/// with what mends that for small x it would take as many operations.
+/// Remez exchange weighted by x / log(1 + x); then each coefficient from the lowest power on
+/// was rounded to f32 and the rest fitted again. As real numbers the two sides differ by at
+/// most 2.0e-7 of log(1 + x). A logarithm of 1 + x has only an absolute bound, and mending that
+/// for small x would take as many operations.
 const LOG1P_UNIT: [f32; 8] = [
     -0.008_556_101_5,
     0.044_153_14,
@@ -49,8 +50,8 @@ const LOG1P_SMALL: [f32; 6] =
 /// most 8.8e-8 of e^x - 1.
 const EXPM1_SMALL: [f32; 5] = [0.008_335_615, 0.041_774_17, 0.166_667_12, 0.499_998_36, 1.0];
 
-/// Below it a function that is 0 at 0 is a polynomial: the error of its exponential or
-/// logarithm is one of 1, not of the small result.
+/// Bound of |x| below which a function that is 0 at 0 is a polynomial: the error of its
+/// exponential or logarithm is relative to 1, not to the small result.
 const SMALL: f32 = 0.25;
 
 /// e^x = 2^(x·log₂ e). 2 operations.
@@ -136,13 +137,13 @@ pub fn pow(m: &mut dyn ApproximateMachine, x: Word, y: Word) -> Word {
     m.select(is_one, one, power)
 }
 
-/// 1 / x for x from 1 to 2 or NaN, rounded to nearest: no approximation is left in it.
-/// 7 operations.
+/// 1 / x for x from 1 to 2 or NaN, rounded to nearest: no approximation is left in it. 7
+/// operations.
 ///
-/// P. Markstein, "Computation of elementary functions on the IBM RISC System/6000
-/// processor", IBM J. Res. Dev. 34 (1990): an fma with the remainder of a reciprocal that
-/// is within a unit in the last place gives the rounded one, but for the largest mantissa.
-/// The tests try every x with every such reciprocal.
+/// P. Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor",
+/// IBM J. Res. Dev. 34 (1990): an fma with the remainder of a reciprocal that is within a unit
+/// in the last place yields the rounded one, except for the largest mantissa. The tests try
+/// every x with every such reciprocal.
 pub fn rounded_reciprocal(m: &mut dyn ApproximateMachine, x: Word) -> Word {
     let one = m.float(1.0);
     let (last, of_last) = (m.float(f32::from_bits(0x3fff_ffff)), m.float(f32::from_bits(0x3f00_0001)));
@@ -152,15 +153,15 @@ pub fn rounded_reciprocal(m: &mut dyn ApproximateMachine, x: Word) -> Word {
         let remainder = m.fma(minus_x, near, one);
         m.fma(near, remainder, near)
     };
-    // The first brings it within a unit, also where it was one beside the rounded one.
+    // The first brings it within a unit, even where it was one unit from the rounded one.
     let nearer = step(m, near);
     let rounded = step(m, nearer);
     let is_last = m.equal(x, last);
     m.select(is_last, of_last, rounded)
 }
 
-/// a / b for b from 2⁻¹²⁶ to 2¹²⁶ in size; a larger b gives 0, a smaller one ∞ or, of 0,
-/// NaN. 2 operations.
+/// a / b for b from 2⁻¹²⁶ to 2¹²⁶ in size. For a larger b it is 0; for a smaller one it is ∞,
+/// or NaN if a is 0. 2 operations.
 pub fn quotient(m: &mut dyn ApproximateMachine, a: Word, b: Word) -> Word {
     let reciprocal = m.reciprocal(b);
     m.mul(a, reciprocal)

@@ -1,14 +1,14 @@
-//! A bound of `exp` that costs a third of it.
+//! An upper bound of `exp` at a third of its cost.
 //!
-//! With x = (n + f)·ln 2, n whole and 0 ≤ f < 1, e^x = 2ⁿ·2^f, and 2^f lies below its
-//! chord 1 + f and above that over 1.0615. A fixed-point n + f holds the bits of the
-//! float 2ⁿ·(1 + f) where a float has them (N. N. Schraudolph: "A fast, compact
-//! approximation of the exponential function", Neural Computation 11, 1999).
+//! With x = (n + f)·ln 2, n whole and 0 ≤ f < 1, e^x = 2ⁿ·2^f, and 2^f lies below its chord
+//! 1 + f and above that chord divided by 1.0615. A fixed-point n + f has the bits of the float
+//! 2ⁿ·(1 + f) in the same position (N. N. Schraudolph: "A fast, compact approximation of the
+//! exponential function", Neural Computation 11, 1999).
 
 use super::exponential::at_least;
 use crate::machine::{Machine, Word};
 
-/// The bits of the fraction f.
+/// The number of bits of the fraction f.
 const FRACTION: u32 = 14;
 
 /// One in fixed point.
@@ -26,8 +26,7 @@ const ROUND: i32 = 1 << 23;
 /// The exponent of 1, and one step up, which is more than rounding takes away.
 const BIAS: i32 = 127 * ONE + 1;
 
-/// A number that is e^x or up to 6.2 % above, for x ≤ 0 or NaN; from -87 down
-/// it stays e^-87. 5 operations.
+/// e^x or up to 6.2 % more, for x ≤ 0 or NaN; from -87 down it stays e^-87. 5 operations.
 pub fn exp_upper(m: &mut dyn Machine, x: Word) -> Word {
     let x = at_least(m, LOWEST, x);
     let scale = m.float(SCALE);
@@ -36,7 +35,7 @@ pub fn exp_upper(m: &mut dyn Machine, x: Word) -> Word {
     let bits = m.bits_of_float(fixed);
     let bits = m.shift_left(bits, 23 - FRACTION);
     let value = m.float_of_bits(bits);
-    // A NaN has lost itself in the shift.
+    // The shift has lost a NaN, and this brings it back.
     let zero = m.float(0.0);
     m.fma(x, zero, value)
 }

@@ -20,8 +20,8 @@ const ROUND: f32 = 12_582_912.0;
 /// Moves an integer in the low bits to where a float's exponent is.
 const EXPONENT: u32 = 23;
 
-/// ln 2 rounded down to f32, and what is missing. Both are positive, so that an
-/// n of +0 adds -0 and keeps the sign of a zero.
+/// ln 2 rounded down to f32, and the rest. Both are positive: an n of +0 then adds -0 and keeps
+/// the sign of a zero.
 const LN_2_HIGH: f32 = f32::from_bits(0x3f31_7217);
 const LN_2_LOW: f32 = f32::from_bits(0x3377_d1cf);
 
@@ -138,7 +138,7 @@ pub fn expm1(m: &mut dyn Machine, x: Word) -> Word {
     m.mul(value, undo)
 }
 
-/// scale·e^r - 1 for |r| ≤ ln 2 / 2, and r's own sign of zero if scale is 1.
+/// scale·e^r - 1 for |r| ≤ ln 2 / 2, with r's own sign of zero if scale is 1.
 fn scaled_expm1(m: &mut dyn Machine, r: Word, scale: Word) -> Word {
     // The sum of opposite zeros is +0. With the terms negated these sums meet
     // only for equal signs: -(e^r - 1) = -r²·q - r, and -(1 - scale) is -0.

@@ -29,7 +29,7 @@ const THREE_QUARTERS: i32 = 0x3f40_0000;
 /// One in a float's exponent.
 const EXPONENT_ONE: i32 = 1 << 23;
 
-/// ln 2 for an exponent that was left where it stands in the bits.
+/// ln 2 for an exponent left at its position in the bits.
 const LN_2_OF_EXPONENT: f32 = std::f32::consts::LN_2 / EXPONENT_ONE as f32;
 
 /// log(1 + f) for -1/4 ≤ f ≤ 1/2. 9 operations.
@@ -46,7 +46,7 @@ pub(super) struct Parts {
     pub(super) exponent: Word,
 }
 
-/// The parts of a positive finite `x`; of another, some numbers.
+/// The parts of a positive finite `x`; for any other `x`, unspecified numbers.
 pub(super) fn parts(m: &mut dyn Machine, x: Word) -> Parts {
     let smallest_normal = m.float(f32::MIN_POSITIVE);
     let normalise = m.float(EXPONENT_ONE as f32);
@@ -94,8 +94,8 @@ pub fn log(m: &mut dyn Machine, x: Word) -> Word {
 
 /// log(1 + x). 24 operations.
 pub fn log1p(m: &mut dyn Machine, x: Word) -> Word {
-    // The exponent is that of the rounded 1 + x, but x and 1 are scaled each on
-    // its own, so that no bit of x is lost. Scaling x in its bits reaches 2⁻¹²⁸.
+    // The exponent is that of the rounded 1 + x, but x and 1 are each scaled on their own: no
+    // bit of x is lost. Scaling x in its bits reaches 2⁻¹²⁸.
     let one = m.float(1.0);
     let (below_origin, exponent_bits) = (m.integer(THREE_QUARTERS + MANTISSA_BITS), m.integer(EXPONENT_BITS));
     let sum = m.add(x, one);
@@ -116,7 +116,7 @@ pub fn log1p(m: &mut dyn Machine, x: Word) -> Word {
 fn scaled_rest(m: &mut dyn Machine, x: Word, minus_exponent: Word) -> Word {
     let one = m.float(1.0);
     let minus_quarter = m.float(-0.25);
-    // 2⁻¹²⁸ is no normal float, hence four times as much.
+    // 2⁻¹²⁸ is not a normal float, hence four times as much.
     let four = m.integer(4.0_f32.to_bits().cast_signed());
     let four = m.integer_add(four, minus_exponent);
     let four = m.float_of_bits(four);
@@ -129,7 +129,7 @@ fn scaled_rest(m: &mut dyn Machine, x: Word, minus_exponent: Word) -> Word {
 
 /// log(1 + x) for 0 ≤ x ≤ 1 or NaN, with the bits of [`log1p`]. 14 operations.
 pub fn log1p_unit(m: &mut dyn Machine, x: Word) -> Word {
-    // The two floats next below 1/2 go with it, as they round 1 + x to 3/2.
+    // The two floats just below 1/2 belong to the upper half: 1 + x rounds to 3/2 for them.
     let threshold = m.float(f32::from_bits(0.5_f32.to_bits() - 2));
     let (half, minus_half) = (m.float(0.5), m.float(-0.5));
     let (ln_2, minus_zero) = (m.float(std::f32::consts::LN_2), m.float(-0.0));

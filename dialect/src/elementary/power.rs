@@ -17,8 +17,8 @@ use crate::machine::{Machine, Word};
 /// differ by at most 2.7e-11 of s.
 const LOG_OF_QUOTIENT: [f32; 4] = [0.000_471_710_78, 0.002_226_837_2, 0.012_500_292, 0.083_333_33];
 
-/// ln 2 in 16 bits, so that its product with an exponent is exact, and what is
-/// missing; both for an exponent left where it stands in the bits.
+/// ln 2 in 16 bits, so that its product with an exponent is exact, and the rest; both for an
+/// exponent left at its position in the bits.
 const LN_2_HIGH: f32 = f32::from_bits(0x3f31_7200) / 8_388_608.0;
 const LN_2_LOW: f32 = f32::from_bits(0x35bf_be8e) / 8_388_608.0;
 
@@ -49,8 +49,8 @@ pub fn pow(m: &mut dyn Machine, x: Word, y: Word) -> Word {
     m.select(is_one, one, value)
 }
 
-/// `value` where `exponent` is in the range of `exp`, else 0 or infinity. The
-/// exponent could not be clamped beforehand: its low part would not fit it.
+/// `value` where `exponent` is in the range of `exp`, else 0 or infinity. The exponent cannot
+/// be clamped beforehand: its low part would no longer fit it.
 fn with_range(m: &mut dyn Machine, exponent: Word, value: Word) -> Word {
     let (lowest, highest) = (m.float(EXP_LOWEST), m.float(EXP_HIGHEST));
     let (zero, infinity) = (m.float(0.0), m.float(f32::INFINITY));
@@ -69,7 +69,7 @@ fn log_pair(m: &mut dyn Machine, x: Word) -> Pair {
     let square = m.mul(quotient.high, quotient.high);
     let cube = m.mul(square, quotient.high);
     let series = horner(m, square, &LOG_OF_QUOTIENT);
-    // The slope of the logarithm at the high part, 1 / (1 - s²/4), is taken for 1 + s²/4.
+    // The slope of the logarithm at the high part, 1 / (1 - s²/4), is approximated by 1 + s²/4.
     let slope = m.fma(square, quarter, one);
     let tail = m.mul(quotient.low, slope);
     let tail = m.fma(cube, series, tail);

@@ -5,8 +5,8 @@ use crate::machine::{Machine, Word};
 
 /// 1 / (1 + e^-x). 23 operations.
 ///
-/// With e = e^-|x| this is q = 1 / (1 + e) where x is not below 0, and e / (1 + e)
-/// elsewhere, from the same quotient: p = e·q and the rest that p leaves of it.
+/// With e = e^-|x| this is q = 1 / (1 + e) where x is not below 0, and e / (1 + e) elsewhere.
+/// The latter comes from the same quotient, as p = e·q and the correction that p needs.
 pub fn sigmoid(m: &mut dyn Machine, x: Word) -> Word {
     let (zero, one) = (m.float(0.0), m.float(1.0));
     let e = exp_of_minus_size(m, x);

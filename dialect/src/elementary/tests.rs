@@ -6,7 +6,7 @@ mod count;
 
 type Function = fn(&mut dyn Machine, Word) -> Word;
 
-/// A function, its meaning, where it is defined and its error in ulps.
+/// A function, its meaning, its domain and its error in ulps.
 struct Case {
     name: &'static str,
     function: Function,
@@ -48,8 +48,8 @@ fn evaluate_pair(function: fn(&mut dyn Machine, Word, Word) -> Word, x: f32, y: 
     f32::from_bits(function(&mut Evaluate, Word(x.to_bits()), Word(y.to_bits())).0)
 }
 
-/// The distance of `got` from `want` in units of the f32 ulp at `want`;
-/// infinity counts as 2¹²⁸, and a wrong kind of result as infinitely far.
+/// The distance of `got` from `want` in units of the f32 ulp at `want`; infinity counts as
+/// 2¹²⁸, and a wrong kind of result as infinitely far.
 fn error_in_ulps(got: f32, want: f64) -> f64 {
     if want.is_nan() || got.is_nan() {
         return if want.is_nan() && got.is_nan() { 0.0 } else { f64::INFINITY };
@@ -69,7 +69,7 @@ pub(super) fn floats(stride: usize) -> impl Iterator<Item = f32> {
     (0..=u32::MAX).step_by(stride).map(f32::from_bits)
 }
 
-/// The largest error on every `stride`-th float, and where it is.
+/// The largest error on every `stride`-th float, and the float that has it.
 fn largest_error(case: &Case, stride: usize) -> (f64, f32) {
     floats(stride)
         .filter(|x| x.is_nan() || case.domain.contains(x))

@@ -1,28 +1,28 @@
 //! Three approximate operations, and the machine that makes their largest errors.
 //!
-//! They are what NVIDIA's GPUs have one instruction each for. The bounds are those of
-//! NVIDIA's "PTX ISA", sections 9.7.3 "rcp", "lg2" and "ex2" (version 8.5). How an
-//! instruction rounds within them is not documented and may differ from one GPU to the
-//! next; on one GPU the same operand gives the same bits.
+//! NVIDIA's GPUs have one instruction for each. The bounds are those of NVIDIA's "PTX ISA",
+//! sections 9.7.3 "rcp", "lg2" and "ex2" (version 8.5). The rounding within them is not
+//! documented and may differ from one GPU to the next; on one GPU the same operand has the same
+//! result, bit for bit.
 
 use super::{Evaluate, Machine, Word, float, word};
 
-/// A [`Machine`] with operations that are near their results.
+/// A [`Machine`] with three approximate operations.
 ///
-/// 2ᵃ and the reciprocal take a number below 2⁻¹²⁶ in size for 0, and give 0 for a
-/// result below it.
+/// 2ᵃ and the reciprocal take an operand below 2⁻¹²⁶ in size for 0, and return 0 for a result
+/// below it.
 pub trait ApproximateMachine: Machine {
-    /// 2ᵃ, at most 2 units in the last place beside the rounded result.
+    /// 2ᵃ, at most 2 units in the last place from the rounded result.
     fn exp2(&mut self, a: Word) -> Word;
-    /// The logarithm of `a` to base 2: within 2⁻²² where `a` lies between 1/2 and 2,
-    /// within 2⁻²² of itself elsewhere. -∞ of 0, NaN of a negative number.
+    /// The logarithm of `a` to base 2: within 2⁻²² where `a` lies between 1/2 and 2, within
+    /// 2⁻²² of itself elsewhere. -∞ for 0, NaN for a negative number.
     fn log2(&mut self, a: Word) -> Word;
     /// 1 / a, within 1 unit in the last place.
     fn reciprocal(&mut self, a: Word) -> Word;
 }
 
-/// Evaluates, with errors of choice: the n-th approximate operation is off by `errors[n]`
-/// of what it may be, from -1 to 1, and by nothing if there is no such entry.
+/// A machine that evaluates with chosen errors: the n-th approximate operation is off by
+/// `errors[n]` of its bound, from -1 to 1, or by nothing if there is no such entry.
 #[derive(Clone, Debug, Default)]
 pub struct Perturbed {
     errors: Vec<f64>,
@@ -35,15 +35,15 @@ impl Perturbed {
         Self { errors: errors.into(), run: 0 }
     }
 
-    /// All machines that make the largest errors in `count` operations, in either
-    /// direction each, and the one that makes none.
+    /// All machines that make the largest error, in either direction, in each of `count`
+    /// operations, and the one that makes none.
     pub fn extremes(count: u64) -> impl Iterator<Item = Self> {
         let errors = move |signs: u64| (0..count).map(move |n| if signs >> n & 1 == 0 { -1.0 } else { 1.0 });
         std::iter::once(Self::default())
             .chain((0..1 << count).map(move |signs| Self::new(errors(signs).collect::<Vec<_>>())))
     }
 
-    /// `exact` off by the next error of those up to `bound`.
+    /// Returns `exact`, off by the next error times `bound`.
     fn near(&mut self, exact: f64, bound: f64) -> f32 {
         let error = self.errors.get(self.run).copied().unwrap_or_default();
         self.run += 1;
@@ -57,7 +57,7 @@ fn ulp(value: f64) -> f64 {
     (exponent - 23.0).exp2()
 }
 
-/// Numbers too small for a normal float are 0, with their sign.
+/// Replaces a number too small for a normal float by 0 of its sign.
 fn flush(value: f32) -> f32 {
     if value.is_subnormal() { 0.0_f32.copysign(value) } else { value }
 }
@@ -80,7 +80,7 @@ impl ApproximateMachine for Perturbed {
     }
 }
 
-/// Each method evaluates.
+/// Methods that evaluate.
 macro_rules! evaluate {
     ($($name:ident($($operand:ident: $type:ty),*);)*) => {
         $(fn $name(&mut self, $($operand: $type),*) -> Word {

@@ -1,9 +1,9 @@
-//! The machine that counts.
+//! The machine that counts operations.
 
 use super::{ApproximateMachine, Evaluate, Machine, Perturbed, Word};
 
-/// How many operations of each kind were run. Constants and casts between a float
-/// and its bits take none.
+/// The number of operations run, by kind. Constants and casts between a float and its bits take
+/// none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operations {
     /// Additions, subtractions, products and fused multiply-adds of floats.
@@ -30,7 +30,7 @@ pub struct Operations {
     pub approximation: u64,
 }
 
-/// Each method counts as one of a kind and evaluates.
+/// Methods that count one operation of a kind and evaluate.
 macro_rules! count {
     ($($kind:ident { $($name:ident($($operand:ident: $type:ty),*);)* })*) => {
         $($(fn $name(&mut self, $($operand: $type),*) -> Word {

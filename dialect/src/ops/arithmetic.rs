@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Derivative, Domain, Meaning, Op, OpDefinition, Signature};
 use crate::elementary::{self, approximate};
 
-/// NaN if either is; +0 is greater than -0.
+/// The larger of `a` and `b`; NaN if either is, and +0 is greater than -0.
 fn maximum(a: f64, b: f64) -> f64 {
     match a.partial_cmp(&b) {
         None => f64::NAN,

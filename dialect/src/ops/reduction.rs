@@ -20,7 +20,7 @@ macro_rules! reduction {
 }
 
 pub(super) static OPS: [OpDefinition; 4] = [
-    reduction!(Count, "count", Count, Zero, "how many of the group's pixels the mask holds at"),
+    reduction!(Count, "count", Count, Zero, "the number of the group's pixels where the mask holds"),
     reduction!(Sum, "sum", Sum, Structural, "the sum over the group's pixels"),
     reduction!(SumGroups, "sum_groups", OverGroups, Structural, "the sum over the groups"),
     reduction!(

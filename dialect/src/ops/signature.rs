@@ -1,4 +1,4 @@
-//! The type rules: what an op takes and gives.
+//! The type rules: the types that an op takes and returns.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use thiserror::Error;
 
 use crate::types::{Element, Level, Type};
 
-/// A rule that gives the type of an op's result from those of its operands.
+/// A rule for the type of an op's result, given those of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
     /// No operands; a float of any level, as the text says.
     Constant,
-    /// No operands; a float a pixel.
+    /// No operands; one float per pixel.
     Random,
-    /// No operands; a float in all.
+    /// No operands; one float per call.
     Size,
     /// Floats of one level to a float of that level.
     Floats,
@@ -27,53 +27,53 @@ pub enum Signature {
     Select,
     /// Any element type to another, one of them f32.
     Cast,
-    /// A group or scalar value to one a pixel.
+    /// A group or scalar value to one per pixel.
     ToPixel,
-    /// A scalar to one value a group.
+    /// A scalar to one value per group.
     ToGroup,
-    /// A mask a pixel to a count a group.
+    /// One mask value per pixel to one count per group.
     Count,
-    /// A float a pixel to a float a group.
+    /// One float per pixel to one float per group.
     Sum,
-    /// A float a group to a scalar.
+    /// One float per group to a scalar.
     OverGroups,
 }
 
-/// Why operands do not fit an op.
+/// Mismatch between an op and its operands.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SignatureError {
     /// The wrong number of operands.
     #[error("takes {expected} operands, not {found}")]
     Arity {
-        /// How many the op has.
+        /// The number that the op takes.
         expected: usize,
-        /// How many there are.
+        /// The number found.
         found: usize,
     },
-    /// An operand's type is none that the op takes.
+    /// An operand of a type that the op does not take.
     #[error("operand {index} must be {expected}, not {found}")]
     Operand {
-        /// Which operand, from 0.
+        /// Index of the operand, from 0.
         index: usize,
-        /// What it must be.
+        /// The type that it must have.
         expected: String,
-        /// What it is.
+        /// The type that it has.
         found: Type,
     },
     /// The result's type does not follow from the operands.
     #[error("gives {expected}, not {found}")]
     Result {
-        /// What the op gives.
+        /// The type that the op returns.
         expected: String,
-        /// What the text says.
+        /// The type in the text.
         found: Type,
     },
 }
 
 impl Signature {
-    /// Checks `operands` and gives the result's type. `asked` is the type that
-    /// the text or the builder wants; it decides only where the operands leave
-    /// a choice (constants and casts).
+    /// Checks `operands` and returns the result's type. `asked` is the type that the text or
+    /// the builder wants. It decides only where the operands leave a choice: constants and
+    /// casts.
     pub fn result(self, operands: &[Type], asked: Type) -> Result<Type, SignatureError> {
         match self {
             Self::Constant => self.float_like(asked),
@@ -109,7 +109,7 @@ fn operand(index: usize, expected: &dyn fmt::Display, found: Type) -> SignatureE
     SignatureError::Operand { index, expected: expected.to_string(), found }
 }
 
-/// All operands have `element` and the level of the first, which is returned.
+/// Checks that all operands have `element` and the level of the first, which is returned.
 fn all_of(operands: &[Type], element: Element) -> Result<Level, SignatureError> {
     let level = operands[0].level;
     let expected = Type::new(level, element);
@@ -137,12 +137,12 @@ fn cast(from: Type, to: Type) -> Result<Type, SignatureError> {
     if to.level != from.level {
         return Err(SignatureError::Result { expected: expected.to_string(), found: to });
     }
-    // One side is what is computed with; a count is never made from a float.
+    // One side is f32, the type of all arithmetic; a count is never made from a float.
     let stores = from.element == Element::F32 && to.element.is_float();
     if to.element == Element::F32 || stores { Ok(expected) } else { Err(operand(0, &"f32", from)) }
 }
 
-/// A broadcast: from any level below `level`.
+/// Type of a broadcast to `level`, from any level below it.
 fn below(from: Type, level: Level) -> Result<Type, SignatureError> {
     if from.level < level {
         return Ok(Type::new(level, from.element));

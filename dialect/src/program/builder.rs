@@ -1,4 +1,4 @@
-//! Building programs.
+//! Construction of programs.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::ops::{Op, SignatureError};
 use crate::types::{Level, Type};
 use crate::verify;
 
-/// Why a program could not be built.
+/// Reason why a program could not be built.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BuildError {
     /// Operands do not fit an op.
@@ -17,7 +17,7 @@ pub enum BuildError {
     Signature {
         /// The op.
         mnemonic: &'static str,
-        /// What does not fit.
+        /// The mismatch.
         error: SignatureError,
     },
     /// More operations than a loss may have.
@@ -26,9 +26,9 @@ pub enum BuildError {
          compute once what repeats"
     )]
     TooManyOps {
-        /// The least number that it has.
+        /// Lower bound on the number of its operations.
         ops: usize,
-        /// The most that it may have.
+        /// The most that a loss may have.
         limit: usize,
     },
     /// The program as a whole is not a loss.
@@ -46,11 +46,11 @@ pub struct Builder {
     arguments: Vec<Argument>,
     nodes: Vec<Node>,
     known: HashMap<Node, ValueId>,
-    /// By node, where it was written.
+    /// By node, its location in the text.
     places: Vec<Option<Place>>,
-    /// The place of what is added next.
+    /// Location of the nodes added next.
     place: Option<Place>,
-    /// The most operations that there may be.
+    /// The most operations allowed.
     limit: Option<usize>,
     error: Option<BuildError>,
 }
@@ -70,24 +70,24 @@ impl Builder {
         }
     }
 
-    /// The builder with a limit on operations: one more is an error. A loss as it is
-    /// written has at most [`MAX_OPS`](super::MAX_OPS).
+    /// Limits the number of operations: one more is an error. A loss as written has at most
+    /// [`MAX_OPS`](super::MAX_OPS).
     pub fn limited_to(self, ops: usize) -> Self {
         Self { limit: Some(ops), ..self }
     }
 
-    /// Where the operations that follow are written. One that is there already keeps
-    /// its place.
+    /// Sets the location of the operations that follow. An operation that exists already keeps
+    /// its location.
     pub fn set_place(&mut self, place: Option<Place>) {
         self.place = place;
     }
 
-    /// The number of operations so far: of nodes that are no arguments.
+    /// The number of operations so far: of nodes that are not arguments.
     pub fn ops(&self) -> usize {
         self.nodes.len() - self.arguments.len()
     }
 
-    /// Adds an argument and gives its value.
+    /// Adds an argument and returns its value.
     pub fn argument(&mut self, argument: Argument) -> ValueId {
         let (op, ty) = (Op::Argument(self.arguments.len() as u32), argument.ty);
         self.arguments.push(argument);
@@ -100,42 +100,42 @@ impl Builder {
         self.argument(Argument { name: name.into(), ty, default: None })
     }
 
-    /// Adds a number with its default.
+    /// Adds a scalar with its default.
     pub fn scalar_argument(&mut self, name: &str, default: f32) -> ValueId {
         self.argument(Argument { name: name.into(), ty: Type::SCALAR, default: Some(default) })
     }
 
-    /// Declares all arguments of `program` and gives their values.
+    /// Declares all arguments of `program` and returns their values.
     pub fn declare_arguments(&mut self, program: &Program) -> Vec<ValueId> {
         program.arguments().iter().map(|argument| self.argument(argument.clone())).collect()
     }
 
-    /// Copies `program`, with `arguments` in place of its arguments, and gives the
-    /// copies of its results.
+    /// Copies `program`, with `arguments` in place of its arguments, and returns the copies of
+    /// its results.
     pub fn import(&mut self, program: &Program, arguments: &[ValueId]) -> Vec<ProgramResult> {
         program
             .rebuild(self, arguments, |builder, value, operands| builder.copy(program.node(value), operands))
     }
 
-    /// The operation of `node`, a node of another program, on `operands`.
+    /// Adds the operation of `node`, a node of another program, on `operands`.
     pub fn copy(&mut self, node: &Node, operands: &[ValueId]) -> ValueId {
         self.op(node.op, operands, node.ty)
     }
 
-    /// Adds an operation. `asked` is the type wanted of a constant or a cast;
-    /// for other ops the operands decide.
+    /// Adds an operation. `asked` is the type wanted of a constant or a cast; for other ops it
+    /// follows from the operands.
     pub fn op(&mut self, op: Op, operands: &[ValueId], asked: Type) -> ValueId {
         match self.try_op(op, operands, asked) {
             Ok(value) => value,
             Err(error) => {
                 self.error.get_or_insert(error);
-                // Never seen: `finish` returns the error. A value to go on with.
+                // Never seen, since `finish` returns the error: it only lets building continue.
                 self.intern(Node { op: Op::constant(f32::NAN), operands: vec![], ty: asked })
             }
         }
     }
 
-    /// Adds an operation, or says at once why it cannot be.
+    /// Adds an operation, or returns at once why it cannot be added.
     pub fn try_op(&mut self, op: Op, operands: &[ValueId], asked: Type) -> Result<ValueId, BuildError> {
         let types: Vec<_> = operands.iter().map(|&operand| self.ty(operand)).collect();
         let ty = verify::result_type(op, &types, asked)
@@ -173,7 +173,7 @@ impl Builder {
         self.nodes.len()
     }
 
-    /// Whether there is no node yet.
+    /// Returns whether there is no node yet.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -194,12 +194,12 @@ impl Builder {
         if self.ty(value) == ty { value } else { self.op(Op::Cast, &[value], ty) }
     }
 
-    /// The mask of the places where `integer` is `value`.
+    /// The mask of the pixels where `integer` is `value`.
     pub fn is(&mut self, integer: ValueId, value: i64) -> ValueId {
         self.op(Op::Is(value), &[integer], Type::PIXEL)
     }
 
-    /// `value` at `level`; itself if it is there.
+    /// `value` broadcast to `level`; itself if it has that level.
     pub fn broadcast_to(&mut self, value: ValueId, level: Level) -> ValueId {
         let from = self.ty(value);
         match level {
@@ -209,7 +209,7 @@ impl Builder {
         }
     }
 
-    /// The program with these results, checked. The first is the loss.
+    /// Checks and returns the program with these results. The first is the loss.
     pub fn finish(self, results: Vec<ProgramResult>) -> Result<Program, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -220,7 +220,7 @@ impl Builder {
         Ok(program)
     }
 
-    /// As [`Builder::finish`], from values and names.
+    /// Like [`Builder::finish`], from names and values.
     pub fn finish_named<'a>(
         self,
         results: impl IntoIterator<Item = (&'a str, ValueId)>,
@@ -231,7 +231,7 @@ impl Builder {
     }
 }
 
-/// One method an op whose result type follows from its operands.
+/// One method per op whose result type follows from its operands.
 macro_rules! methods {
     ($($method:ident $op:ident ($($operand:ident),*);)*) => {
         impl Builder {

@@ -1,8 +1,8 @@
-//! The attributes by which a file says what MLIR's types do not.
+//! Names of the attributes that say what MLIR's types do not.
 
 /// On an argument or a result: its name. On the module: the loss's name.
 pub(super) const NAME: &str = "loss.name";
-/// On a number: its default. On the module: the choice's default.
+/// On a scalar: its default. On the module: the choice's default.
 pub(super) const DEFAULT: &str = "loss.default";
 /// On the module: the name of the option that selects a function.
 pub(super) const CHOICE: &str = "loss.choice";

@@ -1,8 +1,8 @@
 //! Checks of a text before MLIR sees it.
 //!
-//! MLIR's parser recurses where a text nests, knows dialects that have no place in a loss,
-//! and its bindings take no empty name and no NUL. So what is too long, too deep or too much
-//! is refused here, with its place; and mistakes that MLIR has no words for are told.
+//! MLIR's parser recurses where a text nests and knows dialects that have no place in a loss,
+//! and its bindings accept no empty name and no NUL. What is too long, too deep or too much is
+//! therefore refused here, with its location. So are mistakes for which MLIR has no message.
 
 use super::attributes::{CHOICE, DEFAULT, NAME, SUMMARY};
 use super::mistake::Mistake;
@@ -12,7 +12,7 @@ use crate::ops::{Op, table};
 
 /// The most bytes a text may have.
 pub const MAX_BYTES: usize = 4 << 20;
-/// The most brackets that may be open at a place.
+/// The most brackets that may be open at once.
 pub const MAX_DEPTH: usize = 32;
 /// The most operations a function of a loss may have, counted before equal ones are merged.
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -23,7 +23,7 @@ pub const MAX_STRING: usize = 1024;
 /// The most tokens that an alias may stand for.
 pub const MAX_ALIAS: usize = 64;
 
-/// Types, attributes and places that no loss has, each with a language of its own.
+/// Types, attributes and locations that no loss has, each with a syntax of its own.
 const FOREIGN: [&str; 14] = [
     "affine_map",
     "affine_set",
@@ -41,13 +41,13 @@ const FOREIGN: [&str; 14] = [
     "vector",
 ];
 
-/// Dialects of which a loss's text has ops and attributes.
+/// Dialects whose ops and attributes a loss's text may have.
 const DIALECTS: [&str; 3] = ["loss", "func", "builtin"];
 
 /// The words that begin an operation at the text's outermost level.
 const OUTERMOST: [&str; 3] = ["module", "builtin.module", "func.func"];
 
-/// The bytes that there are for an operation in a text that may have more of them.
+/// Bytes allowed per operation in a text that may have more operations than a loss.
 const BYTES_PER_OPERATION: usize = 128;
 
 /// Checks `source`, the text of programs of up to `ops` operations.
@@ -70,18 +70,18 @@ pub(super) fn check(source: &str, ops: usize) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// What is known of the text so far.
+/// State of the check.
 struct Guard<'a> {
     source: &'a str,
     /// The most operations that a function may have.
     most: usize,
     /// The brackets that are open.
     open: Vec<Token<'a>>,
-    /// The operations of the function so far.
+    /// The number of operations of the function so far.
     operations: usize,
-    /// The tokens of the alias that is being defined.
+    /// The number of tokens so far of the alias being defined, if one is.
     alias: Option<usize>,
-    /// The token before.
+    /// The text of the token before.
     before: &'a str,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// `1e-5` is an integer and a name to MLIR.
+    /// Refuses `1e-5`, which is an integer and a name to MLIR.
     fn number(&self, token: Token<'a>) -> Result<(), Mistake> {
         let rest =
             self.source[token.offset + token.text.len()..].strip_prefix(['e', 'E']).unwrap_or_default();
@@ -169,7 +169,8 @@ impl<'a> Guard<'a> {
         Err(Mistake::at(token.offset, format!("a float has a point: write {whole}.0e{power}")))
     }
 
-    /// An alias stands for little, and for no other alias: so a text means no more than it says.
+    /// Checks that an alias stands for little and for no other alias: a text means no more than
+    /// it says.
     fn aliases(&mut self, token: Token<'a>, next: Option<Token<'a>>) -> Result<(), Mistake> {
         let wrong = |message: String| Err(Mistake::at(token.offset, message));
         let is_alias = token.kind == Kind::Sigil && token.text.starts_with(['!', '#']);
@@ -214,7 +215,8 @@ fn length(token: Token<'_>) -> Result<(), Mistake> {
     Err(Mistake::at(token.offset, format!("{what} of {} bytes; at most {most} are read", token.text.len())))
 }
 
-/// Also those that escapes make: `\00` to `\1F` and from `\7F` on.
+/// Returns whether `string` has a control character, also by an escape: `\00` to `\1F` and from
+/// `\7F` on.
 fn has_control_character(string: &str) -> bool {
     let mut characters = string.chars();
     let hex = |digit: Option<char>| digit.and_then(|digit| digit.to_digit(16));
@@ -244,12 +246,12 @@ fn sigil(token: Token<'_>, next: Option<Token<'_>>) -> Result<(), Mistake> {
     }
 }
 
-/// Whether operands follow, as they do an operation's name in quotes.
+/// Returns whether operands follow, as they do after an operation's name in quotes.
 fn is_called(next: Option<Token<'_>>) -> bool {
     next.is_some_and(|next| next.text == "(")
 }
 
-/// What is wrong with `loss.name` that stands as a bare word, as attributes do.
+/// The mistake in the bare word `loss.name`, if it is not one of the attributes.
 fn attribute(word: &str, name: &str) -> Option<String> {
     let known = [NAME, DEFAULT, CHOICE, SUMMARY];
     if known.contains(&word) {

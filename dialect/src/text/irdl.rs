@@ -13,8 +13,8 @@ const HEADER: &str = "\
 //
 //   mlir-opt --irdl-file=dialect/loss.irdl.mlir dialect/losses/bce.mlir
 //
-// tensor<?x?xT> is one value a pixel, tensor<?xT> one a balancing group,
-// tensor<T> one a call.
+// tensor<?x?xT> is one value per pixel, tensor<?xT> one per balancing
+// group, tensor<T> one per call.
 ";
 
 /// The dialect's definition.
@@ -39,7 +39,7 @@ impl Constraints {
         name
     }
 
-    /// Any of these types.
+    /// A constraint for any of these types.
     fn any(&mut self, types: impl IntoIterator<Item = Type>) -> String {
         let names: Vec<_> = types.into_iter().map(|ty| self.push(&format!("irdl.is {ty}"))).collect();
         match names.as_slice() {
@@ -48,7 +48,7 @@ impl Constraints {
         }
     }
 
-    /// `element` at any level.
+    /// A constraint for `element` at any level.
     fn element(&mut self, element: Element) -> String {
         self.any(Level::ALL.map(|level| Type::new(level, element)))
     }
@@ -78,8 +78,8 @@ fn operation(definition: &OpDefinition) -> String {
     )
 }
 
-/// The constraint of each operand and of the result. Where IRDL cannot say that
-/// two levels agree, [`crate::verify`] does.
+/// The constraint of each operand and of the result. Where IRDL cannot say that two levels
+/// agree, [`crate::verify`] checks it.
 fn types(definition: &OpDefinition, constraints: &mut Constraints) -> (Vec<String>, String) {
     let count = definition.operands.len();
     let repeat = |name: &str| vec![name.to_owned(); count];

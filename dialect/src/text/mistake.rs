@@ -1,4 +1,4 @@
-//! Why a text is not a loss, and where.
+//! Mistakes in a text and their locations.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use thiserror::Error;
 
 use super::tokens::tokens;
 
-/// Why a file is not a loss, and where.
+/// Error of a text that is not a loss, with its location.
 #[derive(Debug, Error, Diagnostic)]
 #[error("{file}:{line}:{column}: {message}")]
 pub struct ParseError {
-    /// What is wrong.
+    /// Description of the mistake.
     pub message: String,
-    /// The name the text came with.
+    /// The name that came with the text.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
@@ -29,22 +29,22 @@ pub struct ParseError {
 /// The longest part of a line that an error shows.
 const SHOWN: usize = 240;
 
-/// The longest message: what a text says can be of any length.
+/// The longest message: it may quote a text of any length.
 const MESSAGE: usize = 600;
 
-/// What is wrong, and where.
+/// A mistake and its location.
 pub(super) struct Mistake {
     message: String,
     place: Place,
 }
 
-/// A place in a text.
+/// A location in a text.
 enum Place {
     /// Line and column, from 1.
     Line(usize, usize),
     /// Bytes from the start.
     Offset(usize),
-    /// Where a string first says this.
+    /// The first string with this text.
     String(String),
 }
 
@@ -59,12 +59,12 @@ impl Mistake {
         Self::at(0, message)
     }
 
-    /// A mistake so many bytes from the start.
+    /// A mistake this many bytes from the start.
     pub(super) fn at(offset: usize, message: impl Into<String>) -> Self {
         Self { message: message.into(), place: Place::Offset(offset) }
     }
 
-    /// A mistake about a name that stands in the text as a string.
+    /// A mistake about a name that is a string in the text.
     pub(super) fn named(name: &str, message: impl Into<String>) -> Self {
         Self { message: message.into(), place: Place::String(name.into()) }
     }
@@ -84,15 +84,15 @@ impl Mistake {
     }
 }
 
-/// The first line, or as much of it as one reads.
+/// The first line, up to [`MESSAGE`] bytes of it.
 fn one_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let end = line.floor_char_boundary(MESSAGE);
     if end < line.len() { format!("{} …", &line[..end]) } else { line.to_owned() }
 }
 
-/// A text to show an error in: the text itself, or where a line is long, a part of that line alone.
-/// With the place in it.
+/// A text to show an error in, and the error's offset there: the text itself, or only part of
+/// the line if that is long.
 fn excerpt(source: &str, start: usize, offset: usize) -> (String, usize) {
     let end = source[offset..].find('\n').map_or(source.len(), |length| offset + length);
     if end - start <= SHOWN {
@@ -104,7 +104,7 @@ fn excerpt(source: &str, start: usize, offset: usize) -> (String, usize) {
 }
 
 impl Place {
-    /// The place in `source`, the nearest there is.
+    /// The byte offset in `source`, or the nearest there is.
     fn offset(&self, source: &str) -> usize {
         let offset = match self {
             Self::Offset(offset) => *offset,

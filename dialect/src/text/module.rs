@@ -1,4 +1,4 @@
-//! A module as a file of losses.
+//! Reading of a module as a file of losses.
 
 use melior::ir::attribute::{Attribute, StringAttribute};
 use melior::ir::operation::{OperationLike, OperationRef};
@@ -11,8 +11,8 @@ use super::{Choice, LossFile, choice_value};
 use crate::program::Program;
 use crate::verify::check_name;
 
-/// Reads `module`, of programs of up to `ops` operations. None of its arguments and results but the loss itself may have one of the
-/// names in `reserved`.
+/// Reads `module`, of programs of up to `ops` operations. No argument and no result, except the
+/// loss itself, may have one of the names in `reserved`.
 pub(super) fn read(
     module: &Module<'_>,
     file: &str,
@@ -42,12 +42,12 @@ pub(super) fn operations<'c: 'a, 'a>(block: BlockRef<'c, 'a>) -> impl Iterator<I
     std::iter::successors(block.first_operation(), OperationLike::next_in_block)
 }
 
-/// The string that `attribute` is.
+/// The value of `attribute` if it is a string.
 pub(super) fn to_string(attribute: Attribute<'_>) -> Option<String> {
     StringAttribute::try_from(attribute).ok().map(|text| text.value().to_owned())
 }
 
-/// The attribute `name`, which is a string where it is there.
+/// The string attribute `name`, if it is present.
 fn string(operation: OperationRef<'_, '_>, name: &str) -> Result<Option<String>, Mistake> {
     let Ok(attribute) = operation.attribute(name) else { return Ok(None) };
     let wrong = || Mistake::new(operation.location(), format!("{name} on a module is a string"));
@@ -63,7 +63,7 @@ fn not_reserved(program: &Program, reserved: &[&str]) -> Result<(), Mistake> {
     }
 }
 
-/// What selects one of the functions, if it does.
+/// The choice among the functions, if there is one.
 fn choice(
     module: OperationRef<'_, '_>,
     name: Option<String>,

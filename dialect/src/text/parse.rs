@@ -1,4 +1,4 @@
-//! Files to programs, through MLIR's parser and verifier.
+//! Reading of files as programs, through MLIR's parser and verifier.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,14 +23,14 @@ use crate::types::{Level, Type};
 /// The most arguments, and the most results, that a function may have.
 pub const MAX_ARGUMENTS: usize = 64;
 
-/// `bytes` as text.
+/// Returns `bytes` as text.
 ///
 /// # Errors
-/// If they are not UTF-8, with the place.
+/// If they are not UTF-8, with the location.
 pub fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ParseError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let source = String::from_utf8_lossy(bytes);
-        // What is valid stands in both alike.
+        // The valid part is the same in both.
         Mistake::at(error.valid_up_to(), "a byte that is not UTF-8").into_error(file, &source)
     })
 }
@@ -38,12 +38,13 @@ pub fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ParseError> {
 /// Parses a file. `file` is the name that errors carry.
 ///
 /// # Errors
-/// If it is no loss, or one of more than [`MAX_OPS`] operations: one error, with the place.
+/// If it is not a loss, or one of more than [`MAX_OPS`] operations: one error, with its
+/// location.
 pub fn parse(file: &str, source: &str) -> Result<LossFile, ParseError> {
     parse_reserving(file, source, &[])
 }
 
-/// As [`parse`], where arguments and results may not have the names in `reserved`.
+/// Like [`parse`], but arguments and results may not have the names in `reserved`.
 ///
 /// # Errors
 /// As for [`parse`].
@@ -51,8 +52,8 @@ pub fn parse_reserving(file: &str, source: &str, reserved: &[&str]) -> Result<Lo
     read(file, source, reserved, MAX_OPS)
 }
 
-/// As [`parse`], of programs of up to `ops` operations: what the compiler made of a loss
-/// may have more than the loss.
+/// Like [`parse`], for programs of up to `ops` operations: what the compiler made of a loss may
+/// have more than the loss.
 ///
 /// # Errors
 /// As for [`parse`].
@@ -62,8 +63,8 @@ pub fn parse_up_to(file: &str, source: &str, ops: usize) -> Result<LossFile, Par
 
 fn read(file: &str, source: &str, reserved: &[&str], ops: usize) -> Result<LossFile, ParseError> {
     guard::check(source, ops).map_err(|mistake| mistake.into_error(file, source))?;
-    // MLIR's C interface has no handle of the IRDL dialect alone. Registered
-    // dialects cost nothing until the parser meets them.
+    // MLIR's C interface has no handle for the IRDL dialect alone. Registered dialects cost
+    // nothing until the parser meets them.
     let registry = DialectRegistry::new();
     register_all_dialects(&registry);
     let context = Context::new_with_registry(&registry, false);
@@ -89,36 +90,37 @@ fn load_dialect(context: &Context) -> Option<()> {
     load_irdl_dialects(&module).then_some(())
 }
 
-/// The number that an f32 is.
+/// The value of an f32 attribute.
 fn float(attribute: Attribute<'_>) -> Option<f32> {
     let is_float = attribute.r#type().to_string() == "f32";
     let number = FloatAttribute::try_from(attribute).ok().filter(|_| is_float);
     number.map(|number| number.value() as f32)
 }
 
-/// The number that an i64 is.
+/// The value of an i64 attribute.
 fn integer(attribute: Attribute<'_>) -> Option<i64> {
     let is_integer = attribute.r#type().to_string() == "i64";
     let number = IntegerAttribute::try_from(attribute).ok().filter(|_| is_integer);
     number.map(|number| number.value())
 }
 
-/// The default of a number: an f32, or an f64, which MLIR takes a float without a type for.
+/// The default of a scalar: an f32, or an f64, as which MLIR reads a float without a type.
 fn default(attribute: Attribute<'_>) -> Option<f32> {
     let is_known = ["f32", "f64"].contains(&&*attribute.r#type().to_string());
     let number = FloatAttribute::try_from(attribute).ok().filter(|_| is_known);
     number.map(|number| number.value() as f32).filter(|number| number.is_finite())
 }
 
-/// Reads one function.
+/// Reader of one function.
 pub(super) struct Reader {
     builder: Builder,
-    /// What each MLIR value is, by its address: MLIR gives values no other identity.
+    /// The program's value for each MLIR value, by address: MLIR gives values no other
+    /// identity.
     values: HashMap<usize, ValueId>,
 }
 
 impl Reader {
-    /// The program of `function`, of up to `ops` operations.
+    /// Reads the program of `function`, of up to `ops` operations.
     pub(super) fn read(function: OperationRef<'_, '_>, ops: usize) -> Result<Program, Mistake> {
         let location = function.location();
         if function.name().as_string_ref().as_str() != Ok("func.func") {
@@ -224,7 +226,8 @@ impl Reader {
     }
 }
 
-/// An operation is its op, its operands and the value of a constant, and nothing besides.
+/// Checks that an operation is its op, its operands and the value of a constant, and nothing
+/// else.
 fn plain(operation: OperationRef<'_, '_>, op: Op) -> Result<(), Mistake> {
     let wrong = |message: String| Err(Mistake::new(operation.location(), message));
     if operation.region_count() + operation.successor_count() > 0 {
@@ -241,7 +244,7 @@ fn plain(operation: OperationRef<'_, '_>, op: Op) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// The name that an argument or result is given.
+/// The name in a name attribute of an argument or result.
 fn named(attribute: Option<Attribute<'_>>) -> Result<Option<String>, String> {
     let name = |attribute| to_string(attribute).ok_or_else(|| format!("{NAME} is a string"));
     attribute.map(name).transpose()

@@ -1,4 +1,4 @@
-//! Programs as MLIR text, with normalised names: the same program, the same text.
+//! Printing of programs as MLIR text with normalised names: the same program, the same text.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::attributes::{DEFAULT, NAME, VALUE};
 use crate::ops::Op;
 use crate::program::{Argument, Node, Program, ValueId};
 
-/// The program as an MLIR function. Nodes that no result needs are left out.
+/// Prints the program as an MLIR function, without the nodes that no result needs.
 pub fn print(program: &Program) -> String {
     let needed = program.needed(program.results().iter().map(|result| result.value));
     let mut names = vec![String::new(); program.len()];
@@ -69,8 +69,8 @@ fn join(values: &[ValueId], text: impl Fn(ValueId) -> String) -> String {
     values.iter().map(|&value| text(value)).collect::<Vec<_>>().join(", ")
 }
 
-/// A float as MLIR reads it: shortest decimal that gives the same bits, with the
-/// point MLIR insists on; infinities and NaN by their bits.
+/// A float as MLIR reads it: the shortest decimal with the same bits, with the point that MLIR
+/// insists on; infinities and NaN by their bits.
 fn float(value: f32) -> String {
     if !value.is_finite() {
         return format!("0x{:08X}", value.to_bits());

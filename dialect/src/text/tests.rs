@@ -1,4 +1,4 @@
-//! Texts that are no losses: each is one error with a place, and soon.
+//! Texts that are not losses: each is one error with a location, and soon.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn constant(value: &str) -> String {
     loss("", &format!("  %c = \"loss.constant\"() {{{value}}} : () -> {PIXEL}"), "")
 }
 
-/// The error of a text that is no loss.
+/// The error of a text that is not a loss.
 fn mistake(text: &str) -> String {
     let begin = Instant::now();
     let error = parse("t.mlir", text).map(|_| ()).expect_err("no loss").to_string();
@@ -220,7 +220,7 @@ fn bytes_that_are_no_text_have_a_place() {
     }
 }
 
-/// A loss with one byte taken out, doubled or put in the place of another.
+/// A loss with one byte taken out, doubled or replaced by another.
 #[test]
 fn a_text_with_a_slip_is_a_loss_or_one_error() {
     let text = format!("!p = {PIXEL}\n{}", constant("value = 1.0 : f32"));

@@ -1,23 +1,23 @@
-//! A text's tokens, as far as MLIR's lexer and this crate's checks agree on them.
+//! A text's tokens, to the extent that MLIR's lexer and this crate's checks agree on them.
 
-/// One token and its place.
+/// One token and its offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     pub(super) kind: Kind,
-    /// As it stands in the text; of a string without its quotes.
+    /// The token's text; a string's is without its quotes.
     pub(super) text: &'a str,
     /// Bytes from the text's start.
     pub(super) offset: usize,
 }
 
 impl Token<'_> {
-    /// Whether it is the string `text`.
+    /// Returns whether it is the string `text`.
     pub(super) fn is_string(&self, text: &str) -> bool {
         self.kind == Kind::Text && self.text == text
     }
 }
 
-/// What a token is.
+/// Kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A bare name, with its dots: `func.func`.
@@ -26,9 +26,9 @@ pub(super) enum Kind {
     Sigil,
     /// Digits, with point and exponent, or `0x` and hexadecimal ones.
     Number,
-    /// What stands between quotes.
+    /// A string, without its quotes.
     Text,
-    /// A quote that no other one closes in its line.
+    /// A quote that is not closed in its line.
     Unclosed,
     /// One of `([{<`.
     Open,

@@ -1,5 +1,5 @@
-//! The same on the caller's device tensors and stream: calls queue their work and
-//! return without waiting for it. `benches/gpu_peers.py` calls it.
+//! The same on the caller's device tensors and stream: calls queue their work and return
+//! without waiting for it. `benches/gpu_peers.py` calls it.
 //!
 //! ```c
 //! struct cuda_loss;
@@ -25,7 +25,7 @@ use super::kept;
 
 /// A loss that is ready to run on a device. One thread at a time may use it.
 pub struct CudaLoss {
-    /// Of the last call; the address that it gave points into them.
+    /// The residuals of the last call, which contain the loss whose address it returned.
     residuals: Option<DeviceResiduals>,
     executor: CudaExecutor,
     device: CudaDevice,
@@ -35,7 +35,7 @@ pub struct CudaLoss {
 struct Arguments<'a> {
     /// Device addresses, in the order of the bundle's inputs.
     pixels: &'a [u64],
-    /// None for the forward direction alone.
+    /// `None` for the forward direction alone.
     gradient: Option<u64>,
     shape: &'a [usize],
     seed: u64,
@@ -66,8 +66,8 @@ unsafe fn load(path: &CStr, device: usize) -> Result<CudaLoss, Box<dyn Error>> {
     Ok(CudaLoss { residuals: None, executor, device })
 }
 
-/// Queues the forward direction. `result` gets the device address where the loss will
-/// be, an f32, until the next call.
+/// Queues the forward direction. `result` is set to the device address of the loss, an f32,
+/// valid until the next call.
 ///
 /// # Safety
 /// `loss` comes from [`lossc_cuda_load`], and no other thread uses it now. `pixels` are
@@ -89,12 +89,12 @@ pub unsafe extern "C" fn lossc_cuda_forward(
     unsafe { run(loss, pixels, (shape, dimensions), None, seed, stream, result) }
 }
 
-/// Queues both directions; the gradient by the logits is written to `gradient`, a device
-/// address.
+/// Queues both directions; the gradient with respect to the logits is written to `gradient`, a
+/// device address.
 ///
 /// # Safety
-/// As for [`lossc_cuda_forward`]; `gradient` is a tensor of the bundle's type, of which
-/// nothing else is an input, and which nobody else uses until the work is done.
+/// As for [`lossc_cuda_forward`]; `gradient` is a tensor of the bundle's type, which overlaps
+/// no input, and which nobody else uses until the work is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lossc_cuda_forward_backward(
     loss: *mut CudaLoss,
@@ -134,7 +134,7 @@ unsafe fn run(
 }
 
 impl CudaLoss {
-    /// Queues a call and gives the device address of its loss.
+    /// Queues a call and returns the device address of its loss.
     ///
     /// # Safety
     /// The addresses are of tensors of the bundle's types, and the stream is of the
@@ -154,8 +154,8 @@ impl CudaLoss {
         let random = Random { seed: arguments.seed, stream: 0 };
         let call = DeviceCall { pixels: &pixels, balance: Balance::Image, random, scalars: &[] };
         let executor = &mut self.executor;
-        // An earlier call's memory is taken again: then a graph that captures the call has
-        // nothing but its kernels.
+        // An earlier call's memory is reused: a graph that captures the call then has nothing
+        // but its kernels.
         let residuals = match (self.residuals.take(), arguments.gradient) {
             (None, None) => executor.forward_on_device(&call, &stream)?,
             (None, Some(_)) => executor.forward_backward_on_device(&call, &gradients, &stream)?,
@@ -172,7 +172,7 @@ impl CudaLoss {
     }
 }
 
-/// Waits for a loss's last call and lets go of it.
+/// Waits for a loss's last call and frees it.
 ///
 /// # Safety
 /// `loss` is null or comes from [`lossc_cuda_load`], and is not used again.

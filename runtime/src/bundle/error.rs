@@ -1,8 +1,8 @@
-//! Why a file is not a bundle that could run here.
+//! Reasons why a file is not a bundle that could run here.
 
 use std::path::PathBuf;
 
-/// What is wrong with a bundle. Each message is one line and says where.
+/// Error of a bundle. Each message is one line and says where the mistake is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
@@ -29,7 +29,7 @@ pub enum BundleError {
     Truncated {
         /// The part that the file ends in.
         part: &'static str,
-        /// Where that part should end.
+        /// The offset at which that part should end.
         expected: u64,
         /// The file's length.
         found: u64,
@@ -37,7 +37,7 @@ pub enum BundleError {
     /// The file is longer than it says.
     #[error("the bundle ends at byte {expected}, but the file goes on to byte {found}")]
     Trailing {
-        /// Where the bundle ends.
+        /// The offset at which the bundle ends.
         expected: u64,
         /// The file's length.
         found: u64,
@@ -45,10 +45,10 @@ pub enum BundleError {
     /// The bytes are not those that were written.
     #[error("altered or damaged: the hash of bytes 0 to {0} is not the one that follows them")]
     Hash(u64),
-    /// The header is not what this version's headers are.
+    /// The header is not one of this version.
     #[error("the header (from byte 24) is not that of a bundle: {0}")]
     Header(String),
-    /// PTX that is no text.
+    /// PTX that is not text.
     #[error("the code is not PTX: byte {0} of the file is not UTF-8")]
     NotText(u64),
     /// A part too long for the format.
@@ -57,15 +57,15 @@ pub enum BundleError {
     /// The code is for another architecture.
     #[error("the bundle is for {bundle}, this machine is {machine}")]
     Architecture {
-        /// The architecture the code is for.
+        /// The architecture that the code is for.
         bundle: String,
-        /// This machine's.
+        /// The architecture of this machine.
         machine: &'static str,
     },
     /// The code uses instructions that this processor does not have.
     #[error("the bundle was compiled for {name} and needs {}, which this processor is not known to have", .missing.join(", "))]
     Features {
-        /// The processor the code was compiled for.
+        /// The processor that the code was compiled for.
         name: String,
         /// The features that are missing.
         missing: Vec<String>,
@@ -73,27 +73,27 @@ pub enum BundleError {
     /// The device is older than the code.
     #[error("the bundle needs compute capability {}.{}, the GPU has {}.{}", .needed / 10, .needed % 10, .found / 10, .found % 10)]
     ComputeCapability {
-        /// What the code needs.
+        /// The compute capability that the code needs.
         needed: u32,
-        /// What the device has.
+        /// The compute capability of the device.
         found: u32,
     },
     /// Code for a processor was asked of a bundle for GPUs, or the reverse.
     #[error("the bundle is for {found}, not for {expected}")]
     OtherCode {
-        /// What it is for.
+        /// The machine that it is for.
         found: &'static str,
-        /// What was asked for.
+        /// The machine that was asked for.
         expected: &'static str,
     },
 }
 
-/// What is wrong with a bundle, and in which file.
+/// Error of a bundle, and its file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {error}", .path.display())]
 pub struct BundleFileError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The error.
     pub error: BundleError,
 }

@@ -6,7 +6,7 @@ use super::{Bundle, BundleError, BundleFileError};
 use crate::file;
 use crate::output::Output;
 
-/// The longest file that is read: a bundle has some kilobytes.
+/// The longest file that is read; a bundle has some kilobytes.
 const MAX_BYTES: u64 = 256 << 20;
 
 impl Bundle {
@@ -20,8 +20,8 @@ impl Bundle {
         bundle.map_err(|error| BundleFileError { path: path.to_owned(), error })
     }
 
-    /// Writes the bundle to `path` as an [`Output`]: readers of a file see what was there
-    /// before until all of it is in place.
+    /// Writes the bundle to `path` as an [`Output`]: readers of a file see its previous
+    /// contents until all of the new ones are in place.
     ///
     /// # Errors
     /// If it cannot be written.

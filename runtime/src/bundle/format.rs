@@ -1,4 +1,4 @@
-//! A bundle's bytes, as the module's documentation lays them out.
+//! A bundle's bytes, laid out as in the module's documentation.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,7 +35,7 @@ enum Target {
 }
 
 impl Bundle {
-    /// The bundle as a file holds it: the same bundle, the same bytes.
+    /// The bytes of the bundle's file: the same bundle, the same bytes.
     ///
     /// # Errors
     /// If its manifest is too long for the format.
@@ -93,7 +93,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Looks at magic and version first: of another version nothing else is known.
+    /// Checks magic and version first: nothing else is known of another version.
     fn split(bytes: &'a [u8]) -> Result<Self, BundleError> {
         if let Some(place) = bytes.iter().zip(MAGIC).position(|(&found, expected)| found != expected) {
             return Err(BundleError::Magic(place));

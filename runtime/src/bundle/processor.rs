@@ -1,27 +1,27 @@
-//! What code needs of a processor, and what this one has.
+//! The processor that code needs, and a check of this machine's.
 
 use serde::{Deserialize, Serialize};
 
 use super::BundleError;
 
-/// A processor that code is for.
+/// A processor that code is compiled for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Processor {
     /// The architecture as Rust names it: `x86_64` or `aarch64`.
     pub architecture: String,
-    /// What the code was compiled for, for messages.
+    /// Its name, for messages.
     pub name: String,
-    /// The instruction sets it may use, by LLVM's names, such as `avx512f`.
+    /// The instruction sets that the code may use, by LLVM's names, such as `avx512f`.
     pub features: Vec<String>,
 }
 
 impl Processor {
-    /// Whether this machine has all of it. A feature that this crate cannot look
-    /// for counts as missing.
+    /// Checks that this machine has all of it. A feature that this crate cannot detect counts
+    /// as missing.
     ///
     /// # Errors
-    /// If it is another architecture, or lacks a feature.
+    /// If it is another architecture, or has a feature that this machine lacks.
     pub fn check(&self) -> Result<(), BundleError> {
         if self.architecture != std::env::consts::ARCH {
             let bundle = self.architecture.clone();
@@ -40,7 +40,7 @@ fn is_present(feature: &str) -> bool {
     known.any(|(name, present)| *name == feature && present())
 }
 
-/// LLVM's name of an instruction set, and whether this processor has it.
+/// LLVM's name of an instruction set, and a test of this processor for it.
 type Feature = (&'static str, fn() -> bool);
 
 /// Features that LLVM and Rust call the same.
@@ -68,7 +68,7 @@ static OTHER_NAME: &[Feature] = &[
     ("pclmul", || std::arch::is_x86_feature_detected!("pclmulqdq")),
 ];
 
-// Code for AArch64 uses what every processor of it has.
+// Code for AArch64 uses only what every such processor has.
 #[cfg(not(target_arch = "x86_64"))]
 static SAME_NAME: &[Feature] = &[];
 #[cfg(not(target_arch = "x86_64"))]

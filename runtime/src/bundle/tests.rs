@@ -6,7 +6,7 @@ use crate::executor::Call;
 use crate::layout::Balance;
 use crate::native::NativeKernels;
 
-/// The variance loss of the CPU tests, whose code any processor like this one runs.
+/// The variance loss of the CPU tests, whose code runs on any processor like this one.
 fn bundle() -> Bundle {
     let sse2: &[_] = if cfg!(target_arch = "x86_64") { &["sse2".to_owned()] } else { &[] };
     let architecture = std::env::consts::ARCH.into();
@@ -24,7 +24,7 @@ fn ptx() -> Bundle {
     Bundle { code, ..bundle() }
 }
 
-/// The bundle's bytes, changed and then hashed as an honest writer would.
+/// The bundle's bytes, changed and then hashed as an honest writer would do.
 fn rehashed(bundle: &Bundle, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     use sha2::{Digest as _, Sha256};
     let mut bytes = bundle.to_bytes().unwrap();
@@ -35,7 +35,7 @@ fn rehashed(bundle: &Bundle, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn error(bytes: &[u8]) -> String {
-    Bundle::from_bytes(bytes).expect_err("the bytes are no bundle").to_string()
+    Bundle::from_bytes(bytes).expect_err("the bytes are not a bundle").to_string()
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn every_changed_byte_is_an_error() {
                     format!("not a lossc bundle: byte {place} differs from a bundle's first eight")
                 ),
                 8..12 => assert!(error.starts_with("a bundle of version "), "{error}"),
-                12..24 => {} // A length: the file is too short, too long, or its hash elsewhere.
+                12..24 => {} // A length: the file is too short or too long, or its hash is elsewhere.
                 _ => assert!(error.starts_with("altered or damaged"), "{error}"),
             }
             bytes[place] ^= flip;
@@ -182,7 +182,7 @@ fn a_bundle_for_another_machine_does_not_run() {
     let newer = error(&with(&|it| it.features.push("avx9000".into())));
     assert!(newer.contains("needs avx9000, which this processor is not known to have"), "{newer}");
     // SAFETY: no code is loaded.
-    let gpu = unsafe { ptx().cpu_executor(None) }.expect_err("PTX is no object code");
+    let gpu = unsafe { ptx().cpu_executor(None) }.expect_err("PTX is not object code");
     assert_eq!(gpu.to_string(), "the bundle is for a GPU, not for a processor");
 }
 

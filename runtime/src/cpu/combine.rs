@@ -1,4 +1,4 @@
-//! Adding the partials of chunks up to the totals of groups, in the order that
+//! Addition of the partials of chunks to the totals of groups, in the order that
 //! [`crate::layout`] fixes.
 
 use lossc_faults::{Fault, is_seeded};
@@ -6,8 +6,7 @@ use lossc_faults::{Fault, is_seeded};
 use crate::layout::{Layout, PLANE_ACCUMULATORS};
 use crate::manifest::ReductionKind;
 
-/// Adds the partials of one reduction, `[planes][chunks_per_plane]`, into one
-/// total a group.
+/// Adds the partials of one reduction, `[planes][chunks_per_plane]`, into one total per group.
 pub(super) fn combine(kind: ReductionKind, layout: &Layout, partials: &[u32], group_totals: &mut [u64]) {
     match kind {
         ReductionKind::Sum => combine_sums(layout, partials, group_totals),
@@ -32,8 +31,7 @@ fn combine_counts(layout: &Layout, partials: &[u32], group_totals: &mut [u64]) {
     }
 }
 
-/// The partials of each plane with the plane's group; nothing if planes have no
-/// chunks.
+/// The partials of each plane with the plane's group; empty if planes have no chunks.
 fn planes<'a>(layout: &'a Layout, partials: &'a [u32]) -> impl Iterator<Item = (&'a [u32], usize)> {
     let groups = layout.plane_group().iter().map(|&group| group as usize);
     partials.chunks_exact(layout.chunks_per_plane().max(1)).zip(groups)
@@ -41,26 +39,26 @@ fn planes<'a>(layout: &'a Layout, partials: &'a [u32]) -> impl Iterator<Item = (
 
 /// The sum of a plane's partials.
 ///
-/// Accumulators that no chunk reaches hold +0. No accumulator ever holds -0, as
-/// each starts from +0, and so adding an unreached one changes no bit: the tree
-/// may start at the smallest power of two that holds all chunks.
+/// Accumulators that no chunk reaches hold +0. No accumulator ever holds -0, as each starts
+/// from +0, so adding an unreached one changes no bit. Hence the tree may start at the smallest
+/// power of two that holds all chunks.
 fn plane_sum(partials: &[u32]) -> f64 {
     let width = partials.len().next_power_of_two().min(PLANE_ACCUMULATORS);
-    let mut lanes = [0.0_f64; PLANE_ACCUMULATORS];
-    let lanes = &mut lanes[..width];
+    let mut accumulators = [0.0_f64; PLANE_ACCUMULATORS];
+    let accumulators = &mut accumulators[..width];
     for block in partials.chunks(width) {
-        for (lane, &partial) in lanes.iter_mut().zip(block) {
-            *lane += f64::from(f32::from_bits(partial));
+        for (accumulator, &partial) in accumulators.iter_mut().zip(block) {
+            *accumulator += f64::from(f32::from_bits(partial));
         }
     }
     let mut half = width / 2;
     while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
+        for index in 0..half {
+            accumulators[index] += accumulators[index + half];
         }
         half /= 2;
     }
-    lanes[0]
+    accumulators[0]
 }
 
 #[cfg(test)]
@@ -71,16 +69,16 @@ mod tests {
 
     /// The contract word for word: 256 accumulators, then halves from 128.
     fn plane_sum_by_the_contract(partials: &[u32]) -> f64 {
-        let mut lanes = [0.0_f64; 256];
+        let mut accumulators = [0.0_f64; 256];
         for (chunk, &partial) in partials.iter().enumerate() {
-            lanes[chunk % 256] += f64::from(f32::from_bits(partial));
+            accumulators[chunk % 256] += f64::from(f32::from_bits(partial));
         }
         for half in [128, 64, 32, 16, 8, 4, 2, 1] {
-            for lane in 0..half {
-                lanes[lane] += lanes[lane + half];
+            for index in 0..half {
+                accumulators[index] += accumulators[index + half];
             }
         }
-        lanes[0]
+        accumulators[0]
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Spreading the chunks of a pass over threads.
+//! Distribution of the chunks of a pass over threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering, fence};
@@ -14,14 +14,14 @@ use crate::layout::{CHUNK, Layout};
 use crate::manifest::Manifest;
 use crate::native::{KernelArguments, KernelFunction, NativeKernels};
 
-/// A call with fewer pixels runs on the calling thread, since waking others
-/// takes longer than the work.
+/// The pixels below which a call runs on the calling thread: waking others takes longer than
+/// the work.
 const SERIAL_PIXELS: usize = 16 * 1024;
 
-/// The pixels a thread takes at a time, at least.
+/// The least number of pixels that a thread takes at a time.
 const TASK_PIXELS: usize = 8 * CHUNK;
 
-/// What buffers are aligned to.
+/// Alignment of buffers.
 const CACHE_LINE: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ impl Workspace {
         Self { pixels: Vec::new(), partials: Vec::new(), buffers: Vec::new(), pool }
     }
 
-    /// The pass and the epilogue of each of the kernels in `order`, on `tensors`: see
+    /// Runs the pass and the epilogue of each of the kernels in `order`, on `tensors`: see
     /// [`Workspace::prepare`].
     pub(super) fn run(
         &mut self,
@@ -63,10 +63,10 @@ impl Workspace {
 
     /// Sets the pixel arguments of a call.
     ///
-    /// `tensors` are as many valid pointers as the manifest has pixel arguments,
-    /// each to a tensor of the type it says and of the layout's shape, the
-    /// outputs not aliased; null outputs only if no kernel that is run writes any. The
-    /// executor checks all that before it makes them.
+    /// `tensors` are as many valid pointers as the manifest has pixel arguments, each to a
+    /// tensor of the type that the manifest says and of the layout's shape, the outputs not
+    /// aliased. Outputs are null only if no kernel that is run writes any. The executor checks
+    /// all that before it makes them.
     pub(super) fn prepare(
         &mut self,
         manifest: &Manifest,
@@ -80,8 +80,8 @@ impl Workspace {
         Ok(())
     }
 
-    /// Memory for the buffers of so many chunks, where `chunk_bytes` says what
-    /// a chunk takes of each.
+    /// Reserves memory for the buffers of `chunks` chunks; `chunk_bytes` are the bytes per
+    /// chunk of each.
     fn reserve_buffers(&mut self, chunk_bytes: &[usize], chunks: usize) -> Result<(), RuntimeError> {
         self.buffers.resize_with(chunk_bytes.len(), Vec::new);
         let too_large = || RuntimeError::Workspace(chunks);
@@ -122,9 +122,9 @@ impl Workspace {
     /// Runs the epilogue of a kernel.
     pub(super) fn epilogue(&mut self, kernels: &NativeKernels, kernel: usize, residuals: &mut Residuals) {
         let arguments = self.arguments(residuals);
-        // SAFETY: `NativeKernels` vouches for the function; the arguments's arrays
-        // have the sizes its manifest gives and live through the call. A finish
-        // step reads no pixels and no partials.
+        // SAFETY: `NativeKernels` vouches for the function; the arrays of `arguments` have the
+        // sizes that its manifest says and live through the call. An epilogue reads no pixels
+        // and no partials.
         unsafe { (kernels.functions(kernel).epilogue)(&raw const arguments) };
     }
 
@@ -162,9 +162,9 @@ impl Workspace {
         let arguments = SharedArguments(arguments);
         let run_chunk = |index: usize| {
             let (plane, chunk) = (index / chunks_per_plane, index % chunks_per_plane);
-            // SAFETY: `NativeKernels` vouches for the function; the arguments's
-            // arrays have the sizes its manifest and the layout give and live
-            // through the call; plane and chunk are in range.
+            // SAFETY: `NativeKernels` vouches for the function; the arrays of `arguments` have
+            // the sizes that its manifest and the layout say and live through the call; plane
+            // and chunk are in range.
             unsafe { run(arguments.pointer(), plane as i64, chunk as i64) };
         };
         if layout.pixels() < SERIAL_PIXELS {
@@ -183,8 +183,8 @@ impl Workspace {
     }
 }
 
-/// Once dropped, what its thread wrote past the caches is there for every thread that
-/// learns of it: such writes keep no order with others.
+/// Guard whose drop makes visible what its thread wrote past the caches, to every thread that
+/// learns of the drop: such writes keep no order with others.
 struct WriteFence;
 
 impl Drop for WriteFence {
@@ -193,11 +193,11 @@ impl Drop for WriteFence {
     }
 }
 
-/// A arguments that threads share.
+/// Kernel arguments that threads share.
 struct SharedArguments(KernelArguments);
 
-// SAFETY: kernels of distinct chunks write distinct memory, as `KernelFunction`
-// demands, and what they read nobody writes meanwhile.
+// SAFETY: kernels of distinct chunks write distinct memory, as `KernelFunction` demands, and
+// nobody writes what they read meanwhile.
 unsafe impl Sync for SharedArguments {}
 
 impl SharedArguments {

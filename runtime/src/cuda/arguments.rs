@@ -9,7 +9,7 @@ use super::error::{CudaError, checked};
 use super::kernels::CudaKernels;
 use super::plan::{Entry, Launch, THREADS};
 
-/// The largest number of blocks a one-dimensional grid may have.
+/// The largest number of blocks that a one-dimensional grid may have.
 const LARGEST_GRID: usize = i32::MAX as usize;
 
 /// The parameters of all kernels of one call, each of 8 bytes.
@@ -37,10 +37,10 @@ fn queue(stream: &Stream, kernels: &CudaKernels, launch: Launch, values: &[u64])
     let function = kernels.function(kernel, entry);
     let mut pointers: Vec<*mut c_void> =
         values.iter().map(|value| std::ptr::from_ref(value).cast_mut().cast()).collect();
-    // SAFETY: the kernel is of a loaded module whose interface
-    // `CudaKernels::from_ptx`'s caller vouches for; the driver copies the
-    // parameters before it returns and does not write to them; the memory
-    // they point to is freed or reused in stream order, after the kernel.
+    // SAFETY: the kernel is of a loaded module whose interface the caller of
+    // `CudaKernels::from_ptx` vouches for; the driver copies the parameters before it returns
+    // and does not write to them; the memory they point to is freed or reused in stream order,
+    // after the kernel.
     let launched = unsafe {
         let (grid, block, shared) = ((blocks as u32, 1, 1), (THREADS, 1, 1), shared_bytes as u32);
         if matches!(entry, Entry::Cooperative(_)) {

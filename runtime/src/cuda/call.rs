@@ -13,9 +13,9 @@ use crate::tensor::ElementType;
 pub struct DeviceCall<'a> {
     /// The pixel inputs in the manifest's order, all of one shape.
     pub pixels: &'a [DeviceTensor],
-    /// Which pixels share a group.
+    /// The choice of pixels that share a group.
     pub balance: Balance,
-    /// Where random draws come from.
+    /// The source of random draws.
     pub random: Random,
     /// Scalar arguments by name; those left out take their defaults.
     pub scalars: &'a [(&'a str, f32)],
@@ -24,14 +24,14 @@ pub struct DeviceCall<'a> {
 /// The upstream gradient of a backward call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Upstream<'a> {
-    /// A number the host knows.
+    /// A number that the host knows.
     Value(f32),
     /// One f32 in device memory. It is read in stream order: the host need not
     /// know the number yet.
     Device(&'a DeviceTensor),
 }
 
-/// Puts the upstream gradient in its slot, if the loss has one.
+/// Writes the upstream gradient to its slot, if the loss has one.
 pub(super) fn store_upstream(
     manifest: &Manifest,
     residuals: &mut DeviceResiduals,

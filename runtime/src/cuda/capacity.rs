@@ -1,4 +1,4 @@
-//! How many blocks a device holds at the same time.
+//! The number of blocks that a device holds at the same time.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use super::error::{CudaError, checked};
 use super::kernels::CudaKernels;
 use super::plan::{self, Device, Entry, Team};
 
-/// The room for blocks of the kernels that are both directions; none where the code has
-/// no such kernel or the device cannot launch it.
+/// The capacity for blocks of the cooperative kernels; 0 if the code has no such kernel or the
+/// device cannot launch it.
 #[derive(Debug)]
 pub(super) struct Capacity {
     processors: usize,
-    /// Resident blocks by who sums a chunk and bytes of shared memory of each, as the
-    /// driver said; a larger block than the last has none.
+    /// The driver's numbers of resident blocks, by team and bytes of shared memory per block; a
+    /// block larger than the last has none.
     blocks: BTreeMap<(Team, usize), usize>,
 }
 
 impl Capacity {
-    /// Asks the driver, once, for each number of steps that a warp may keep.
+    /// Asks the driver, once, for each number of steps that a warp may hold resident.
     pub(super) fn new(kernels: &CudaKernels) -> Result<Self, CudaError> {
         use sys::CUdevice_attribute as Attribute;
         let attribute =
@@ -52,8 +52,8 @@ impl Device for Capacity {
     }
 }
 
-/// Lets the function have all shared memory of a block that it does not declare itself;
-/// returns how much that is.
+/// Allows the function all shared memory of a block that it does not declare itself; returns
+/// the number of bytes.
 fn allow_shared_memory(function: sys::CUfunction, most: i32) -> Result<usize, CudaError> {
     use sys::CUfunction_attribute as Attribute;
     let mut declared = 0;

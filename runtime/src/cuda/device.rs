@@ -7,7 +7,7 @@ use cudarc::driver::{CudaContext, CudaStream, sys};
 
 use super::error::{CudaError, checked};
 
-/// Whether libcuda is on this machine. A device may still be missing.
+/// Returns whether libcuda is on this machine. A device may still be missing.
 pub fn is_available() -> bool {
     // SAFETY: this only opens the driver's library and closes it again.
     unsafe { sys::is_culib_present() }
@@ -24,7 +24,7 @@ impl CudaDevice {
     /// The device with this number, from 0.
     ///
     /// # Errors
-    /// [`CudaError::NoDriver`] without libcuda, else what the driver says.
+    /// [`CudaError::NoDriver`] without libcuda, otherwise the driver's error.
     pub fn open(ordinal: usize) -> Result<Self, CudaError> {
         // cudarc panics where the library is missing, so this comes first.
         if !is_available() {
@@ -34,7 +34,7 @@ impl CudaDevice {
         Ok(Self { context })
     }
 
-    /// How many devices there are.
+    /// The number of devices.
     ///
     /// # Errors
     /// As for [`CudaDevice::open`].
@@ -49,26 +49,26 @@ impl CudaDevice {
     /// The product's name.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's error.
     pub fn name(&self) -> Result<String, CudaError> {
         checked("asking the device's name", self.context.name())
     }
 
-    /// The compute capability as its architecture has it in its name: 90 for `sm_90`, which
-    /// NVIDIA calls 9.0.
+    /// The compute capability as in the architecture's name: 90 for `sm_90`, which NVIDIA calls
+    /// 9.0.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's error.
     pub fn compute_capability(&self) -> Result<u32, CudaError> {
         let capability = self.context.compute_capability();
         let (major, minor) = checked("asking the compute capability", capability)?;
         Ok(10 * major.unsigned_abs() + minor.unsigned_abs())
     }
 
-    /// The newest PTX version the driver takes: (8, 7) for CUDA 12.8.
+    /// The newest PTX version that the driver accepts: (8, 7) for CUDA 12.8.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's error.
     pub fn ptx_version(&self) -> Result<(u32, u32), CudaError> {
         let mut version = 0;
         // SAFETY: `version` is a valid place for the driver to write to.
@@ -81,7 +81,7 @@ impl CudaDevice {
     /// A new stream.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's error.
     pub fn new_stream(&self) -> Result<Stream, CudaError> {
         let inner = checked("creating a stream", self.context.new_stream())?;
         Ok(Stream { inner })
@@ -127,7 +127,7 @@ impl Stream {
     /// Waits until all work queued so far is done.
     ///
     /// # Errors
-    /// What the driver says, which may be a fault of earlier work.
+    /// The driver's error, which may be a fault of earlier work.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         checked("waiting for the stream", self.inner.synchronize())
     }
@@ -136,7 +136,7 @@ impl Stream {
     /// far, without the host waiting.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's error.
     pub fn wait_for(&self, other: &Self) -> Result<(), CudaError> {
         if self.inner == other.inner {
             return Ok(());
@@ -144,7 +144,7 @@ impl Stream {
         checked("joining two streams", self.inner.join(&other.inner))
     }
 
-    /// Whether a graph captures what is queued, instead of it being done.
+    /// Returns whether a graph captures the queued work instead of its being done.
     pub(super) fn is_capturing(&self) -> Result<bool, CudaError> {
         let mut status = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
         // SAFETY: the stream is alive, and `status` is a place to write to.
@@ -168,8 +168,8 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// PTX ISA versions by CUDA version, from the release history in NVIDIA's PTX
-/// manual. A newer CUDA takes at least what the newest one here does.
+/// PTX ISA versions by CUDA version, from the release history in NVIDIA's PTX manual. A newer
+/// CUDA accepts at least what the newest one here does.
 fn ptx_of_cuda(major: u32, minor: u32) -> (u32, u32) {
     match (major, minor) {
         (..=10, _) => (6, 0),

@@ -2,7 +2,7 @@
 
 use cudarc::driver::DriverError;
 
-/// Why a call on a GPU failed.
+/// Reason why a call on a GPU failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaError {
@@ -12,7 +12,7 @@ pub enum CudaError {
     /// The driver refused an operation.
     #[error("{operation} failed: {name} ({description})")]
     Driver {
-        /// What was attempted.
+        /// The operation attempted.
         operation: &'static str,
         /// The driver's name of the error.
         name: String,
@@ -43,15 +43,15 @@ pub enum CudaError {
     /// More blocks than a grid may have.
     #[error("{0} blocks exceed the largest grid of the device")]
     GridTooLarge(usize),
-    /// A device pointer that is not aligned to its element, or not to the
-    /// 16 bytes (or four elements) kernels load at a time.
+    /// A device pointer that is not aligned to its element, or not to the 16 bytes (or four
+    /// elements) that kernels load at a time.
     #[error("{argument}: device pointer {pointer:#x} is not a multiple of {alignment}")]
     Misaligned {
         /// The argument.
         argument: String,
         /// Its address.
         pointer: u64,
-        /// What it must be a multiple of.
+        /// The number that it must be a multiple of.
         alignment: usize,
     },
     /// A gradient written over a tensor that is still read.
@@ -67,7 +67,7 @@ pub enum CudaError {
     OtherDevice(&'static str),
 }
 
-/// The result of a driver call, with what was attempted in its error.
+/// Returns the result of a driver call, with the operation in its error.
 pub(super) fn checked<T>(operation: &'static str, result: Result<T, DriverError>) -> Result<T, CudaError> {
     result.map_err(|error| CudaError::Driver {
         operation,

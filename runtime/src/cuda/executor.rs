@@ -1,4 +1,4 @@
-//! Running a loss on device tensors.
+//! Execution of a loss on device tensors.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::executor::{Residuals, check_gradients, check_pixels, forward_kernel, 
 use crate::layout::Layout;
 use crate::manifest::{Direction, Manifest};
 
-/// Runs a loss on an NVIDIA GPU.
+/// Executor of a loss on an NVIDIA GPU.
 ///
 /// As a [`crate::Executor`] it takes host tensors and copies them both ways on
 /// a stream of its own. The methods here take device tensors and a stream; they
 /// queue work and return without waiting for it.
 ///
-/// The workspace is one for all calls, which may come on different streams:
-/// each then waits, on the device, for the one before.
+/// All calls share one workspace. They may come on different streams: each then waits, on the
+/// device, for the one before.
 #[derive(Debug)]
 pub struct CudaExecutor {
     pub(super) kernels: CudaKernels,
@@ -34,7 +34,7 @@ pub struct CudaExecutor {
     overrides: LaunchOverrides,
     workspace: DeviceBuffer,
     planes: DeviceBuffer,
-    /// The layout that `planes` is of, and its source, which a transfer may still read.
+    /// The layout of `planes`, and its source, which a transfer may still read.
     layout: Option<(Layout, Vec<i64>)>,
 }
 
@@ -42,7 +42,7 @@ impl CudaExecutor {
     /// An executor on the kernels' device.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's error.
     pub fn new(kernels: CudaKernels) -> Result<Self, RuntimeError> {
         kernels.device().bind()?;
         let own_stream = kernels.device().new_stream()?;
@@ -63,13 +63,13 @@ impl CudaExecutor {
         &self.kernels
     }
 
-    /// Lets later calls be planned as wished, for comparison. Their results are the same.
+    /// Sets overrides for the plans of later calls, for comparison. The results are the same.
     pub fn set_overrides(&mut self, overrides: LaunchOverrides) {
         self.overrides = overrides;
     }
 
-    /// Queues the forward direction. [`DeviceResiduals::loss_pointer`] is where
-    /// the loss will be, and [`DeviceResiduals::read`] waits for it.
+    /// Queues the forward direction. [`DeviceResiduals::loss_pointer`] is the address of the
+    /// loss, and [`DeviceResiduals::read`] waits for it.
     ///
     /// A graph can capture this and the other directions once a call of the same
     /// direction, shape and balance has been made outside of the capture: that call
@@ -87,11 +87,11 @@ impl CudaExecutor {
         Ok(residuals)
     }
 
-    /// The same, written over an earlier call's residuals. Of a call of the same shape,
-    /// balance and scalars nothing is queued but the kernels and no memory is allocated: a
-    /// graph that captures it has the kernels as its only nodes. Such a graph takes the
-    /// scalars as the residuals have them when it is replayed, so the residuals should be
-    /// its own.
+    /// Like [`CudaExecutor::forward_on_device`], written over an earlier call's residuals. If
+    /// that call had the same shape, balance and scalars, only the kernels are queued and no
+    /// memory is allocated: a graph that captures it has the kernels as its only nodes. Such a
+    /// graph reads the scalars that the residuals hold when it is replayed, so the residuals
+    /// should be its own.
     ///
     /// # Errors
     /// As for [`CudaExecutor::forward_on_device`]; the residuals are then of no use.
@@ -122,8 +122,8 @@ impl CudaExecutor {
         Ok(residuals)
     }
 
-    /// The same, written over an earlier call's residuals as
-    /// [`CudaExecutor::forward_reusing_on_device`] does.
+    /// Like [`CudaExecutor::forward_backward_on_device`], written over an earlier call's
+    /// residuals as [`CudaExecutor::forward_reusing_on_device`] does.
     ///
     /// # Errors
     /// As for [`CudaExecutor::forward_backward_on_device`]; the residuals are then of no
@@ -196,7 +196,7 @@ impl CudaExecutor {
         Ok(arguments.launch(stream, &self.kernels, launch)?)
     }
 
-    /// Queues what follows from the totals of a forward pass; see
+    /// Queues the computation from the totals of a forward pass; see
     /// [`crate::Executor::finish_pass`].
     ///
     /// # Errors
@@ -215,7 +215,7 @@ impl CudaExecutor {
         Ok(arguments.launch(stream, &self.kernels, [plan::epilogue(kernel)])?)
     }
 
-    /// Queues passes.
+    /// Queues the passes of a direction.
     fn run(
         &mut self,
         stream: &Stream,
@@ -233,7 +233,7 @@ impl CudaExecutor {
         Ok(arguments.launch(stream, &self.kernels, launches)?)
     }
 
-    /// Brings the workspace to this stream and layout.
+    /// Prepares the workspace for this stream and layout, and returns the kernels' parameters.
     fn prepare(
         &mut self,
         stream: &Stream,
@@ -266,7 +266,7 @@ impl CudaExecutor {
         Ok(Arguments(plan::parameters(layout, residuals.host().random(), &arrays, pixels)))
     }
 
-    /// What a call starts from.
+    /// The residuals that a call starts from.
     fn host_residuals(&self, call: &DeviceCall<'_>, stream: &Stream) -> Result<Residuals, RuntimeError> {
         self.check_stream(stream)?;
         let manifest = self.kernels.manifest();
@@ -325,8 +325,8 @@ impl CudaExecutor {
 }
 
 impl Drop for CudaExecutor {
-    /// Waits for the last call, whose kernels may be unloaded next. A failure
-    /// has nowhere to go; the memory's owner meets it again.
+    /// Waits for the last call, whose kernels may be unloaded next. A failure cannot be
+    /// returned here; the memory's owner meets it again.
     fn drop(&mut self) {
         if let Err(error) = self.workspace.stream().synchronize() {
             tracing::warn!("a CUDA executor was dropped with failed work: {error}");

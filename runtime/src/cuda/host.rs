@@ -1,4 +1,4 @@
-//! Running a loss on host tensors, by way of the device.
+//! Execution of a loss on host tensors, by way of the device.
 
 use std::sync::Arc;
 
@@ -102,8 +102,8 @@ impl CudaExecutor {
     }
 }
 
-/// Waits for a stream when a call ends, well or not: copies to and from the
-/// caller's memory must not outlive its borrow.
+/// Waits for a stream when a call ends, successfully or not: copies to and from the caller's
+/// memory must not outlive its borrow.
 struct WaitOnDrop<'a>(&'a Stream);
 
 impl Drop for WaitOnDrop<'_> {

@@ -61,7 +61,7 @@ impl CudaKernels {
         &self.manifest
     }
 
-    /// The device the code is on.
+    /// The device that the code is on.
     pub fn device(&self) -> &CudaDevice {
         &self.module.device
     }
@@ -132,12 +132,12 @@ impl Drop for Module {
 fn load_with_log(text: &CString, log: &mut [u8]) -> Result<sys::CUmodule, DriverError> {
     let mut options =
         [sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER, sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
-    // The driver takes the size itself in the place of a pointer, and writes
-    // the used size back there.
+    // The driver takes the size itself in place of a pointer, and writes the used size back
+    // there.
     let mut values: [*mut c_void; 2] = [log.as_mut_ptr().cast(), std::ptr::without_provenance_mut(log.len())];
     let mut handle = std::ptr::null_mut();
-    // SAFETY: the text ends in NUL, both arrays have as many elements as is
-    // said, and the log buffer as many bytes; all outlive the call.
+    // SAFETY: the text ends in NUL, both arrays have as many elements as stated, and the log
+    // buffer as many bytes; all outlive the call.
     let loaded = unsafe {
         sys::cuModuleLoadDataEx(
             &raw mut handle,

@@ -7,8 +7,8 @@ use super::error::{CudaError, checked};
 
 /// A block of device memory, allocated and freed in a stream's order.
 ///
-/// It is freed on the stream it was last moved to, after all work queued there
-/// by then, so that no kernel outlives its memory and no free makes the host wait.
+/// It is freed on the stream it was last moved to, after all work queued there by then: no
+/// kernel outlives its memory, and no free makes the host wait.
 #[derive(Debug)]
 pub(super) struct DeviceBuffer {
     pointer: sys::CUdeviceptr,
@@ -18,8 +18,8 @@ pub(super) struct DeviceBuffer {
 }
 
 impl DeviceBuffer {
-    /// `length` bytes, not initialised. Drivers allocate no empty block, so an
-    /// empty buffer owns one byte. The device must be current.
+    /// `length` uninitialised bytes. Drivers allocate no empty block, so an empty buffer owns
+    /// one byte. The device must be current.
     pub(super) fn new(stream: &Stream, length: usize) -> Result<Self, CudaError> {
         let asynchronous = stream.context().has_async_alloc();
         let bytes = length.max(1);
@@ -35,9 +35,9 @@ impl DeviceBuffer {
         })
     }
 
-    /// A copy of host memory. The copy may still be under way on return, but a
-    /// driver stages memory that is not page-locked before it returns; callers
-    /// keep `bytes` until the stream is synchronised where they can.
+    /// A copy of host memory. The copy may still be in progress on return, but a driver stages
+    /// memory that is not page-locked before it returns. Callers keep `bytes` until the stream
+    /// is synchronised where they can.
     pub(super) fn upload(stream: &Stream, bytes: &[u8]) -> Result<Self, CudaError> {
         let buffer = Self::new(stream, bytes.len())?;
         upload(stream, buffer.pointer, bytes)?;
@@ -56,8 +56,8 @@ impl DeviceBuffer {
         &self.stream
     }
 
-    /// Orders later work on `stream` after the work that uses this buffer, and
-    /// the buffer's end after `stream`'s work.
+    /// Orders later work on `stream` after the work that uses this buffer, and the freeing of
+    /// the buffer after `stream`'s work.
     pub(super) fn move_to(&mut self, stream: &Stream) -> Result<(), CudaError> {
         stream.wait_for(&self.stream)?;
         self.stream = stream.clone();
@@ -118,14 +118,14 @@ pub(super) fn copy(
     checked("copying within the device", copied)
 }
 
-/// Queues filling a buffer with zeros.
+/// Queues the filling of a buffer with zeros.
 pub(super) fn clear(stream: &Stream, buffer: &DeviceBuffer) -> Result<(), CudaError> {
-    // SAFETY: the block has that many bytes, but for an empty buffer's one.
+    // SAFETY: the block has that many bytes; an empty buffer's has one.
     let cleared = unsafe { result::memset_d8_async(buffer.pointer, 0, buffer.length.max(1), stream.raw()) };
     checked("clearing device memory", cleared)
 }
 
-/// Queues writing four bytes. They travel in the command, so no host memory has to outlive
+/// Queues a write of four bytes. They travel in the command, so no host memory has to outlive
 /// the call.
 pub(super) fn store_word(stream: &Stream, destination: sys::CUdeviceptr, word: u32) -> Result<(), CudaError> {
     // SAFETY: callers pass an address, a multiple of four, in a block they own.

@@ -1,7 +1,7 @@
-//! Which kernels a call launches, on which grids and with which parameters.
+//! Plan of a call: the kernels that it launches, their grids and their parameters.
 //!
-//! No driver is needed to ask, so that whatever runs a loss's kernels, this
-//! crate's executor or a simulator, runs the same ones.
+//! A plan needs no driver. Whatever runs a loss's kernels, this crate's executor or a
+//! simulator, therefore runs the same ones.
 
 mod arrays;
 
@@ -19,10 +19,10 @@ pub const THREADS: u32 = 256;
 /// Warps in a block.
 const WARPS: usize = 8;
 
-/// Steps in which a chunk's pixels are done.
+/// Steps in which a chunk's pixels are computed.
 const STEPS: usize = 16;
 
-/// Steps that a warp does at the same time.
+/// Steps that a warp computes at the same time.
 const UNROLLED_STEPS: usize = 2;
 
 /// The threads that sum a chunk.
@@ -30,12 +30,12 @@ const UNROLLED_STEPS: usize = 2;
 pub enum Team {
     /// A warp.
     Warp,
-    /// A block: a small image's chunks then are enough for a whole device.
+    /// A block: the chunks of a small image are then enough for a whole device.
     Block,
 }
 
 impl Team {
-    /// Both.
+    /// Both teams.
     pub const ALL: [Self; 2] = [Self::Warp, Self::Block];
 
     /// Chunks of a plane that a block sums at the same time: a *tile*.
@@ -46,27 +46,27 @@ impl Team {
         }
     }
 
-    /// Steps of a tile that a warp does.
+    /// Steps of a tile that a warp computes.
     const fn steps_per_tile(self) -> usize {
         STEPS * self.chunks_per_tile() / WARPS
     }
 
-    /// Tiles of a call's planes: none has chunks of two.
+    /// Tiles of a call's planes. No tile has chunks of two planes.
     fn tiles(self, layout: &Layout) -> usize {
         layout.planes() * layout.chunks_per_plane().div_ceil(self.chunks_per_tile())
     }
 }
 
-/// What a kernel function of a pass does.
+/// Kind of a kernel function of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entry {
-    /// Writes the pixel outputs, adds up all that the pass reduces, and computes what
-    /// follows from the totals.
+    /// Writes the pixel outputs, adds up all reductions of the pass, and computes what follows
+    /// from the totals.
     Pass(Team),
     /// Only computes what follows from the totals.
     Epilogue,
-    /// All passes of `forward_backward`, of which this is the first, on blocks that are
-    /// on the device at the same time.
+    /// Runs all passes of `forward_backward`, of which this is the first, on blocks that are on
+    /// the device at the same time.
     Cooperative(Team),
 }
 
@@ -102,20 +102,20 @@ fn teams(manifest: &Manifest) -> impl Iterator<Item = Team> {
 /// One launch of a kernel function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Launch {
-    /// The pass it is of.
+    /// Index of its pass.
     pub kernel: usize,
     /// The function of that pass.
     pub entry: Entry,
     /// Blocks in the grid.
     pub blocks: usize,
-    /// Steps whose pixels a warp has room for on the chip, from one pass to the next.
+    /// Capacity of a warp: the steps whose pixels stay resident from one pass to the next.
     pub room: usize,
-    /// Bytes of shared memory that a block gets for that.
+    /// Bytes of shared memory that a block has for these.
     pub shared_bytes: usize,
 }
 
 impl Launch {
-    /// The parameters that its function takes, from all of a call's.
+    /// The parameters that its function takes, out of all parameters of a call.
     pub fn parameters(self, all: &[u64]) -> Vec<u64> {
         match self.entry {
             Entry::Pass(_) => all.to_vec(),
@@ -125,23 +125,24 @@ impl Launch {
     }
 }
 
-/// What a plan depends on of a device.
+/// Properties of a device that a plan depends on.
 pub trait Device {
-    /// Its multiprocessors.
+    /// The number of its multiprocessors.
     fn processors(&self) -> usize;
 
-    /// How many blocks of [`Entry::Cooperative`] it holds at the same time if each has so many
-    /// bytes of shared memory beside its own; 0 where it cannot launch such.
+    /// The number of blocks of [`Entry::Cooperative`] that it holds at the same time if each
+    /// has `shared_bytes` bytes of shared memory in addition to its own; 0 if it cannot launch
+    /// such blocks.
     fn resident(&self, team: Team, shared_bytes: usize) -> usize;
 }
 
-/// What a caller may overrides of a plan, to compare: where nothing is said, what is expected
-/// to be fastest.
+/// Overrides of a plan, for comparison. A field that is `None` leaves the choice that is
+/// expected to be fastest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LaunchOverrides {
-    /// Who sums a chunk.
+    /// The team that sums a chunk.
     pub team: Option<Team>,
-    /// Whether `forward_backward` is one launch.
+    /// True if `forward_backward` is one launch.
     pub cooperative: Option<bool>,
 }
 
@@ -163,22 +164,22 @@ pub fn launches(
     cooperative.map_or_else(|| kernels.iter().map(pass).collect(), |launch| vec![launch])
 }
 
-/// The launch of pass `kernel`, totals and what follows from them; none for a call
-/// without pixels.
+/// The launch of pass `kernel`: totals and what follows from them; `None` for a call without
+/// pixels.
 pub fn totals(layout: &Layout, kernel: usize, team: Team) -> Option<Launch> {
     let blocks = team.tiles(layout);
     let entry = Entry::Pass(team);
     (blocks > 0).then_some(Launch { kernel, entry, blocks, room: 0, shared_bytes: 0 })
 }
 
-/// The launch that computes what follows from the totals of pass `kernel`, for
-/// totals that did not come from a launch of it alone.
+/// The launch that computes what follows from the totals of pass `kernel`, for totals that did
+/// not come from a launch of that pass alone.
 pub fn epilogue(kernel: usize) -> Launch {
     Launch { kernel, entry: Entry::Epilogue, blocks: 1, room: 0, shared_bytes: 0 }
 }
 
-/// Who sums the chunks: blocks, if as warps' work they would be fewer tiles than two a
-/// multiprocessor, which is then not busy. (The number is a guess: it was not measured.)
+/// The team that sums chunks: blocks, if warps would have fewer than two tiles per
+/// multiprocessor, too few to keep it busy. (The number is a guess: it was not measured.)
 pub fn team(manifest: &Manifest, layout: &Layout, device: &impl Device, overrides: LaunchOverrides) -> Team {
     let is_small = Team::Warp.tiles(layout) < 2 * device.processors();
     let team = overrides.team.unwrap_or(if is_small { Team::Block } else { Team::Warp });
@@ -196,23 +197,23 @@ pub fn possible_bytes(manifest: &Manifest, most: usize) -> Vec<usize> {
     }
 }
 
-/// For how many steps a warp may have room.
+/// The capacities that a warp may have, in steps.
 fn rooms() -> impl Iterator<Item = usize> {
     (0..).step_by(UNROLLED_STEPS)
 }
 
-/// The bytes of shared memory that a block takes for that: a warp also has a place for
-/// the steps that find no room.
+/// The bytes of shared memory that a block takes for this capacity. Each warp also has a slot
+/// for the steps that are not resident.
 fn shared_bytes(step_bytes: usize, room: usize) -> usize {
     (room + 1) * WARPS * step_bytes
 }
 
-/// The share of pixels that must find room on the chip for one launch to be worth it:
-/// one in so many. (A guess, as above.)
+/// Reciprocal of the least share of pixels that must be resident for one launch to be worth it.
+/// (A guess, as above.)
 const LEAST_RESIDENT: usize = 3;
 
-/// All of `forward_backward` in one cooperative launch, if the code and the device can,
-/// and enough pixels find room.
+/// All of `forward_backward` in one cooperative launch, if the code and the device can do it
+/// and enough pixels are resident.
 fn both(
     manifest: &Manifest,
     layout: &Layout,
@@ -227,7 +228,7 @@ fn both(
         return None;
     }
     let wanted = tiles.div_ceil(blocks) * team.steps_per_tile();
-    // More room for each block must not mean fewer blocks.
+    // More capacity for each block must not mean fewer blocks.
     let fits = |room: &usize| device.resident(team, shared_bytes(step_bytes, *room)) >= blocks;
     let room = rooms().take_while(|room| *room <= wanted && fits(room)).last().unwrap_or(0);
     let shared_bytes = shared_bytes(step_bytes, room);

@@ -24,7 +24,7 @@ pub(super) fn pixel_pointers(
 
 type Named<'a> = (&'a PixelArgument, &'a DeviceTensor);
 
-/// Alignment to the element, and no output over another tensor.
+/// Checks alignment to the element, and that no output overlaps another tensor.
 fn check_pointers(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Result<(), CudaError> {
     for (argument, tensor) in inputs.iter().chain(outputs) {
         let alignment = tensor.element_type().size();

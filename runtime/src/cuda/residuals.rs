@@ -6,8 +6,8 @@ use super::memory::{DeviceBuffer, clear, copy, download, store_word, upload};
 use crate::error::RuntimeError;
 use crate::executor::{Outcome, Residuals};
 
-/// What a forward call leaves for the backward direction, on the device: the
-/// counterpart of [`Residuals`].
+/// Residuals of a forward call on the device, for the backward direction: the counterpart of
+/// [`Residuals`].
 #[derive(Debug)]
 pub struct DeviceResiduals {
     /// Manifest, layout and seed, and the scalars as they were before the
@@ -15,8 +15,7 @@ pub struct DeviceResiduals {
     host: Residuals,
     /// Group totals, then results, then scalars.
     block: DeviceBuffer,
-    /// The bits that the scalar arguments and the sizes have on the device, as far as is
-    /// known.
+    /// The bits of the scalar arguments and the sizes on the device, where they are known.
     known: Vec<Option<u64>>,
 }
 
@@ -30,9 +29,9 @@ impl DeviceResiduals {
         Ok(residuals)
     }
 
-    /// For another call. Where they were of one of the same layout and had the same
-    /// scalars, nothing is queued: the call's launches write the sums that they read, and
-    /// those of other directions stay.
+    /// Resets them for another call. If they were of one with the same layout and scalars,
+    /// nothing is queued: the call's launches write the sums that they read, and those of other
+    /// directions stay.
     pub(super) fn reset(&mut self, stream: &Stream, host: Residuals) -> Result<(), CudaError> {
         if host.manifest() != self.host.manifest() || host.layout() != self.host.layout() {
             *self = Self::new(stream, host)?;
@@ -41,7 +40,7 @@ impl DeviceResiduals {
         self.move_to(stream)?;
         self.host = host;
         if self.host.layout().pixels() == 0 {
-            // Nothing is launched that would write sums.
+            // No launch writes sums then.
             clear(stream, &self.block)?;
             self.known.fill(None);
         }
@@ -82,17 +81,17 @@ impl DeviceResiduals {
         self.block.pointer()
     }
 
-    /// Waits for the call they are of and copies its outcome to the host.
+    /// Waits for their call and copies its outcome to the host.
     ///
     /// # Errors
-    /// What the driver says, which may be a fault of the call's kernels.
+    /// The driver's error, which may be a fault of the call's kernels.
     pub fn read(&self) -> Result<Outcome, RuntimeError> {
         let mut host = self.host.clone();
         self.read_into(&mut host)?;
         Ok(Outcome::new(host))
     }
 
-    /// As [`DeviceResiduals::read`], into residuals of the same loss and layout.
+    /// Like [`DeviceResiduals::read`], into residuals of the same loss and layout.
     pub(super) fn read_into(&self, host: &mut Residuals) -> Result<(), CudaError> {
         let stream = self.block.stream();
         let (results, scalars) = (self.results_pointer(), self.scalars_pointer());
@@ -100,7 +99,7 @@ impl DeviceResiduals {
         let copied = download(stream, bytes_mut(group_total_values), self.group_totals_pointer())
             .and_then(|()| download(stream, bytes_mut(result_values), results))
             .and_then(|()| download(stream, bytes_mut(scalar_values), scalars));
-        // A copy may be under way even if a later one could not be queued.
+        // A copy may be in progress even if a later one could not be queued.
         stream.synchronize().and(copied)
     }
 
@@ -122,7 +121,7 @@ impl DeviceResiduals {
         self.store_slot(slot, u64::from(value.to_bits()))
     }
 
-    /// The same for any slot that a call brings with it.
+    /// Like [`Self::store_scalar`], for any slot that a call sets.
     fn store_slot(&mut self, slot: usize, bits: u64) -> Result<(), CudaError> {
         if self.known[slot] == Some(bits) {
             return Ok(());
@@ -134,7 +133,7 @@ impl DeviceResiduals {
         if self.host.manifest().size_slots().contains(&slot) {
             store_word(self.stream(), at + size_of::<u32>() as u64, (bits >> 32) as u32)?;
         }
-        // What a graph captures is done when it is replayed.
+        // Work that a graph captures is done only when it is replayed.
         if !self.stream().is_capturing()? {
             self.known[slot] = Some(bits);
         }
@@ -159,7 +158,7 @@ impl DeviceResiduals {
     }
 }
 
-/// Numbers that any bits are valid for, and that have no padding.
+/// Numbers for which any bits are valid, and that have no padding.
 trait Plain: Copy {}
 impl Plain for u64 {}
 impl Plain for i64 {}

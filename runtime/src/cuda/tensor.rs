@@ -46,7 +46,7 @@ impl DeviceTensor {
         &self.shape
     }
 
-    /// Bytes of the tensor.
+    /// The number of bytes of the tensor.
     pub fn byte_length(&self) -> usize {
         self.length
     }

@@ -10,8 +10,7 @@ use crate::layout::Balance;
 /// Set in the process that finds the stand-in when it looks for the driver.
 const STAND_IN: &str = "LOSSC_TEST_STAND_IN_DRIVER";
 
-/// Runs in a process of its own: the search path for libraries is read when a
-/// process starts.
+/// Runs in a process of its own: the search path for libraries is read when a process starts.
 #[test]
 fn the_host_side_is_right_on_a_stand_in_for_the_driver() {
     if std::env::var_os(STAND_IN).is_some() {

@@ -1,4 +1,4 @@
-//! Arguments against the manifest.
+//! Checks of arguments against the manifest.
 
 use crate::error::RuntimeError;
 use crate::layout::{Balance, Layout};
@@ -31,7 +31,7 @@ impl Described for TensorViewMut<'_> {
     }
 }
 
-/// The manifest, if its parts fit together.
+/// Returns the manifest, if its parts fit together.
 pub(crate) fn validated(manifest: Manifest) -> Result<Manifest, RuntimeError> {
     match manifest.validate() {
         Ok(()) => Ok(manifest),
@@ -39,7 +39,7 @@ pub(crate) fn validated(manifest: Manifest) -> Result<Manifest, RuntimeError> {
     }
 }
 
-/// Number, types and common shape of the pixel inputs.
+/// Checks number, types and common shape of the pixel inputs.
 pub(crate) fn check_pixels<T: Described>(manifest: &Manifest, pixels: &[T]) -> Result<(), RuntimeError> {
     let arguments = &manifest.pixel_inputs;
     check_count("pixel inputs", arguments, pixels.len())?;
@@ -56,7 +56,7 @@ pub(crate) fn layout_of(
         .map_err(|error| RuntimeError::Layout { argument: manifest.pixel_inputs[0].name.clone(), error })
 }
 
-/// Number, types and shape of the gradients of a loss that has some.
+/// Checks number, types and shape of the gradients of a loss that has some.
 pub(crate) fn check_gradients<T: Described>(
     manifest: &Manifest,
     gradients: &[T],
@@ -69,8 +69,8 @@ pub(crate) fn check_gradients<T: Described>(
     check_each(manifest, &manifest.pixel_outputs, gradients, shape)
 }
 
-/// The slot of the upstream gradient; `None` if the loss has none and
-/// `upstream` is 1, which then changes nothing.
+/// The slot of the upstream gradient; `None` if the loss has no such slot and `upstream` is 1,
+/// which then changes nothing.
 pub(crate) fn upstream_slot(manifest: &Manifest, upstream: f32) -> Result<Option<usize>, RuntimeError> {
     match manifest.scalar_slot(UPSTREAM) {
         None if upstream != 1.0 => Err(unknown_scalar(manifest, UPSTREAM)),
@@ -78,7 +78,7 @@ pub(crate) fn upstream_slot(manifest: &Manifest, upstream: f32) -> Result<Option
     }
 }
 
-/// Whether the loss has all these scalar arguments.
+/// Checks that the loss has all these scalar arguments.
 pub(super) fn check_scalars(manifest: &Manifest, scalars: &[(&str, f32)]) -> Result<(), RuntimeError> {
     match scalars.iter().find(|(name, _)| manifest.scalar_slot(name).is_none()) {
         Some((name, _)) => Err(unknown_scalar(manifest, name)),

@@ -1,4 +1,4 @@
-//! What a forward call gives.
+//! Results of a forward call.
 
 use crate::executor::Residuals;
 use crate::manifest::{ResultDescription, ResultKind};
@@ -8,18 +8,18 @@ use crate::manifest::{ResultDescription, ResultKind};
 pub struct Outcome {
     /// The scalar loss.
     pub loss: f32,
-    /// The named results, one value a group each, in the manifest's order.
+    /// The named results, one value per group each, in the manifest's order.
     pub groups: Vec<GroupResult>,
-    /// What the backward direction needs.
+    /// The residuals that the backward direction needs.
     pub residuals: Residuals,
 }
 
-/// A named result with one value a group.
+/// A named result with one value per group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupResult {
     /// Its name in the loss.
     pub name: String,
-    /// Its values, one a group.
+    /// Its values, one per group.
     pub values: GroupValues,
 }
 
@@ -48,8 +48,8 @@ impl Outcome {
 }
 
 impl GroupResult {
-    /// Makes `groups` these of [`Residuals::group_results`]. Where they are as many and
-    /// of the kinds and sizes that they were, nothing is allocated.
+    /// Writes these [`Residuals::group_results`] over `groups`. If number, kinds and sizes are
+    /// the same as before, nothing is allocated.
     pub fn write_over<'a>(
         groups: &mut Vec<Self>,
         results: impl Iterator<Item = (&'a ResultDescription, &'a [u64])> + Clone,

@@ -1,4 +1,4 @@
-//! What one direction of a loss leaves for the other.
+//! Sums and scalars that one direction of a loss leaves for the other.
 
 use std::sync::Arc;
 
@@ -24,12 +24,12 @@ pub struct Residuals {
     group_totals: Vec<u64>,
     scalars: Vec<u64>,
     results: Vec<u64>,
-    /// Whether the pixels of other workers are among those counted.
+    /// True if the pixels of other workers are among those counted.
     has_all_sizes: bool,
 }
 
 impl Default for Residuals {
-    /// Those of no call, for one to be written over. No loss takes them as its own.
+    /// The residuals of no call, for one to be written over. No loss takes them as its own.
     fn default() -> Self {
         let manifest = Manifest { name: "no call".into(), ..Manifest::default() };
         Self {
@@ -57,7 +57,7 @@ impl Clone for Residuals {
         }
     }
 
-    /// Allocates nothing where the memory that is there suffices.
+    /// Allocates nothing where the existing memory suffices.
     fn clone_from(&mut self, source: &Self) {
         self.manifest.clone_from(&source.manifest);
         self.layout.clone_from(&source.layout);
@@ -80,11 +80,11 @@ impl Residuals {
         Ok(residuals)
     }
 
-    /// Makes them what [`Residuals::new`] gives. Nothing is allocated where they were
-    /// of a call of this loss with the same layout.
+    /// Resets them to [`Residuals::new`]. Nothing is allocated if they were of a call of this
+    /// loss with the same layout.
     ///
     /// # Errors
-    /// If an argument does not fit the manifest; they are then what they were.
+    /// If an argument does not fit the manifest; they are then unchanged.
     pub(crate) fn reset(&mut self, manifest: &Arc<Manifest>, call: &Call<'_>) -> Result<(), RuntimeError> {
         check_pixels(manifest, call.pixels)?;
         check_scalars(manifest, call.scalars)?;
@@ -109,7 +109,7 @@ impl Residuals {
         Ok(residuals)
     }
 
-    /// Sizes the arrays by `manifest` and the layout. It cannot fail: else kernels could
+    /// Sizes the arrays by `manifest` and the layout. It cannot fail: otherwise kernels could
     /// be given arrays of another call's size.
     fn begin(&mut self, manifest: &Arc<Manifest>, random: Random, scalars: &[(&str, f32)]) {
         let groups = self.layout.groups();
@@ -129,23 +129,23 @@ impl Residuals {
         self.has_all_sizes = false;
     }
 
-    /// The manifest of the loss they are of.
+    /// The manifest of their loss.
     pub fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
     }
 
-    /// The layout of the call they are of.
+    /// The layout of their call.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Where the call's random draws come from.
+    /// The source of the call's random draws.
     pub fn random(&self) -> Random {
         self.random
     }
 
-    /// One total a group total and group, group total-major: f64 bits for a sum, an i64 for
-    /// a count.
+    /// One total per reduction and group, reduction-major: f64 bits for a sum, an i64 for a
+    /// count.
     pub fn group_totals(&self) -> &[u64] {
         &self.group_totals
     }
@@ -155,13 +155,13 @@ impl Residuals {
         &mut self.group_totals
     }
 
-    /// The scalar slots: arguments, f32 bits in the low half of each; the number of groups
-    /// and that of all pixels, and what epilogues computed, f64 bits.
+    /// The scalar slots: arguments, f32 bits in the low half of each; the number of groups, the
+    /// number of all pixels, and what epilogues computed, f64 bits.
     pub fn scalars(&self) -> &[u64] {
         &self.scalars
     }
 
-    /// The result slots: the loss's f32 bits, then one slot a result and group.
+    /// The result slots: the loss's f32 bits, then one slot per result and group.
     pub fn results(&self) -> &[u64] {
         &self.results
     }
@@ -171,18 +171,17 @@ impl Residuals {
         self.results.first().copied().map(low_float).unwrap_or_default()
     }
 
-    /// The named results with their slots, one a group: the bits of an f32 in the low
-    /// four bytes, or an i64.
+    /// The named results with their slots, one per group: the bits of an f32 in the low four
+    /// bytes, or an i64.
     pub fn group_results(&self) -> impl Iterator<Item = (&ResultDescription, &[u64])> + Clone {
         let groups = self.layout.groups();
         let slots = move |index| &self.results[1 + index * groups..][..groups];
         self.manifest.results.iter().enumerate().map(move |(index, result)| (result, slots(index)))
     }
 
-    /// Adds the number of pixels that another worker has, for workers that tell each other
-    /// before the first pass. Where no pixel of that pass depends on the number, the first
-    /// [`Residuals::merge`] does it; workers that add up totals by their own means do it
-    /// here.
+    /// Adds the number of pixels of another worker, for workers that exchange it before the
+    /// first pass. If no pixel of that pass depends on the number, the first
+    /// [`Residuals::merge`] does it. Workers that add up totals by their own means do it here.
     ///
     /// # Errors
     /// If the other residuals are of another loss, or over another number of groups.
@@ -204,11 +203,11 @@ impl Residuals {
         if expected == found { Ok(()) } else { Err(RuntimeError::Groups { expected, found }) }
     }
 
-    /// Adds the sums that another worker made in forward pass `pass`, and with those of the
-    /// first pass its pixels to their number, unless [`Residuals::merge_sizes`] has.
+    /// Adds the sums that another worker made in forward pass `pass`, and, with those of the
+    /// first pass, the number of its pixels, unless [`Residuals::merge_sizes`] has.
     ///
-    /// Sums are added in f64: fix the order of workers to fix the bits. The
-    /// layout stays that of `self`.
+    /// Sums are added in f64: fix the order of workers to fix the bits. The layout remains that
+    /// of `self`.
     ///
     /// # Errors
     /// If the other sums are of another loss, or over another number of groups, or depend
@@ -232,7 +231,7 @@ impl Residuals {
         Ok(())
     }
 
-    /// Whether they are residuals of the loss that `manifest` describes.
+    /// Checks that they are residuals of the loss that `manifest` describes.
     pub(crate) fn check_loss(&self, manifest: &Arc<Manifest>) -> Result<(), RuntimeError> {
         if Arc::ptr_eq(&self.manifest, manifest) || self.manifest.is_of_the_loss_of(manifest) {
             return Ok(());
@@ -243,7 +242,7 @@ impl Residuals {
         })
     }
 
-    /// Whether `pixels` could be those of the call they are of.
+    /// Checks that `shape` is that of their call.
     pub(crate) fn check_shape(&self, shape: &[usize]) -> Result<(), RuntimeError> {
         if shape == self.layout.shape() {
             return Ok(());
@@ -264,7 +263,7 @@ impl Residuals {
         self.scalars[slot] = u64::from(value.to_bits());
     }
 
-    /// The three arrays kernels write: group totals, scalars, results.
+    /// The three arrays that kernels write: group totals, scalars, results.
     pub(crate) fn buffers_mut(&mut self) -> (&mut [u64], &mut [u64], &mut [u64]) {
         (&mut self.group_totals, &mut self.scalars, &mut self.results)
     }
@@ -277,7 +276,7 @@ pub(crate) fn forward_kernel(manifest: &Manifest, pass: usize) -> Result<usize, 
     manifest.forward.get(pass).copied().ok_or_else(none)
 }
 
-/// Makes `slots` so many zeros.
+/// Sets `slots` to `count` zeros.
 fn zero<T: Clone + Default>(slots: &mut Vec<T>, count: usize) {
     slots.clear();
     slots.resize(count, T::default());

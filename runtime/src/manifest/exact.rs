@@ -1,5 +1,5 @@
-//! Numbers in JSON, bit for bit: as text, since JSON has no infinities, and its
-//! readers may round a number twice.
+//! Numbers in JSON, bit for bit. They are text, since JSON has no infinities and its readers
+//! may round a number twice.
 
 use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 

@@ -56,7 +56,7 @@ fn what_does_not_fit_is_named() {
     assert_eq!(broken(|m| m.scalar_slots = 2), "1 scalar arguments and two sizes do not fit 2 scalar slots");
 }
 
-/// Each of them made an executor ask for all memory there is, or more, and abort.
+/// Each of these made an executor ask for all memory there is, or more, and abort.
 #[test]
 fn sizes_that_no_loss_has_are_refused() {
     assert_eq!(broken(|m| m.group_totals = 3), "3 group totals: there are 2 at most");
@@ -66,9 +66,9 @@ fn sizes_that_no_loss_has_are_refused() {
     );
     assert_eq!(broken(|m| m.scalar_slots = 1 << 40), "1099511627776 scalar slots: there are 1048576 at most");
     let error = broken(|m| m.buffers = vec![64, 1 << 40]);
-    assert_eq!(error, "1099511627776 bytes a chunk of a buffer: there are 1048576 at most");
+    assert_eq!(error, "1099511627776 bytes per chunk of a buffer: there are 1048576 at most");
     let error = broken(|m| m.step_bytes = Some(usize::MAX));
-    assert_eq!(error, format!("{} bytes a step: there are 1048576 at most", usize::MAX));
+    assert_eq!(error, format!("{} bytes per step: there are 1048576 at most", usize::MAX));
 }
 
 #[test]

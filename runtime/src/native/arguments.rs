@@ -8,18 +8,18 @@ pub type KernelFunction = unsafe extern "C" fn(arguments: *const KernelArguments
 /// Computes what follows from a pass's totals: `epilogue_k(arguments)`.
 pub type EpilogueFunction = unsafe extern "C" fn(arguments: *const KernelArguments);
 
-/// All that a kernel sees of a call. Compiled code reads the fields at fixed
-/// offsets, so their order and sizes never change.
+/// The arguments of a kernel: all that it sees of a call. Compiled code reads the fields at
+/// fixed offsets, so their order and sizes never change.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct KernelArguments {
-    /// Pixels in a row.
+    /// Pixels in a plane.
     pub plane_length: i64,
-    /// Planes.
+    /// The number of planes.
     pub planes: i64,
-    /// Groups.
+    /// The number of groups.
     pub groups: i64,
-    /// Chunks every plane is cut into.
+    /// Chunks that each plane is cut into.
     pub chunks_per_plane: i64,
     /// The random key.
     pub seed: u64,
@@ -30,7 +30,7 @@ pub struct KernelArguments {
     pub pixels: *const *mut u8,
     /// The group of each plane: `[planes]`.
     pub plane_group: *const i64,
-    /// The scalar slots, as [`crate::Residuals::scalars`] has them.
+    /// The scalar slots, as in [`crate::Residuals::scalars`].
     pub scalars: *mut u64,
     /// The totals: `[group_totals][groups]`, f64 bits or i64.
     pub group_totals: *mut u64,

@@ -56,7 +56,7 @@ impl NativeKernels {
     /// If the manifest's parts do not fit together.
     ///
     /// # Safety
-    /// There must be one element of `functions` a kernel; the functions must follow
+    /// There must be one element of `functions` per kernel; the functions must follow
     /// [`crate::native::KernelArguments`]'s interface for exactly this manifest and stay
     /// callable until `owner` is dropped.
     pub unsafe fn from_functions(
@@ -78,8 +78,7 @@ impl NativeKernels {
 }
 
 /// # Safety
-/// The object's `kernel_k` and `epilogue_k` must have the types that
-/// [`KernelFunctions`] gives them.
+/// The object's `kernel_k` and `epilogue_k` must have their types in [`KernelFunctions`].
 unsafe fn kernel_functions(object: &NativeObject, kernel: usize) -> Result<KernelFunctions, ObjectError> {
     let run = object.function(&format!("kernel_{kernel}"))?;
     let epilogue = object.function(&format!("epilogue_{kernel}"))?;

@@ -1,9 +1,8 @@
-//! Loading a relocatable object file into executable memory.
+//! Loading of a relocatable object file into executable memory.
 //!
-//! The compiler's output is one small object that refers to nothing but
-//! itself, so there is no linker to call: its code and constants are copied
-//! next to each other, its relocations filled in, and only then is the memory
-//! made executable and no longer writable.
+//! The compiler's output is one small object that refers to nothing but itself, so there is no
+//! linker to call. Its code and constants are copied next to each other and its relocations
+//! filled in. Only then is the memory made executable and no longer writable.
 
 use std::collections::HashMap;
 
@@ -18,18 +17,18 @@ use super::relocation::{Patch, Relocations};
 
 type Elf<'a> = ElfFile64<'a, LittleEndian>;
 
-/// No section of ours needs more than a vector's alignment; a page is the most
-/// that the start of a mapping gives.
+/// The largest alignment of a section. Ours need no more than a vector's; a mapping starts at a
+/// page, so more cannot be had.
 const LARGEST_ALIGNMENT: u64 = 4096;
 
 /// Bytes of a slot in the table of symbol addresses.
 const SLOT: usize = size_of::<u64>();
 
-/// Why an object file could not be loaded.
+/// Reason why an object file could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectError {
-    /// The bytes are no well-formed object file.
+    /// The bytes are not a well-formed object file.
     #[error("not a 64-bit ELF object file: {0}")]
     Parse(String),
     /// A part of the object makes no sense.
@@ -38,15 +37,15 @@ pub enum ObjectError {
     /// The object is for another processor than this one.
     #[error("the object is for {object}, this machine is {machine}")]
     Architecture {
-        /// The processor the object is for.
+        /// The processor that the object is for.
         object: String,
-        /// The processor this crate was built for.
+        /// The processor that this crate was built for.
         machine: &'static str,
     },
     /// A section with variables or thread-local data.
     #[error("section `{0}` is writable: kernels keep no state of their own")]
     WritableSection(String),
-    /// The object refers to a function or constant it does not contain.
+    /// The object refers to a function or constant that it does not contain.
     #[error("unresolved symbol `{0}`: kernels may not call outside their object")]
     Unresolved(String),
     /// A relocation that position-independent kernels do not need.
@@ -85,8 +84,8 @@ impl NativeObject {
     /// Loads a relocatable object file. Nothing in it runs yet.
     ///
     /// # Errors
-    /// If it is malformed, for another processor, needs something outside
-    /// itself, or memory cannot be had.
+    /// If it is malformed, for another processor, or needs something outside itself, or if
+    /// memory cannot be had.
     pub fn load(bytes: &[u8]) -> Result<Self, ObjectError> {
         let file = Elf::parse(bytes)?;
         let plan = Plan::new(&file, check_target(&file)?)?;
@@ -115,7 +114,7 @@ fn memory_error(error: std::io::Error) -> ObjectError {
     ObjectError::Memory(error.to_string())
 }
 
-/// The relocations that the object may have, if it is for this machine.
+/// Returns the relocations that the object may have, if it is for this machine.
 fn check_target(file: &Elf<'_>) -> Result<Relocations, ObjectError> {
     let machine = std::env::consts::ARCH;
     let object = architecture_name(file.architecture());
@@ -127,18 +126,18 @@ fn check_target(file: &Elf<'_>) -> Result<Relocations, ObjectError> {
     }
 }
 
-/// The name of an architecture in Rust.
+/// The Rust name of an architecture.
 fn architecture_name(architecture: Architecture) -> String {
     format!("{architecture:?}").to_lowercase()
 }
 
-/// Lets processors fetch instructions that were written as data. On x86-64 they
-/// see to that themselves.
+/// Lets processors fetch instructions that were written as data. Those of x86-64 do so by
+/// themselves.
 #[cfg_attr(not(target_arch = "aarch64"), expect(unused_variables))]
 fn make_visible(code: &[u8]) {
     #[cfg(target_arch = "aarch64")]
     {
-        // Of the run-time library of GCC and of LLVM, one of which every program has.
+        // From the run-time library of GCC or LLVM, one of which every program has.
         unsafe extern "C" {
             fn __clear_cache(begin: *const u8, end: *const u8);
         }
@@ -148,7 +147,7 @@ fn make_visible(code: &[u8]) {
     }
 }
 
-/// Where everything goes in the mapping.
+/// Layout of the mapping.
 struct Plan {
     relocations: Relocations,
     /// Offsets of the sections that are loaded.
@@ -287,7 +286,8 @@ impl Plan {
     }
 }
 
-/// Code and constants are loaded; unwind tables, notes and symbols are not.
+/// Returns whether a section is loaded: code and constants are; unwind tables, notes and
+/// symbols are not.
 fn is_loaded<'a>(section: &impl ObjectSection<'a>) -> Result<bool, ObjectError> {
     let name = section.name()?;
     if section.size() == 0 || name == ".eh_frame" {
@@ -295,7 +295,7 @@ fn is_loaded<'a>(section: &impl ObjectSection<'a>) -> Result<bool, ObjectError> 
     }
     match section.kind() {
         SectionKind::Text | SectionKind::ReadOnlyData | SectionKind::ReadOnlyString => Ok(true),
-        // Constants that hold addresses: written here, by relocation, only.
+        // Constants that hold addresses: written only here, by relocation.
         SectionKind::Data if name.starts_with(".data.rel.ro") => Ok(true),
         SectionKind::Data
         | SectionKind::UninitializedData
@@ -308,7 +308,7 @@ fn is_loaded<'a>(section: &impl ObjectSection<'a>) -> Result<bool, ObjectError> 
 fn elf_kind(flags: RelocationFlags) -> elf::RelocationType {
     match flags {
         RelocationFlags::Elf { r_type } => r_type,
-        // An ELF file gives no other flags.
+        // An ELF file has no other flags.
         _ => elf::R_X86_64_NONE,
     }
 }

@@ -1,4 +1,4 @@
-//! Relocations: filling in the addresses that an object file leaves open.
+//! Relocations: the addresses that an object file leaves open, and how they are filled in.
 
 mod tables;
 
@@ -9,8 +9,8 @@ use super::object::ObjectError;
 /// One place to fill in, all addresses final.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patch {
-    /// What the relocation refers to: a symbol's address, or that of the slot
-    /// in the offset table that holds it.
+    /// The address that the relocation refers to: a symbol's, or that of the slot in the offset
+    /// table that holds it.
     pub target: u64,
     /// The constant to add.
     pub addend: i64,
@@ -18,18 +18,17 @@ pub(super) struct Patch {
     pub place: u64,
 }
 
-/// A type of relocation: what is filled in, and where it goes.
+/// A type of relocation: the value filled in, and its field.
 #[derive(Debug, Clone, Copy)]
 struct Relocation {
     kind: elf::RelocationType,
-    /// Whether it refers to a slot that holds the symbol's address instead of the
-    /// symbol.
+    /// True if it refers to a slot that holds the symbol's address instead of the symbol.
     through_slot: bool,
     value: Value,
     field: Field,
 }
 
-/// What is filled in.
+/// The value filled in.
 #[derive(Debug, Clone, Copy)]
 enum Value {
     Address,
@@ -41,8 +40,8 @@ enum Value {
     PageOffset,
 }
 
-/// Where it goes. An AArch64 instruction has a field for a value without the
-/// low bits that are always 0.
+/// The field that takes a value. An AArch64 instruction has a field for a value without the low
+/// bits that are always 0.
 #[derive(Debug, Clone, Copy)]
 enum Field {
     Bytes8,
@@ -51,8 +50,7 @@ enum Field {
     Branch,
     /// Of `adrp`: 21 bits, in two parts, for a number of pages.
     Page,
-    /// Of an addition, a load or a store: 12 bits for a number of units of so many
-    /// bytes.
+    /// Of an addition, a load or a store: 12 bits for a number of units of this many bytes.
     Offset(u64),
 }
 
@@ -61,7 +59,7 @@ enum Field {
 pub(super) struct Relocations(&'static [Relocation]);
 
 impl Relocations {
-    /// Those of an architecture that kernels are compiled for.
+    /// The relocations of an architecture that kernels are compiled for.
     pub(super) fn of(architecture: Architecture) -> Option<Self> {
         match architecture {
             Architecture::X86_64 => Some(Self(&tables::X86_64)),
@@ -74,8 +72,8 @@ impl Relocations {
         self.0.iter().find(|relocation| relocation.kind == kind).copied()
     }
 
-    /// Whether the relocation refers to a slot that holds the symbol's address
-    /// instead of the symbol.
+    /// Returns whether the relocation refers to a slot that holds the symbol's address instead
+    /// of the symbol.
     pub(super) fn needs_slot(self, kind: elf::RelocationType) -> bool {
         self.find(kind).is_some_and(|relocation| relocation.through_slot)
     }
@@ -123,7 +121,7 @@ impl Patch {
     }
 }
 
-/// `value` as a number of units that fits so many bits with its sign.
+/// `value` as a number of units that fits `bits` bits with its sign.
 fn units(value: i64, unit: u64, bits: u32, symbol: &str) -> Result<u32, ObjectError> {
     if !value.cast_unsigned().is_multiple_of(unit) {
         return Err(ObjectError::Malformed("a relocation's address is not aligned"));
@@ -137,7 +135,7 @@ fn units(value: i64, unit: u64, bits: u32, symbol: &str) -> Result<u32, ObjectEr
     }
 }
 
-/// Sets fields of an instruction: the first bit, the value, how many bits.
+/// Sets fields of an instruction, each given by its first bit, value and number of bits.
 fn set_bits(bytes: &mut [u8], fields: &[(u32, u32, u32)]) -> Result<(), ObjectError> {
     let word = bytes.first_chunk().copied().ok_or(OUTSIDE)?;
     let set = |word: u32, &(first, value, count): &(u32, u32, u32)| {

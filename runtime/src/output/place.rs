@@ -1,4 +1,4 @@
-//! What a path names.
+//! Resolution of output paths.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
@@ -7,10 +7,10 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// Links to links that are followed before a path is said to have no end.
+/// Links that are followed before they are taken for a circle.
 const MOST_LINKS: usize = 40;
 
-/// What a path names, symbolic links followed; paths are absolute.
+/// The object that a path names, symbolic links followed; paths are absolute.
 pub(super) enum Place {
     /// An open file of this process.
     Descriptor(u32),
@@ -20,7 +20,7 @@ pub(super) enum Place {
     File {
         /// Its path.
         path: PathBuf,
-        /// Whether another file may take its name.
+        /// True if another file may take its name.
         replaceable: bool,
     },
     /// Nothing yet.
@@ -33,10 +33,10 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The place that `path` is; `-` is standard output.
+    /// Resolves `path`; `-` is standard output.
     ///
     /// # Errors
-    /// If it is a directory, or in none.
+    /// If it is a directory, or in no directory.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         if path == "-" {
             return Ok(Self::Descriptor(1));
@@ -53,7 +53,7 @@ impl Place {
                     return Ok(Self::Free { path: found, directory });
                 }
                 Err(error) => return Err(error),
-                // Links there are none that could be read as paths.
+                // Links there cannot be read as paths.
                 Ok(_) if directory.starts_with("/proc") => return Self::existing(found, false),
                 Ok(metadata) if metadata.is_symlink() => path = directory.join(fs::read_link(&found)?),
                 Ok(_) => return Self::existing(found, true),
@@ -71,7 +71,7 @@ impl Place {
     }
 }
 
-/// The directory that a path is in, as the system knows it, and the name it has there.
+/// The canonical directory of a path, and the name in it.
 fn split(path: &Path) -> io::Result<(PathBuf, &OsStr)> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
@@ -93,17 +93,17 @@ fn is_a_directory() -> io::Error {
     io::Error::new(ErrorKind::IsADirectory, "it is a directory")
 }
 
-/// The open file of this process that a name in `directory` is.
+/// Number of the open file of this process that `name` in `directory` denotes, if it does.
 fn descriptor(directory: &Path, name: &OsStr) -> Option<u32> {
     let own = directory.starts_with("/proc") && fs::canonicalize("/proc/self/fd").ok()? == directory;
     own.then(|| name.to_str()?.parse().ok())?
 }
 
-/// Another handle on an open file of this process.
+/// Duplicates the handle of an open file of this process.
 pub(super) fn duplicate(number: u32) -> io::Result<File> {
     let number = RawFd::try_from(number).map_err(|_| io::Error::from(ErrorKind::NotFound))?;
-    // SAFETY: the number is not negative, and is used for one system call alone, which
-    // refuses one that names no open file. Whoever started this process gave it.
+    // SAFETY: the number is not negative, and is used for one system call only, which refuses a
+    // number that names no open file. Whoever started this process passed it.
     let open = unsafe { BorrowedFd::borrow_raw(number) };
     Ok(open.try_clone_to_owned()?.into())
 }

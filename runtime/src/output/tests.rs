@@ -139,7 +139,7 @@ fn an_open_file_is_written_from_where_it_stands() {
     assert_eq!(error, "it is open for reading only");
 }
 
-/// Where the file system has no files without names.
+/// Files with hidden names, as on a file system without unnamed files.
 #[test]
 fn hidden_names_go_however_it_ends() {
     let folder = tempfile::tempdir().unwrap();

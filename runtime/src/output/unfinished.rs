@@ -5,27 +5,27 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// All there are in this process.
+/// All such names in this process.
 static NAMES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Nothing gets or loses a temporary name while this is held.
+/// Locks the temporary names: no file gets or loses one while the guard is held.
 pub(super) fn names() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    // A name is put in or taken out in one step.
+    // A panic leaves the set valid: a name is added or removed in one step.
     NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As long as it is held, no file of this process gets a name.
+/// Guard under which no file of this process gets a name.
 #[must_use = "dropped, it lets files have names again"]
 pub struct Discarded {
     _names: MutexGuard<'static, BTreeSet<PathBuf>>,
 }
 
-/// Deletes what was not written to its end: for a program that a signal ends, which calls
-/// this from a thread (not from the signal's handler), and then ends.
+/// Deletes unfinished files, for a program that a signal ends. It calls this from a thread (not
+/// from the signal's handler), and then ends.
 pub fn discard_unfinished() -> Discarded {
     let mut names = names();
     for path in std::mem::take(&mut *names) {
-        // What is gone is gone.
+        // Another process may have deleted it already.
         let _ = fs::remove_file(path);
     }
     Discarded { _names: names }

@@ -1,4 +1,4 @@
-//! Files that have a name once they are whole.
+//! Files that have a name only once they are whole.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -12,12 +12,12 @@ use tempfile::{Builder, TempPath};
 
 use super::unfinished::names;
 
-/// Where the system shows this process's open files.
+/// The directory in which the system shows this process's open files.
 const OPEN_FILES: &str = "/proc/self/fd";
 
-/// A file without a name, to be written and then given one. Dropped, it is gone; and so it
-/// is when the process is killed, where the file system has such files. Where it has not,
-/// the file has a hidden name, which begins with [`WholeFile::PREFIX`].
+/// A file without a name, to be written and then given one. It is deleted when it is dropped,
+/// and also when the process is killed if the file system supports unnamed files. Where it does
+/// not, the file has a hidden name, which begins with [`WholeFile::PREFIX`].
 pub struct WholeFile {
     file: File,
     directory: PathBuf,
@@ -28,10 +28,10 @@ impl WholeFile {
     /// The first letters of temporary names.
     pub const PREFIX: &str = ".lossc-";
 
-    /// An empty file, to be named in `directory`, with what the umask leaves of `mode`.
+    /// Creates an empty file, to be named in `directory`, with `mode` less the umask.
     ///
     /// # Errors
-    /// If there can be none.
+    /// If it cannot be created.
     pub fn create_in(directory: &Path, mode: u32) -> io::Result<Self> {
         let unnamed = OpenOptions::new()
             .read(true)
@@ -48,7 +48,7 @@ impl WholeFile {
         }
     }
 
-    /// The same, with a hidden name.
+    /// Like [`WholeFile::create_in`], with a hidden name.
     pub(super) fn named_in(directory: &Path, mode: u32) -> io::Result<Self> {
         let mut known = names();
         let mut options = OpenOptions::new();
@@ -59,16 +59,16 @@ impl WholeFile {
         Ok(Self { file, directory: directory.to_owned(), name: Some(TemporaryName(Some(path))) })
     }
 
-    /// The file, to be read and written.
+    /// The file, for reading and writing.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Names the file `path`, in its directory. If somebody else has made a file of that
-    /// name by now, it is replaced.
+    /// Names the file `path`, in its directory. A file of that name that somebody else has made
+    /// by now is replaced.
     ///
     /// # Errors
-    /// If it cannot be named so.
+    /// If it cannot be given that name.
     pub fn link(self, path: &Path) -> io::Result<()> {
         if self.name.is_none() {
             match self.link_to(path) {
@@ -79,10 +79,10 @@ impl WholeFile {
         self.replace(path).map_err(|(_, error)| error)
     }
 
-    /// Names the file `path`, in its directory, in the place of whatever is there.
+    /// Names the file `path`, in its directory, in place of whatever is there.
     ///
     /// # Errors
-    /// If it cannot be named so; it is then given back.
+    /// If it cannot be given that name; it is then returned.
     pub fn replace(mut self, path: &Path) -> Result<(), (Self, io::Error)> {
         // The system replaces only by renaming, so for a moment there must be a name.
         let mut known = names();
@@ -107,13 +107,13 @@ impl WholeFile {
     }
 }
 
-/// What systems and file systems say that know no unnamed files.
+/// Returns whether this is the error of a system or file system without unnamed files.
 fn is_unknown(error: &io::Error) -> bool {
     let unknown = [Errno::OPNOTSUPP, Errno::ISDIR, Errno::INVAL, Errno::NOSYS, Errno::NOENT];
     Errno::from_io_error(error).is_some_and(|error| unknown.contains(&error))
 }
 
-/// A name that goes when it is dropped.
+/// A name that is deleted when it is dropped.
 struct TemporaryName(Option<TempPath>);
 
 impl Drop for TemporaryName {
@@ -121,7 +121,7 @@ impl Drop for TemporaryName {
         if let Some(path) = self.0.take() {
             let mut known = names();
             known.remove(&*path);
-            // While the names are held, so that a signal finds it deleted or known.
+            // Dropped under the lock: a signal finds the name deleted or known.
             drop(path);
         }
     }

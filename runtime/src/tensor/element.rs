@@ -1,4 +1,4 @@
-//! The element types a pixel tensor may have in memory.
+//! The element types that a pixel tensor may have in memory.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TensorError;
 
-/// How one pixel is stored. Arithmetic is always in `f32`: a kernel widens on
-/// load and rounds once on store.
+/// Type of one pixel in memory. Arithmetic is always in `f32`: a kernel widens on load and
+/// rounds once on store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ElementType {
@@ -33,7 +33,7 @@ impl ElementType {
     /// Every element type, in declaration order.
     pub const ALL: [Self; 7] = [Self::F32, Self::F16, Self::Bf16, Self::U8, Self::Bool, Self::I32, Self::I64];
 
-    /// Bytes one element takes; also its alignment.
+    /// Bytes of one element; also its alignment.
     pub const fn size(self) -> usize {
         match self {
             Self::U8 | Self::Bool => 1,
@@ -43,7 +43,7 @@ impl ElementType {
         }
     }
 
-    /// Whether the type can hold a gradient.
+    /// Returns whether a gradient may have this type.
     pub const fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F16 | Self::Bf16)
     }
@@ -89,7 +89,7 @@ mod sealed {
 /// implementations here having no padding and `size_of` equal to
 /// [`ElementType::size`].
 pub trait Element: Copy + Default + Send + Sync + 'static + sealed::Sealed {
-    /// The element type that `Self` is.
+    /// The element type of `Self`.
     const ELEMENT: ElementType;
 }
 

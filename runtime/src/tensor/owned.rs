@@ -68,7 +68,7 @@ impl Tensor {
     /// A copy of an array of any layout: transposed, sliced or reversed.
     ///
     /// # Errors
-    /// If the shape does not fit in memory, which only a broadcast array's may not.
+    /// If the shape does not fit in memory, which can happen only for a broadcast array.
     pub fn from_array<T, S, D>(array: &ArrayBase<S, D>) -> Result<Self, TensorError>
     where
         T: Element,

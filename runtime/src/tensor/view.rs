@@ -44,7 +44,7 @@ impl<'a> TensorView<'a> {
         }
     }
 
-    /// For bytes that were checked, or come from typed memory.
+    /// A view of bytes that were checked, or that come from typed memory.
     pub(super) fn from_checked(element: ElementType, shape: Shape, bytes: &'a [u8]) -> Self {
         Self { element, shape, bytes }
     }
@@ -69,7 +69,7 @@ impl<'a> TensorView<'a> {
         self.bytes.len() / self.element.size()
     }
 
-    /// Whether there is no element.
+    /// Returns whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -100,7 +100,7 @@ impl<'a> TensorView<'a> {
     }
 }
 
-/// A borrowed, writable, contiguous tensor: where a gradient goes.
+/// A borrowed, writable, contiguous tensor, for a gradient.
 #[derive(Debug)]
 pub struct TensorViewMut<'a> {
     element: ElementType,
@@ -139,7 +139,7 @@ impl<'a> TensorViewMut<'a> {
         Self::from_checked(T::ELEMENT, shape, bytes)
     }
 
-    /// For bytes of the right length and alignment.
+    /// A view of bytes of the right length and alignment.
     pub(super) fn from_checked(element: ElementType, shape: Shape, bytes: &'a mut [u8]) -> Self {
         Self { element, shape, bytes }
     }

@@ -4,9 +4,8 @@ use crate::machine::{Operations, Perturbed};
 
 type Function = fn(&mut dyn ApproximateMachine, Word) -> Word;
 
-/// A function, its meaning, where it is defined, what it takes, and its error as the
-/// module's documentation has it: relative, in units of 2⁻²³, and so many more for each
-/// unit of |x|.
+/// A function, its meaning, its domain, its operations, and its error as in the module's
+/// documentation: relative, in units of 2⁻²³, and this many more for each unit of |x|.
 struct Case {
     name: &'static str,
     function: Function,
@@ -27,17 +26,17 @@ const CASES: [Case; 7] = [
     Case { name: "softplus", function: softplus, meaning: softplus_in_f64, domain: ALL, operations: 13, error: [4.3, 0.62] },
 ];
 
-/// The unit that errors are told in.
+/// The unit of errors.
 const UNIT: f64 = 1.0 / 8_388_608.0;
 
-/// Below it a result may be 0.
+/// Bound below which a result may be 0.
 const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
 
-/// What a logarithm may be off between 1/2 and 2, where its relative error is not bounded.
+/// The allowed error of a logarithm between 1/2 and 2, where its relative error is not bounded.
 const LOG_NEAR_ONE: f64 = 2.0 * UNIT;
 
-/// How far `got` is from `want`, as a part of what is allowed: `relative` units, or
-/// `absolute` where that is more. Infinity counts as 2¹²⁸.
+/// The distance of `got` from `want`, as a part of what is allowed: `relative` units, or
+/// `absolute` if that is more. Infinity counts as 2¹²⁸.
 fn part_of_allowed(got: f32, want: f64, relative: f64, absolute: f64) -> f64 {
     if want.is_nan() || got.is_nan() {
         return if want.is_nan() && got.is_nan() { 0.0 } else { f64::INFINITY };
@@ -47,8 +46,8 @@ fn part_of_allowed(got: f32, want: f64, relative: f64, absolute: f64) -> f64 {
     (got - want).abs() / (relative * UNIT * want.abs()).max(absolute)
 }
 
-/// The largest error on every `stride`-th float, whichever way each approximate operation
-/// errs, as a part of what is documented; and where it is.
+/// The largest error on every `stride`-th float, whichever way each approximate operation errs,
+/// as a part of what is documented; and the float that has it.
 fn largest_error(case: &Case, stride: usize) -> (f64, f32) {
     let mut largest = (0.0, 0.0);
     for x in floats(stride).filter(|x| x.is_nan() || case.domain.contains(x)) {
@@ -66,7 +65,7 @@ fn largest_error(case: &Case, stride: usize) -> (f64, f32) {
     largest
 }
 
-/// As large as documented and hardly larger.
+/// At most the documented error, and at least 0.9 of it.
 #[test]
 fn errors_are_those_of_the_documentation() {
     for case in &CASES {
@@ -114,7 +113,7 @@ fn quotients_are_two_roundings_off() {
     }
 }
 
-/// Of every float there is, 1 unit beside and further.
+/// Every float, with approximations that are 1 unit off and further.
 #[test]
 fn a_reciprocal_is_rounded_whatever_the_approximation() {
     for bits in 1.0_f32.to_bits()..=2.0_f32.to_bits() {

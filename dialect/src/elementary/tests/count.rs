@@ -1,9 +1,9 @@
-//! The number of operations, which the documentation states.
+//! The numbers of operations, which the documentation states.
 
 use super::super::*;
 use crate::machine::Operations;
 
-/// What takes an instruction: changes of a sign fold into the operation after.
+/// The number of instructions: changes of a sign fold into the operation after them.
 fn operations(function: impl Fn(&mut dyn Machine, Word, Word) -> Word) -> u64 {
     let mut count = Operations::default();
     function(&mut count, Word(0x3f00_0000), Word(0x4000_0000));

@@ -38,34 +38,34 @@ pub fn variance(layout: &Layout, inputs: &[f32], labels: &[u8], upstream: f32) -
 fn group_sums(layout: &Layout, value: impl Fn(usize) -> f32) -> Vec<f64> {
     let mut sums = vec![0.0; layout.groups()];
     for plane in 0..layout.planes() {
-        let mut lanes = [0.0_f64; 256];
+        let mut accumulators = [0.0_f64; 256];
         for chunk in 0..layout.chunks_per_plane() {
-            lanes[chunk % 256] += f64::from(chunk_sum(layout, plane, chunk, &value));
+            accumulators[chunk % 256] += f64::from(chunk_sum(layout, plane, chunk, &value));
         }
         for half in [128, 64, 32, 16, 8, 4, 2, 1] {
-            for lane in 0..half {
-                lanes[lane] += lanes[lane + half];
+            for index in 0..half {
+                accumulators[index] += accumulators[index + half];
             }
         }
-        sums[layout.plane_group()[plane] as usize] += lanes[0];
+        sums[layout.plane_group()[plane] as usize] += accumulators[0];
     }
     sums
 }
 
 fn chunk_sum(layout: &Layout, plane: usize, chunk: usize, value: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = vec![0.0_f32; CHUNK_ACCUMULATORS];
+    let mut accumulators = vec![0.0_f32; CHUNK_ACCUMULATORS];
     for q in chunk * CHUNK..(chunk + 1) * CHUNK {
         let position = q.wrapping_sub(layout.phase(plane));
         if position < layout.plane_length() {
-            lanes[q % CHUNK_ACCUMULATORS] += value(plane * layout.plane_length() + position);
+            accumulators[q % CHUNK_ACCUMULATORS] += value(plane * layout.plane_length() + position);
         }
     }
     for _ in 0..2 {
-        lanes = lanes.chunks(2).map(|pair| pair[0] + pair[1]).collect();
+        accumulators = accumulators.chunks(2).map(|pair| pair[0] + pair[1]).collect();
     }
-    while lanes.len() > 1 {
-        let (low, high) = lanes.split_at(lanes.len() / 2);
-        lanes = low.iter().zip(high).map(|(a, b)| a + b).collect();
+    while accumulators.len() > 1 {
+        let (low, high) = accumulators.split_at(accumulators.len() / 2);
+        accumulators = low.iter().zip(high).map(|(a, b)| a + b).collect();
     }
-    lanes[0]
+    accumulators[0]
 }

@@ -1,4 +1,4 @@
-//! Calls that are written over what an earlier call left.
+//! Calls that write over what an earlier call left.
 
 use super::*;
 use crate::executor::GroupResult;

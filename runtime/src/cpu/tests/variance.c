@@ -23,17 +23,17 @@ static double double_of_bits(uint64_t b) { double x; __builtin_memcpy(&x, &b, 8)
 static float low_float(uint64_t b) { float x; __builtin_memcpy(&x, &b, 4); return x; }
 static uint64_t bits_of_double(double x) { uint64_t b; __builtin_memcpy(&b, &x, 8); return b; }
 
-// Volatile, or compilers call memset, which no object's loader provides.
-static void clear(volatile float *lanes) {
-  for (int i = 0; i < 128; i++) lanes[i] = 0;
+// Volatile: compilers would otherwise call memset, which no object's loader provides.
+static void clear(volatile float *accumulators) {
+  for (int i = 0; i < 128; i++) accumulators[i] = 0;
 }
 
-static float tree(float *lanes) {
+static float tree(float *accumulators) {
   for (int n = 64; n >= 32; n /= 2)
-    for (int i = 0; i < n; i++) lanes[i] = lanes[2 * i] + lanes[2 * i + 1];
+    for (int i = 0; i < n; i++) accumulators[i] = accumulators[2 * i] + accumulators[2 * i + 1];
   for (int half = 16; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-  return lanes[0];
+    for (int i = 0; i < half; i++) accumulators[i] += accumulators[i + half];
+  return accumulators[0];
 }
 
 #define FOR_EACH_PIXEL(body)                                                  \
@@ -52,12 +52,12 @@ static uint32_t *partial(const kernel_arguments *f, int64_t reduction, int64_t p
 }
 
 void kernel_0(const kernel_arguments *f, int64_t plane, int64_t chunk) {
-  float lanes[128];
-  clear(lanes);
+  float accumulators[128];
+  clear(accumulators);
   uint32_t count = 0;
-  FOR_EACH_PIXEL(if (positive) { lanes[q & 127] += x; count++; })
+  FOR_EACH_PIXEL(if (positive) { accumulators[q & 127] += x; count++; })
   *partial(f, 0, plane, chunk) = count;
-  *partial(f, 1, plane, chunk) = bits_of_float(tree(lanes));
+  *partial(f, 1, plane, chunk) = bits_of_float(tree(accumulators));
 }
 
 void epilogue_0(const kernel_arguments *f) {
@@ -74,11 +74,11 @@ void epilogue_0(const kernel_arguments *f) {
 }
 
 void kernel_1(const kernel_arguments *f, int64_t plane, int64_t chunk) {
-  float lanes[128];
-  clear(lanes);
+  float accumulators[128];
+  clear(accumulators);
   float mean = (float)double_of_bits(f->scalars[MEAN]);
-  FOR_EACH_PIXEL(if (positive) { float d = x - mean; lanes[q & 127] += d * d; })
-  *partial(f, 0, plane, chunk) = bits_of_float(tree(lanes));
+  FOR_EACH_PIXEL(if (positive) { float d = x - mean; accumulators[q & 127] += d * d; })
+  *partial(f, 0, plane, chunk) = bits_of_float(tree(accumulators));
 }
 
 void epilogue_1(const kernel_arguments *f) {

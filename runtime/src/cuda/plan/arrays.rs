@@ -5,19 +5,19 @@ use crate::executor::Random;
 use crate::layout::Layout;
 use crate::manifest::Manifest;
 
-/// Bytes of workspace that pass `kernel` takes: for each of its reductions 8 a plane
-/// and 4 a chunk. None if that overflows.
+/// Bytes of workspace that pass `kernel` takes: for each of its reductions 8 per plane and 4
+/// per chunk. `None` if that overflows.
 pub fn workspace_bytes(manifest: &Manifest, layout: &Layout, kernel: usize) -> Option<usize> {
     let totals = layout.planes().checked_mul(size_of::<u64>())?;
     let partials = layout.chunks().checked_mul(size_of::<u32>())?;
     manifest.kernels[kernel].reductions.len().checked_mul(totals.checked_add(partials)?)
 }
 
-/// What kernels are told of the planes: the group of each plane; for each group the
-/// number of planes in groups before it, and then the number of planes; the planes by
-/// group, ascending; a ticket of 0 for each plane and for all planes, on which the blocks
-/// of a launch count each other; and a flag. Every launch leaves tickets of 0 behind,
-/// and the flag of [`Entry::Cooperative`](super::Entry::Cooperative) higher by 1.
+/// The array that describes the planes to kernels: the group of each plane; for each group the
+/// number of planes in groups before it, and then the number of planes; the planes by group,
+/// ascending; a ticket of 0 for each plane and for all planes, by which the blocks of a launch
+/// count each other; and a flag. Every launch leaves tickets of 0 behind, and the flag of
+/// [`Entry::Cooperative`](super::Entry::Cooperative) higher by 1.
 pub fn planes(layout: &Layout) -> Vec<i64> {
     let group_of = layout.plane_group();
     let mut by_group: Vec<_> = (0..layout.planes()).collect();
@@ -29,22 +29,22 @@ pub fn planes(layout: &Layout) -> Vec<i64> {
     group_of.iter().copied().chain(groups).chain(members).chain(tickets).collect()
 }
 
-/// Where a call's arrays are in device memory.
+/// Addresses of a call's arrays in device memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrays {
-    /// What [`planes`] gives.
+    /// The array of [`planes`].
     pub planes: u64,
-    /// The scalar slots, 8 bytes each, as [`crate::Residuals::scalars`] has them.
+    /// The scalar slots, 8 bytes each, as in [`crate::Residuals::scalars`].
     pub scalars: u64,
     /// The totals, 8 bytes each.
     pub group_totals: u64,
-    /// [`workspace_bytes`], which nobody has written.
+    /// [`workspace_bytes`] uninitialised bytes.
     pub workspace: u64,
     /// The result slots, 8 bytes each.
     pub results: u64,
 }
 
-/// The parameters of a call's kernels, each of 8 bytes, of which a launch takes
+/// The parameters of a call's kernels, each of 8 bytes, from which a launch takes
 /// [`Launch::parameters`](super::Launch::parameters).
 pub fn parameters(layout: &Layout, random: Random, arrays: &Arrays, pixels: &[u64]) -> Vec<u64> {
     let common: [u64; COMMON] = [

@@ -1,7 +1,7 @@
 use super::*;
 use crate::layout::Balance;
 
-/// Four multiprocessors of 1000 bytes, which hold at most two blocks of 100 bytes of
+/// Four multiprocessors of 1000 bytes, each of which holds at most two blocks with 100 bytes of
 /// their own.
 struct Small;
 
@@ -82,8 +82,8 @@ fn blocks_sum_the_chunks_of_small_images() {
     );
 }
 
-/// Blocks, steps a warp and bytes a block of a launch of both directions by warps, where
-/// a step takes three bytes.
+/// Blocks, steps per warp and bytes per block of a launch of both directions by warps, where a
+/// step takes three bytes.
 fn plan(device: &impl Device, tiles: usize, cooperative: Option<bool>) -> Option<(usize, usize, usize)> {
     let overrides = LaunchOverrides { team: Some(Team::Warp), cooperative };
     let layout = layout(&[1, tiles * 8 * 2048]);
@@ -94,7 +94,7 @@ fn plan(device: &impl Device, tiles: usize, cooperative: Option<bool>) -> Option
 
 #[test]
 fn one_launch_is_both_directions_where_a_third_of_the_pixels_finds_room() {
-    // One block a multiprocessor has 900 bytes; two have 400 each, 24 a step and 24 more.
+    // One block per multiprocessor has 900 bytes; two have 400 each, 24 per step and 24 more.
     assert_eq!(plan(&Small, 1, None), Some((1, 16, 408)));
     assert_eq!(plan(&Small, 8, None), Some((8, 14, 360)));
     assert_eq!(plan(&Small, 9, None), Some((8, 14, 360)));
@@ -122,9 +122,9 @@ fn a_launch_of_both_directions_is_told_its_room() {
     assert_eq!(epilogue(0).parameters(&all), all[..11]);
 }
 
-/// 132 multiprocessors of 228 KB, of which the driver takes one a block, with room for the
-/// registers of two blocks; a block of random drop's log schedule declares 8 KB where warps
-/// sum chunks, and 24 where blocks do.
+/// 132 multiprocessors of 228 KB, of which the driver takes one per block, with registers for
+/// two blocks; a block of random drop's log schedule declares 8 KB if warps sum chunks, and 24
+/// if blocks do.
 struct H100;
 
 impl Device for H100 {
@@ -138,7 +138,7 @@ impl Device for H100 {
     }
 }
 
-/// What `docs/gpu.md` says of an H100.
+/// The figures for an H100 in `docs/gpu.md`.
 #[test]
 fn a_large_image_is_kept_by_half() {
     let manifest = manifest(Some(576));

@@ -1,5 +1,5 @@
-//! What must hold on any device whose `variance` module holds the kernels of
-//! the CPU tests: the same bits as the CPU executor, in every direction.
+//! Checks that must hold on any device whose `variance` module holds the kernels of the CPU
+//! tests: the same bits as the CPU executor, in every direction.
 
 use super::super::*;
 use crate::cpu::CpuExecutor;
@@ -34,8 +34,8 @@ pub(super) fn the_driver_is_described(device: &CudaDevice) {
     assert!(CudaDevice::open(7).unwrap_err().to_string().starts_with("opening the CUDA device failed"));
 }
 
-/// Three processors of 1000 bytes for blocks that take 100 themselves; rooms are asked for
-/// by two steps of eight warps, of three bytes each, with one step more.
+/// Three processors of 1000 bytes for blocks that take 100 themselves. The capacities asked for
+/// grow by two steps of eight warps, of three bytes each, with one step more.
 pub(super) fn the_room_for_blocks_is_asked_for(device: &CudaDevice) {
     let executor = executor(device);
     for team in Team::ALL {
@@ -74,7 +74,7 @@ pub(super) fn host_tensors_give_the_bits_of_the_cpu(device: &CudaDevice) {
     }
 }
 
-/// Whoever sums a chunk, in one launch or three.
+/// Either team sums a chunk, in one launch or three.
 pub(super) fn overrides_do_not_show_in_results(device: &CudaDevice) {
     let (mut cuda, mut cpu) = (executor(device), CpuExecutor::new(kernels(3)));
     for shape in [&[1, 1][..], &[3, 1, 20_000], &[2, 0, 5], &[1, 700_001]] {
@@ -162,8 +162,8 @@ pub(super) fn device_tensors_on_other_streams_give_the_bits_of_the_cpu(device: &
     }
 }
 
-/// Other shapes, other scalars, and an upstream gradient that only the device knew: what
-/// is left of an earlier call does not show.
+/// Other shapes, other scalars, and an upstream gradient that only the device knew: nothing
+/// left by an earlier call shows.
 pub(super) fn calls_over_others_residuals_give_the_bits_of_the_cpu(device: &CudaDevice) {
     let (mut cuda, mut cpu) = (executor(device), CpuExecutor::new(kernels(3)));
     let stream = device.new_stream().unwrap();

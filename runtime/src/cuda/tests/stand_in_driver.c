@@ -1,8 +1,7 @@
-// A stand-in for libcuda, so that the host side of the CUDA path can be tested
-// without a GPU: device memory is host memory, work is done when it is queued,
-// and the one "module" holds the kernels of variance.c. It is stricter than a
-// driver: new memory is filled with NaNs, freed memory is poisoned and never
-// reused, and misuse aborts.
+// A stand-in for libcuda, to test the host side of the CUDA path without a GPU: device memory
+// is host memory, work is done when it is queued, and the one "module" holds the kernels of
+// variance.c. It is stricter than a driver: new memory is filled with NaNs, freed memory is
+// poisoned and never reused, and misuse aborts.
 #include "variance.c"
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +87,8 @@ result_t cuMemsetD32Async(pointer_t to, unsigned value, size_t n, void *stream) 
   return SUCCESS;
 }
 
-// Processors, bytes of shared memory of each, and of those that a kernel declares.
+// The number of processors, the bytes of shared memory of each, and those that a kernel
+// declares.
 enum { PROCESSORS = 3, SHARED_BYTES = 1000, DECLARED_BYTES = 100 };
 
 // ---- devices, contexts, streams and events ----
@@ -146,7 +146,7 @@ result_t cuGetErrorString(result_t error, const char **text) { (void)error; *tex
 // The parameters of a kernel in their order; pixels follow.
 enum { PLANE_LENGTH, PLANES, GROUPS, CHUNKS_PER_PLANE, SEED, STREAM, PLANE_GROUP, SCALARS, GROUP_TOTALS, PARTIALS, RESULTS, PIXELS };
 
-// The workspace begins with the totals of planes, 8 bytes a reduction and plane.
+// The workspace begins with the totals of planes, 8 bytes per reduction and plane.
 static kernel_arguments arguments_of(void **parameters, int reductions) {
   uint64_t value[PIXELS];
   for (int i = 0; i < PIXELS; i++) value[i] = *(uint64_t *)parameters[i];
@@ -158,16 +158,16 @@ static kernel_arguments arguments_of(void **parameters, int reductions) {
 }
 
 static double total_of_plane(const uint32_t *partials, int64_t chunks, uint64_t *count) {
-  double lanes[256] = {0};
+  double accumulators[256] = {0};
   for (int64_t c = 0; c < chunks; c++) {
     float value;
     memcpy(&value, &partials[c], 4);
-    lanes[c % 256] += value;
+    accumulators[c % 256] += value;
     *count += partials[c];
   }
   for (int half = 128; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-  return lanes[0];
+    for (int i = 0; i < half; i++) accumulators[i] += accumulators[i + half];
+  return accumulators[0];
 }
 
 static void combine(const kernel_arguments *f, int reduction, int group_total, int is_count) {
@@ -188,13 +188,13 @@ static void combine(const kernel_arguments *f, int reduction, int group_total, i
 
 static unsigned cooperative_blocks;
 
-// Chunks that a block sums.
+// The number of chunks that a block sums.
 static int64_t chunks_per_tile = 8;
 static int64_t tiles_per_plane(const kernel_arguments *f) {
   return (f->chunks_per_plane + chunks_per_tile - 1) / chunks_per_tile;
 }
 
-// Whether the block is the last of `count` at a ticket, which is then 0 again.
+// Returns whether the block is the last of `count` at a ticket, which is then 0 again.
 static int is_last(const kernel_arguments *f, int64_t number, int64_t count) {
   int64_t *ticket = (int64_t *)f->plane_group + 2 * f->planes + f->groups + 1 + number;
   check(*ticket >= 0 && *ticket < count, "a ticket");
@@ -202,7 +202,7 @@ static int is_last(const kernel_arguments *f, int64_t number, int64_t count) {
   return *ticket == 0;
 }
 
-// A block of a pass; whether it was the last.
+// Runs a block of a pass; returns whether it was the last.
 static int pass(kernel_arguments *f, void (*run)(const kernel_arguments *, int64_t, int64_t), int outputs, void **parameters,
                 unsigned block, unsigned threads) {
   check(threads == 256, "block");
@@ -234,7 +234,7 @@ static void queue_kernel_2(void **p, unsigned b, unsigned t) {
   kernel_arguments f = arguments_of(p, 0);
   if (pass(&f, kernel_2, 1, p, b, t)) epilogue_2(&f);
 }
-// Both directions in one launch: the last block does it all.
+// Both directions in one launch: the last block does all the work.
 static void queue_cooperative_0(void **p, unsigned b, unsigned t) {
   kernel_arguments f = arguments_of(p, 2);
   int64_t *flag = (int64_t *)f.plane_group + 3 * f.planes + f.groups + 2;
@@ -247,7 +247,7 @@ static void queue_cooperative_0(void **p, unsigned b, unsigned t) {
   for (int64_t i = 0; i < f.planes * per_plane; i++) queue_kernel_2(p, i, t);
   ++*flag;
 }
-// Where a block sums a chunk.
+// Runs a kernel in which a block sums a chunk.
 static void by_block(kernel_t kernel, void **p, unsigned b, unsigned t) {
   chunks_per_tile = 1;
   kernel(p, b, t);

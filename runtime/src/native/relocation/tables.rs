@@ -9,12 +9,12 @@ use super::Field::{Branch, Bytes4, Bytes8, Offset, Page};
 use super::Value::{Address, Distance, PageDistance, PageOffset};
 use super::{Field, Relocation, Value};
 
-/// Refers to a symbol.
+/// A relocation that refers to a symbol.
 const fn direct(kind: RelocationType, value: Value, field: Field) -> Relocation {
     Relocation { kind, through_slot: false, value, field }
 }
 
-/// Refers to the slot that holds a symbol's address.
+/// A relocation that refers to the slot that holds a symbol's address.
 const fn by_slot(kind: RelocationType, value: Value, field: Field) -> Relocation {
     Relocation { kind, through_slot: true, value, field }
 }
