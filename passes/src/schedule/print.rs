@@ -29,11 +29,7 @@ impl fmt::Display for Schedule {
             };
             let masks: Vec<_> = compaction.masks.iter().map(mask).collect();
             let active = format!("a pixel is active (%{})", compaction.active.0);
-            writeln!(
-                formatter,
-                "compaction: {active} unless bounds show that {}",
-                masks.join(" and ")
-            )?;
+            writeln!(formatter, "compaction: {active} unless bounds show that {}", masks.join(" and "))?;
         }
         if let Some(cooperative) = &self.cooperative {
             self.write_cooperative(cooperative, formatter)?;
@@ -47,7 +43,11 @@ impl fmt::Display for Schedule {
 }
 
 impl Schedule {
-    fn write_cooperative(&self, cooperative: &Cooperative, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_cooperative(
+        &self,
+        cooperative: &Cooperative,
+        formatter: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
         let Cooperative { first, keeping, reading, second } = cooperative;
         let saved = keeping.saves.iter().map(|&saved| self.saved_name(keeping, saved));
         writeln!(formatter, "in one cooperative launch, for pixels that fit in shared memory")?;
