@@ -1,22 +1,21 @@
 //! From a scheduled program to MLIR in standard dialects, as text.
 //!
-//! One scheduled program gives the code of every target. What a program's values
-//! mean is written once: element-wise ops come from their table entry's exact
-//! meaning, run on a `machine::MlirMachine`; each other op has a function in
-//! the file of its theme, `leaf`, `random`, `movement` or `reduction`.
-//! Only how pixels are dealt to vectors and threads differs, in `host` and
-//! `gpu`.
+//! One scheduled program yields the code for every target. The meaning of a program's values is
+//! written once: element-wise ops come from their table entry's exact meaning, run on a
+//! `machine::MlirMachine`; each other op has a function in the file of its theme, `leaf`,
+//! `random`, `movement` or `reduction`. Only the distribution of pixels over vectors and threads
+//! differs, in `host` and `gpu`.
 //!
 //! The module's functions, for each kernel K of the schedule:
 //!
-//! | host | GPU | what |
+//! | host | GPU | computes |
 //! |---|---|---|
-//! | `kernel_K(arguments, plane, chunk)` | `kernel_K`, a warp a chunk | the partials and the pixel outputs of a chunk |
+//! | `kernel_K(arguments, plane, chunk)` | `kernel_K`, one warp per chunk | the partials and the pixel outputs of a chunk |
 //! | (the runtime) | `kernel_K`, its last blocks | the group totals from the partials |
 //! | `epilogue_K(arguments)` | `epilogue_K` and `kernel_K`, one block | the reductions over groups, and the results |
 //! | (the runtime) | `cooperative_K` | forward and backward in one launch |
 //!
-//! A GPU also has `kernel_block_K` and `cooperative_block_K`, a block a chunk.
+//! A GPU also has `kernel_block_K` and `cooperative_block_K`, with one block per chunk.
 
 mod call;
 mod chunk;
@@ -48,18 +47,18 @@ use crate::stack::deep;
 use emit::{Emitter, Value};
 use machine::MlirMachine;
 
-/// What has no code on a target.
+/// A program for which a target has no code.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LowerError {
-    /// An op where it stands.
+    /// An op without a lowering at its level.
     #[error("loss.{mnemonic} has no lowering at {place} level")]
     Op {
         /// The op.
         mnemonic: &'static str,
-        /// The level it was met at.
+        /// The level of its value.
         place: String,
     },
-    /// A pixel value kept from kernel to kernel on a GPU.
+    /// A pixel value saved by one kernel for another on a GPU.
     #[error("a GPU's kernels cannot keep loss.{mnemonic} for one another: fuse them")]
     Kept {
         /// The op whose value it is.
@@ -73,7 +72,7 @@ pub enum LowerError {
         /// The entry point.
         entry: &'static str,
     },
-    /// A processor has no fast meanings.
+    /// Fast meanings on a processor, which has none.
     #[error("{0} has no fast numerics: only GPUs do, and reproducible ones are the default everywhere")]
     Fast(String),
 }
@@ -88,18 +87,18 @@ impl LowerError {
     }
 }
 
-/// The module that computes all kernels of `schedule` on `target`, pixels by the ops'
-/// meanings of `numerics`.
+/// The module that computes all kernels of `schedule` on `target`, with pixels computed by the
+/// ops' meanings of `numerics`.
 ///
 /// # Errors
 ///
-/// When the program has an op that has no lowering, a kernel reads what no earlier one has
-/// written, or fast numerics are asked for on a processor.
+/// If the program has an op that has no lowering, a kernel reads what no earlier one has
+/// written, or fast numerics are requested for a processor.
 pub fn lower(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<String, LowerError> {
     if !is_seeded(Fault::NumbersAreReducedLate) {
         written::check(schedule)?;
     }
-    // The values of groups come by recursion.
+    // The values of groups are lowered by recursion.
     deep(|| module(schedule, target, numerics))
 }
 
@@ -108,15 +107,14 @@ fn module(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<St
         Target::Cpu(_) if numerics == Numerics::Fast => Err(LowerError::Fast(target.to_string())),
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
         Target::Nvidia(_) => match schedule.kernels.iter().find_map(|kernel| kernel.saves.first()) {
-            // A GPU's kernels compute again; keeping in memory has no code there.
+            // A GPU's kernels rematerialise; saving in memory has no code there.
             Some(&kept) => Err(LowerError::kept(schedule.program.node(schedule.saved[kept].value))),
             None => gpu::module(schedule, numerics),
         },
     }
 }
 
-/// The bytes that a chunk has in each of the arrays in memory that the schedule's kernels
-/// keep values in.
+/// The bytes per chunk of each buffer in which the schedule's kernels save values.
 pub fn buffer_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
     let bytes = |holds| host::chunk_bytes(holds, target.vector_lanes());
     match target {
@@ -125,9 +123,8 @@ pub fn buffer_bytes(schedule: &Schedule, target: &Target) -> Vec<usize> {
     }
 }
 
-/// The bytes of shared memory that a warp takes for a step of kept pixels in the kernel
-/// that is forward and backward at once; none if `target` has no such kernel for the
-/// schedule.
+/// The bytes of shared memory that a warp takes for a step of resident pixels in the cooperative
+/// kernel; `None` if `target` has no such kernel for the schedule.
 pub fn step_bytes(schedule: &Schedule, target: &Target) -> Option<usize> {
     match target {
         Target::Cpu(_) => None,
@@ -135,12 +132,12 @@ pub fn step_bytes(schedule: &Schedule, target: &Target) -> Option<usize> {
     }
 }
 
-/// Whether `target` also has kernels in which a chunk is summed by a block.
+/// Returns whether `target` also has kernels in which a block sums a chunk.
 pub fn has_block_teams(schedule: &Schedule, target: &Target) -> bool {
     matches!(target, Target::Nvidia(_)) && gpu::has_block_teams(schedule)
 }
 
-/// The value of `node` from those of its operands, if it reads nothing else.
+/// The value of `node` from those of its operands, for ops that read nothing else.
 fn compute(
     emitter: &mut Emitter,
     node: &Node,
@@ -157,9 +154,9 @@ fn compute(
     }
 }
 
-/// The value of an element-wise op: its exact meaning, or at pixels the one that the
-/// function is written for. A value of a group or the call is f64, also where it is
-/// computed in f32: see [`Op::wide`].
+/// The value of an element-wise op: its exact meaning, or for pixels the one of the function's
+/// numerics. A value of a group or the call is f64, even where it is computed in f32:
+/// see [`Op::wide`].
 fn element(
     emitter: &mut Emitter,
     node: &Node,

@@ -18,7 +18,7 @@ pub fn saturate(program: &Program, costs: CostModel, explain: bool) -> Result<Re
     saturate_by(&rules::of(costs.numerics()), program, costs, explain)
 }
 
-/// The cheapest form of `program` by some rules and the target's cost model.
+/// The cheapest form of `program` by the target's cost model and the given rules.
 pub fn saturate_by(
     rules: &[Rule],
     program: &Program,

@@ -1,13 +1,13 @@
-//! From a program to kernels: which values are computed in which pass over the
-//! data, and which of them are kept in memory in between.
+//! From a program to kernels: the pass over the data that computes each value, and the values
+//! that are saved in memory in between.
 //!
-//! A reduction is known only after a pass, so a value's *depth* is the number of
-//! passes that must come before it: a pixel value that needs a sum of pixels has
-//! depth 1. All reductions over values of depth `k` share pass `k`. A pixel value
-//! that two passes need is computed in both, which is always legal since programs
-//! are pure, unless it is cheaper to keep it: `storage` decides that, and only
-//! within one call, never between `forward` and `backward`. Where most pixels are
-//! expected to count for nothing, a kernel first finds those that may: see `compaction`.
+//! A reduction is known only after a pass, so a value's *depth* is the number of passes that
+//! must come before it: a pixel value that needs a sum of pixels has depth 1. All reductions
+//! over values of depth `k` share pass `k`. A pixel value that two passes need is computed in
+//! both, which is always legal since programs are pure, unless it is cheaper to save it: `remat`
+//! decides that, and only within one call, never between `forward` and `backward`. Where most
+//! pixels are expected to contribute nothing, a kernel first finds those that may: see
+//! `compaction`.
 
 mod bounds;
 mod buffers;
@@ -33,31 +33,30 @@ use lossc_dialect::{Level, Op, Program, ValueId};
 use crate::saturate::costs::CostModel;
 use crate::stack::deep;
 
-/// A reduction over pixels: one number a group, kept from the pass that computes
-/// it for whoever needs it. The group totals are the residuals between forward and
-/// backward, and what several workers add up.
+/// A reduction over pixels: one number per group, kept from the pass that computes it for all
+/// that need it. The group totals are the residuals between forward and backward, and the values
+/// that several workers add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupTotal {
     /// The `sum` or `count`.
     pub value: ValueId,
-    /// Whether it is a count.
+    /// True if it is a count.
     pub is_count: bool,
 }
 
 /// One pass over the data and what follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kernel {
-    /// The mask of the pixels that it goes on with; none if it goes on with all.
+    /// The mask of the pixels with which it continues; `None` if it continues with all.
     pub compaction: Option<ValueId>,
-    /// The pixel values it reads that an earlier kernel kept, as indices of
+    /// The pixel values it reads that an earlier kernel saved, as indices of
     /// [`Schedule::saved`].
     pub loads: Vec<usize>,
     /// The reductions it computes, as indices of [`Schedule::group_totals`].
     pub reductions: Vec<usize>,
     /// The pixel values it writes, in the order of the program's pixel results.
     pub outputs: Vec<ValueId>,
-    /// The pixel values it keeps for later kernels, as indices of
-    /// [`Schedule::saved`].
+    /// The pixel values it saves for later kernels, as indices of [`Schedule::saved`].
     pub saves: Vec<usize>,
     /// The reductions over groups that are computed after it, as indices of
     /// [`Schedule::group_reductions`], operands first.
@@ -70,16 +69,16 @@ pub struct Kernel {
 /// The kernels of a program and the order in which each entry point runs them.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// What is computed.
+    /// The program that is computed.
     pub program: Program,
     /// The reductions over pixels, in the order of the program.
     pub group_totals: Vec<GroupTotal>,
-    /// The reductions over groups, in the order of the program. Their values take
-    /// the scalar slots after those of the program's numbers and of the sizes.
+    /// The reductions over groups, in the order of the program. Their values take the scalar
+    /// slots after those of the program's scalars and of the sizes.
     pub group_reductions: Vec<ValueId>,
-    /// The pixel values that some kernel keeps for another.
+    /// The pixel values that some kernel saves for another.
     pub saved: Vec<Saved>,
-    /// How pixels are compacted, if some kernel does that.
+    /// The compaction of pixels, if some kernel does one.
     pub compaction: Option<Compaction>,
     /// The distinct kernels.
     pub kernels: Vec<Kernel>,
@@ -89,58 +88,57 @@ pub struct Schedule {
     pub backward: Vec<usize>,
     /// The kernels of `forward_backward`.
     pub forward_backward: Vec<usize>,
-    /// How they are done in one launch, where a target can.
+    /// The passes of `forward_backward` in one launch, where a target can do them so.
     pub cooperative: Option<Cooperative>,
 }
 
-/// A pixel value kept between kernels.
+/// A pixel value saved between kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saved {
     /// The value.
     pub value: ValueId,
-    /// The buffer that holds it. Values that are not needed at the same time
-    /// may share one.
+    /// The buffer that holds it. Values that are not needed at the same time may share one.
     pub buffer: usize,
 }
 
-/// How far ops are put together.
+/// The extent to which ops are put together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fusion {
     /// All that one pass over the data can compute is one kernel.
     #[default]
     Pass,
-    /// Each op is a kernel that reads its operands from memory and leaves its value
-    /// there, as a framework does that runs ops one by one.
+    /// Each op is a kernel that reads its operands from memory and leaves its value there, as in
+    /// a framework that runs ops one by one.
     Op,
 }
 
-/// What a schedule is made for.
+/// Options of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How far ops are put together.
+    /// The extent to which ops are put together.
     pub fusion: Fusion,
-    /// Where values are kept rather than computed again.
+    /// The memory in which values are saved instead of being computed again.
     pub saved_in: SavedIn,
-    /// The costs by which pixels are compacted; without them none are.
+    /// The cost model that decides on compaction; without one there is none.
     pub compaction: Option<CostModel>,
     /// The entry points that are wanted.
     pub entry_points: EntryPoints,
 }
 
-/// Where pixel values are kept from one pass of a call to the next, and the costs by
-/// which they are.
+/// The memory in which pixel values are saved from one pass of a call to the next, and the cost
+/// model that chooses them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SavedIn {
-    /// Nowhere: all are computed again.
+    /// None: all values are computed again.
     #[default]
     Nowhere,
-    /// In memory.
+    /// Main memory.
     Memory(CostModel),
-    /// On a GPU's chip, as far as there is room; see [`Cooperative`].
+    /// A GPU's shared memory, up to its capacity; see [`Cooperative`].
     SharedMemory(CostModel),
 }
 
-/// Which ways there are into a compiled loss.
+/// The entry points of a compiled loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum EntryPoints {
     /// `forward`, `backward` and `forward_backward`.
@@ -164,9 +162,9 @@ impl EntryPoints {
 
 /// Schedules `program`.
 pub fn schedule(program: &Program, options: Options) -> Schedule {
-    // An op that is a kernel of its own has nothing to compact for.
+    // A kernel of a single op has nothing to gain from compaction.
     let costs = options.compaction.filter(|_| options.fusion == Fusion::Pass);
-    // A compaction's bounds come by recursion.
+    // A compaction's bounds are built by recursion.
     match costs.and_then(|costs| deep(|| compaction::compaction(program, costs))) {
         Some((program, compaction)) => schedule_kernels(&program, Some(compaction), options),
         None => schedule_kernels(program, None, options),
@@ -180,7 +178,7 @@ fn schedule_kernels(program: &Program, compaction: Option<Compaction>, options: 
     let (pixel_roots, group_roots): (Vec<_>, Vec<_>) = roots.iter().copied().partition(is_pixel);
     let mut schedule = Schedule { compaction, ..Schedule::empty(program, &roots) };
     if options.entry_points.has_separate() {
-        // A call that knows no other call's memory keeps nothing for it.
+        // A call that does not know another call's memory saves nothing for it.
         let options = Options { saved_in: SavedIn::Nowhere, ..options };
         schedule.forward = schedule.plan(&group_roots, &[], options);
         schedule.backward = schedule.plan(&pixel_roots, &group_roots, options);
@@ -195,7 +193,7 @@ fn schedule_kernels(program: &Program, compaction: Option<Compaction>, options: 
     schedule
 }
 
-/// The sizes of a call, which it brings with it, in the order of their scalar slots.
+/// The sizes of a call, which come with its arguments, in the order of their scalar slots.
 const SIZES: [Op; 2] = [Op::Groups, Op::Pixels];
 
 fn is_group_total(op: Op) -> bool {
@@ -236,7 +234,7 @@ impl Schedule {
         }
     }
 
-    /// The index of `kernel`, added if it is new.
+    /// Returns the index of `kernel`, which is added if it is new.
     fn kernel(&mut self, kernel: Kernel) -> usize {
         self.kernels.iter().position(|known| *known == kernel).unwrap_or_else(|| {
             self.kernels.push(kernel);
@@ -244,7 +242,7 @@ impl Schedule {
         })
     }
 
-    /// The index of the saved `value`, added if it is new.
+    /// Returns the index of the saved `value`, which is added if it is new.
     fn save(&mut self, value: ValueId) -> usize {
         self.saved.iter().position(|known| known.value == value).unwrap_or_else(|| {
             let buffer = self.saved.len();
@@ -253,7 +251,7 @@ impl Schedule {
         })
     }
 
-    /// The scalar slot of the number, size or group reduction `value`.
+    /// The slot of `value`, which is a scalar, a size or a group reduction.
     pub fn scalar_slot(&self, value: ValueId) -> Option<usize> {
         let op = self.program.node(value).op;
         if let Op::Argument(index) = op {
@@ -267,13 +265,13 @@ impl Schedule {
         Some(of(SIZES.len() + reduction))
     }
 
-    /// The number of scalar slots: numbers, sizes, then reductions over groups.
+    /// The number of scalar slots: scalars, sizes, then reductions over groups.
     pub fn scalar_slots(&self) -> usize {
         self.program.scalar_arguments().count() + SIZES.len() + self.group_reductions.len()
     }
 
-    /// The pixel values a kernel has, operands first: those it loads, and what its
-    /// reductions, outputs and stores need of them, up to the values of groups.
+    /// The pixel values of a kernel, operands first: those that it loads, and those that its
+    /// reductions, outputs and saves need, down to the values of groups.
     pub fn pixel_values(&self, kernel: &Kernel) -> Vec<ValueId> {
         let program = &self.program;
         let loaded: HashSet<_> = kernel.loads.iter().map(|&saved| self.saved[saved].value).collect();
@@ -288,7 +286,7 @@ impl Schedule {
         program.values().map(|(value, _)| value).filter(|value| needed[value.index()]).collect()
     }
 
-    /// The pixel values a kernel is there for.
+    /// The pixel values that a kernel exists to compute.
     fn targets(&self, kernel: &Kernel) -> impl Iterator<Item = ValueId> {
         let operands = kernel
             .reductions
@@ -298,9 +296,9 @@ impl Schedule {
         operands.chain(kernel.outputs.iter().copied()).chain(saves).chain(kernel.compaction)
     }
 
-    /// The two parts of a kernel that compacts: what it does with all pixels to find the
-    /// active pixels, and what with those. What it keeps of an active pixel stands at its place
-    /// among the active pixels of its chunk.
+    /// The two parts of a kernel that compacts: the work on all pixels that finds the active
+    /// pixels, and the work on those. A saved value of an active pixel is stored at the pixel's
+    /// index among the active pixels of its chunk.
     pub fn parts(&self, kernel: &Kernel) -> Option<[Kernel; 2]> {
         let compaction = self.compaction.as_ref().filter(|_| kernel.compaction.is_some())?;
         let mut of_all = Kernel { compaction: kernel.compaction, ..Kernel::default() };
@@ -315,8 +313,8 @@ impl Schedule {
         Some([of_all, of_active])
     }
 
-    /// Whether a pixel value that `kernel` computes depends on the number of all pixels,
-    /// but for what it depends on through earlier passes.
+    /// Returns whether a pixel value that `kernel` computes depends on the number of all pixels
+    /// other than through earlier passes.
     pub fn needs_pixels_counted(&self, kernel: &Kernel) -> bool {
         let program = &self.program;
         let mut counted = vec![false; program.len()];

@@ -1,4 +1,4 @@
-//! What a kernel is called with.
+//! The arguments of a kernel's call.
 
 use super::emit::{Emitter, I64, Scalar, Value, ValueType};
 
@@ -12,12 +12,12 @@ pub(super) struct Call {
     pub(super) stream: Value,
     /// The group of each plane.
     pub(super) plane_group: Value,
-    /// 8 bytes each: numbers, an f32 in the low ones; then f64, sizes and reductions over
+    /// 8 bytes each: scalars, with an f32 in the low ones; then f64, sizes and reductions over
     /// groups.
     pub(super) scalars: Value,
-    /// By group total and group, 8 bytes each.
+    /// 8 bytes each, by group total and group.
     pub(super) group_totals: Value,
-    /// By reduction of the kernel, plane and chunk, 4 bytes each.
+    /// 4 bytes each, by reduction of the kernel, plane and chunk.
     pub(super) partials: Value,
     /// 8 bytes each: the loss, then by result and group.
     pub(super) results: Value,
@@ -30,17 +30,17 @@ const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 /// Memory that all threads of a GPU see.
 const GLOBAL_POINTER: ValueType = ValueType::one(Scalar::Pointer(1));
 
-/// The 64-bit numbers of a call in order of the arguments and of the parameters.
+/// The 64-bit numbers of a call in the order of the arguments and of the parameters.
 const NUMBERS: [&str; 6] = ["plane_length", "planes", "groups", "chunks_per_plane", "seed", "stream"];
 
-/// The arrays, likewise. A arguments has its list of pixel tensors before them.
+/// The arrays, likewise. A host's arguments have the list of pixel tensors before them.
 const ARRAYS: [&str; 5] = ["plane_group", "scalars", "group_totals", "partials", "results"];
 
 /// A tensor of pixels.
 const PIXELS: &str = "pixels";
 
 impl Call {
-    /// The fields of a host's arguments and its first `tensors` tensors of pixels.
+    /// The call from a host's arguments, with its first `tensors` tensors of pixels.
     pub(super) fn from_block(emitter: &mut Emitter, arguments: Value, tensors: usize) -> Self {
         let mut offset = 0;
         let mut field = |emitter: &mut Emitter, name, ty| {
@@ -61,7 +61,7 @@ impl Call {
         Self::new(numbers, arrays, pixels)
     }
 
-    /// The parameters of a GPU kernel with so many tensors of pixels.
+    /// The call from the parameters of a GPU kernel with `tensors` tensors of pixels.
     pub(super) fn from_parameters(emitter: &mut Emitter, tensors: usize) -> Self {
         let numbers = NUMBERS.map(|name| emitter.name(name, I64));
         let arrays = ARRAYS.map(|name| emitter.name(name, GLOBAL_POINTER));
@@ -88,7 +88,7 @@ impl Call {
         }
     }
 
-    /// All arguments, in order of the parameters.
+    /// All arguments, in the order of the parameters.
     pub(super) fn values(&self) -> Vec<Value> {
         let Self { plane_length, planes, groups, chunks_per_plane, seed, stream, .. } = *self;
         let Self { plane_group, scalars, group_totals, partials, results, .. } = *self;
@@ -97,7 +97,7 @@ impl Call {
         numbers.into_iter().chain(arrays).chain(self.pixels.iter().copied()).collect()
     }
 
-    /// Chunks of all planes, which is how many partials a reduction has.
+    /// The number of chunks of all planes, which is the number of partials of a reduction.
     pub(super) fn chunks(&self, emitter: &mut Emitter) -> Value {
         emitter.mul(self.planes, self.chunks_per_plane)
     }

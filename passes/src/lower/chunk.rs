@@ -1,4 +1,4 @@
-//! Where a chunk of a plane lies: the layout of `lossc_dialect::sum_shape`.
+//! The location of a chunk in a plane: the layout of `lossc_dialect::sum_shape`.
 
 use lossc_dialect::sum_shape::CHUNK;
 use lossc_faults::{Fault, is_seeded};
@@ -11,16 +11,16 @@ const PHASE_MASK: usize = 3;
 
 /// A chunk. Positions in it count from its first padded position.
 pub(super) struct Chunk {
-    /// Its plane.
+    /// The chunk's plane.
     pub(super) plane: Value,
-    /// Its number in the plane.
+    /// The chunk's number in the plane.
     chunk: Value,
-    /// The linear index of its first position, a multiple of four. In a plane's
-    /// first chunk it may be that of a pixel of the plane before.
+    /// The linear index of the chunk's first position, a multiple of four. In a plane's first
+    /// chunk it may be that of a pixel of the plane before.
     origin: Value,
-    /// Its first position that is a pixel of the plane.
+    /// The chunk's first position that is a pixel of the plane.
     pub(super) begin: Value,
-    /// The position after its last pixel; 0 or less if it has none.
+    /// The position after the chunk's last pixel; 0 or less if it has none.
     pub(super) end: Value,
 }
 
@@ -64,7 +64,8 @@ impl Chunk {
         emitter.apply("arith.shrui", &[linear, two])
     }
 
-    /// Which of the `lanes` positions from `position` on are pixels of the plane.
+    /// The mask of those of the `lanes` positions from `position` on that are pixels of the
+    /// plane.
     pub(super) fn valid(&self, emitter: &mut Emitter, position: Value, lanes: usize) -> Value {
         let numbers: Vec<_> = (0..lanes).collect();
         let numbers = emitter.constant(I32.times(lanes), &format!("{numbers:?}"));
@@ -78,13 +79,13 @@ impl Chunk {
         emitter.apply("arith.andi", &[begun, before_end])
     }
 
-    /// Its number among the chunks of all planes.
+    /// The chunk's number among the chunks of all planes.
     pub(super) fn number(&self, emitter: &mut Emitter, call: &Call) -> Value {
         let planes = emitter.mul(self.plane, call.chunks_per_plane);
         emitter.add(planes, self.chunk)
     }
 
-    /// Writes the chunk's partial of the kernel's reduction `reduction`.
+    /// Writes the chunk's partial of the kernel's reduction number `reduction`.
     pub(super) fn store_partial(&self, emitter: &mut Emitter, call: &Call, reduction: usize, partial: Value) {
         let chunks = call.chunks(emitter);
         let reduction = emitter.index(reduction);

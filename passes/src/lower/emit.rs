@@ -11,13 +11,13 @@ use lossc_dialect::ops::Numerics;
 
 pub(super) use types::{BIT, F32, F64, I32, I64, Scalar, ValueType};
 
-/// An SSA value. Its name says what it is and ends in a number of its own.
+/// An SSA value. Its name describes it and ends in a unique number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Value {
     stem: &'static str,
-    /// The value's place in [`Emitter::value`].
+    /// The argument of [`Emitter::value`] for it.
     pub(super) id: u32,
-    /// What it is.
+    /// The value's type.
     pub(super) ty: ValueType,
 }
 
@@ -29,9 +29,9 @@ impl fmt::Display for Value {
 
 /// Writes one function.
 ///
-/// Constants stand once, at the function's top. An operation without side
-/// effects that a surrounding block has already is not written again, so what
-/// two losses or two halves of a block share is computed once.
+/// Constants are written once, at the function's top. An operation without side effects that a
+/// surrounding block already has is not written again, so a value that two losses or two halves
+/// of a block share is computed once.
 #[derive(Default)]
 pub(super) struct Emitter {
     values: Vec<Value>,
@@ -51,18 +51,18 @@ impl Emitter {
         Self { depth: depth + 1, known: vec![HashMap::new()], ..Self::default() }
     }
 
-    /// The same for a GPU and pixels of these numerics.
+    /// The same emitter for a GPU and pixels of these numerics.
     pub(super) fn for_gpu(self, numerics: Numerics) -> Self {
         Self { numerics, is_for_gpu: true, ..self }
     }
 
-    /// Whether the function is for a GPU: there is an approximate reciprocal to start
+    /// Returns whether the function is for a GPU, which has an approximate reciprocal to start
     /// from.
     pub(super) fn is_for_gpu(&self) -> bool {
         self.is_for_gpu
     }
 
-    /// Which meaning of an op its pixels have.
+    /// The numerics by which the function's pixels are computed.
     pub(super) fn numerics(&self) -> Numerics {
         self.numerics
     }
@@ -90,17 +90,17 @@ impl Emitter {
         value
     }
 
-    /// A line without a result.
+    /// Writes a line without a result.
     pub(super) fn statement(&mut self, text: impl fmt::Display) {
         self.lines.push(format!("{}{text}", "  ".repeat(self.depth)));
     }
 
-    /// A comment for the reader.
+    /// Writes a comment for the reader.
     pub(super) fn comment(&mut self, text: impl fmt::Display) {
         self.statement(format_args!("// {text}"));
     }
 
-    /// The result of an operation that must stand where it is written.
+    /// The result of an operation that must stay where it is written.
     pub(super) fn define(
         &mut self,
         stem: &'static str,
@@ -125,7 +125,7 @@ impl Emitter {
     /// The constant that MLIR spells `literal`, in every lane of `ty`.
     pub(super) fn constant(&mut self, ty: ValueType, literal: &str) -> Value {
         let operation = match (ty, ty.lanes) {
-            // A truth value says its own type.
+            // A literal of type i1 implies its type.
             (BIT, _) => format!("arith.constant {literal}"),
             (_, 1) => format!("arith.constant {literal} : {ty}"),
             _ => format!("arith.constant dense<{literal}> : {ty}"),
@@ -158,10 +158,10 @@ impl Emitter {
         self.integer(I64, value as i64)
     }
 
-    /// The float with these bits in every lane of `ty`.
+    /// The float `value` in every lane of `ty`.
     pub(super) fn float(&mut self, ty: ValueType, value: f32) -> Value {
         let literal = match ty.scalar {
-            // What is no number is spelt by its bits, as many as the type has.
+            // Infinities and NaN are spelt by their bits, as many as the type has.
             Scalar::F64 if !value.is_finite() => format!("0x{:016X}", f64::from(value).to_bits()),
             _ => float_literal(value),
         };
@@ -173,21 +173,21 @@ impl Emitter {
         if ty.scalar.is_float() { self.float(ty, 0.0) } else { self.integer(ty, 0) }
     }
 
-    /// `operation` of operands and a result of one type.
+    /// The result of `operation`, whose operands and result have one type.
     pub(super) fn apply(&mut self, operation: &str, operands: &[Value]) -> Value {
         let names: Vec<_> = operands.iter().map(Value::to_string).collect();
         let ty = operands[0].ty;
         self.pure(stem(operation), ty, format!("{operation} {} : {ty}", names.join(", ")))
     }
 
-    /// `arith.cmpi` or `arith.cmpf` by `predicate`.
+    /// The result of `arith.cmpi` or `arith.cmpf` by `predicate`.
     pub(super) fn compare(&mut self, predicate: &str, a: Value, b: Value) -> Value {
         let operation = if a.ty.scalar.is_float() { "arith.cmpf" } else { "arith.cmpi" };
         let ty = a.ty.with(Scalar::Int(1));
         self.pure("is", ty, format!("{operation} {predicate}, {a}, {b} : {}", a.ty))
     }
 
-    /// `then` where `mask` holds, else `otherwise`; the mask may be one for all lanes.
+    /// `then` where `mask` holds, else `otherwise`; one mask may serve all lanes.
     pub(super) fn select(&mut self, mask: Value, then: Value, otherwise: Value) -> Value {
         let mask_type = if mask.ty.lanes > 1 { format!("{}, ", mask.ty) } else { String::new() };
         let ty = then.ty;
@@ -200,8 +200,8 @@ impl Emitter {
         self.pure("origin", then.ty, format!("llvm.select {condition}, {then}, {otherwise} : {types}"))
     }
 
-    /// `value` as `scalar`, lane by lane, by the conversion `operation`; itself
-    /// if it is of that type.
+    /// `value` as `scalar`, lane by lane, by the conversion `operation`; `value` itself if it
+    /// has that type.
     pub(super) fn convert(&mut self, operation: &str, value: Value, scalar: Scalar) -> Value {
         let (from, to) = (value.ty, value.ty.with(scalar));
         if from == to {
@@ -210,7 +210,7 @@ impl Emitter {
         self.pure(stem(operation), to, format!("{operation} {value} : {from} to {to}"))
     }
 
-    /// `value` in every one of `lanes`.
+    /// `value` in each of `lanes` lanes.
     pub(super) fn splat(&mut self, value: Value, lanes: usize) -> Value {
         if lanes == 1 {
             return value;
@@ -219,7 +219,7 @@ impl Emitter {
         self.pure("splat", ty, format!("vector.broadcast {value} : {} to {ty}", value.ty))
     }
 
-    /// The bits of the vector `value` cut into the lanes of `ty`.
+    /// The bits of the vector `value`, divided into the lanes of `ty`.
     pub(super) fn vector_bitcast(&mut self, value: Value, ty: ValueType) -> Value {
         self.pure("bits", ty, format!("vector.bitcast {value} : {} to {ty}", value.ty))
     }
@@ -230,7 +230,8 @@ impl Emitter {
         self.pure("lane", ty, format!("vector.extract {vector}[{lane}] : {ty} from {}", vector.ty))
     }
 
-    /// The vector of the chosen lanes of `a` and, counted on, of `b`.
+    /// The vector of the chosen lanes of `a` and `b`; the lanes of `b` are numbered after those
+    /// of `a`.
     pub(super) fn shuffle(&mut self, a: Value, b: Value, lanes: &[usize]) -> Value {
         let ty = ValueType { lanes: lanes.len(), ..a.ty };
         self.pure("shuffle", ty, format!("vector.shuffle {a}, {b} {lanes:?} : {}, {}", a.ty, b.ty))
@@ -247,7 +248,7 @@ impl Emitter {
     }
 }
 
-/// What an operation's results are called: its name without the dialect.
+/// The stem of the names of an operation's results: the operation's name without the dialect.
 fn stem(operation: &str) -> &'static str {
     const STEMS: [&str; 28] = [
         "addf", "subf", "mulf", "divf", "negf", "absf", "fma", "addi", "subi", "muli", "divui", "remui",
@@ -258,8 +259,8 @@ fn stem(operation: &str) -> &'static str {
     STEMS.into_iter().find(|known| *known == name).unwrap_or("v")
 }
 
-/// MLIR's spelling of a float. Written with all the digits of an f64, it is read
-/// back without a second rounding.
+/// MLIR's spelling of a float. It has all the digits of an f64, so reading it back does not
+/// round a second time.
 fn float_literal(value: f32) -> String {
     if !value.is_finite() {
         return format!("0x{:08X}", value.to_bits());

@@ -1,4 +1,4 @@
-//! What follows from a kernel's totals: reductions over groups, and results.
+//! The steps after a kernel's totals: reductions over groups, and results.
 
 use lossc_dialect::{Level, Program, ValueId};
 
@@ -9,13 +9,12 @@ use super::group::{GroupValues, describe};
 use super::reduction;
 use crate::schedule::{Kernel, Schedule};
 
-/// Who computes it: one thread, or the threads of a block.
+/// The threads that compute an epilogue: one, or those of a block.
 pub(super) trait Workers {
-    /// The first group of whoever asks, the end of all groups, and the step to the next.
+    /// The caller's first group, the end of all groups, and the step to the caller's next group.
     fn own_groups(&self, emitter: &mut Emitter, groups: Value) -> [Value; 3];
 
-    /// Adds f64 of the groups, in ascending order. Who does things once gets the
-    /// total.
+    /// Adds f64 of the groups, in ascending order. The thread that runs `once` has the total.
     fn add_groups(
         &self,
         emitter: &mut Emitter,
@@ -23,18 +22,18 @@ pub(super) trait Workers {
         value: impl FnOnce(&mut Emitter, Value) -> Result<Value, LowerError>,
     ) -> Result<Value, LowerError>;
 
-    /// Does something once.
+    /// Runs `body` on one thread.
     fn once(
         &self,
         emitter: &mut Emitter,
         body: impl FnOnce(&mut Emitter) -> Result<(), LowerError>,
     ) -> Result<(), LowerError>;
 
-    /// Lets all see what was done.
+    /// Makes every thread see what the others have written.
     fn meet(&self, emitter: &mut Emitter);
 }
 
-/// One thread that does it all.
+/// A single thread.
 pub(super) struct Alone;
 
 impl Workers for Alone {
@@ -98,7 +97,8 @@ pub(super) fn body(
     Ok(())
 }
 
-/// Lets all see reductions over groups that one of them made, if `values` need any.
+/// Makes every thread see the reductions over groups that one of them computed, if `values` need
+/// any.
 fn meet_before(
     emitter: &mut Emitter,
     schedule: &Schedule,
@@ -166,13 +166,13 @@ fn store_group_results(
     Ok(())
 }
 
-/// The place of a result among those that have one value a group.
+/// The index of a result among those with one value per group.
 fn place(program: &Program, result: usize) -> usize {
     let before = &program.results()[..result];
     before.iter().filter(|before| program.ty(before.value).level == Level::Group).count()
 }
 
-/// A count as it is; a float is rounded to f32, with zeros above its bits.
+/// Writes a count as it is, and a float rounded to f32, with zeros above its bits.
 fn store_result(emitter: &mut Emitter, call: &Call, slot: Value, value: Value) {
     let bits = if value.ty == I64 {
         value

@@ -1,12 +1,12 @@
-//! The code for GPUs: a warp or a block a chunk, four pixels a thread.
+//! The code for GPUs: one warp or block per chunk, four pixels per thread.
 //!
-//! `kernel_K` is all of a pass: a block sums its tile, chunks of a plane; the last
-//! block of a plane to arrive adds the plane's chunks, the last plane's block the planes
-//! of each group, and goes on to what `epilogue_K` computes, which
-//! is an entry point of its own for workers that add their totals in between.
-//! Who is last differs from run to run, what it adds in which order does not.
-//! `cooperative_K` is forward and backward in one launch. Both have a version `kernel_block_K`
-//! and `cooperative_block_K` for small images, in which a chunk is a block's.
+//! `kernel_K` is a whole pass: a block sums its tile, which is chunks of a plane. The last block
+//! of a plane to arrive adds the plane's chunks. The last plane's block adds the planes of each
+//! group, and continues with the computations of `epilogue_K`, which is an entry point of its
+//! own for workers that add their totals in between. The block that arrives last differs from
+//! run to run, but the order of additions does not. `cooperative_K` is forward and backward in
+//! one launch. Both have a version for small images, `kernel_block_K` and `cooperative_block_K`,
+//! in which a block sums a chunk.
 
 mod arrival;
 mod combine;
@@ -31,44 +31,44 @@ use super::emit::{Emitter, I64, Value};
 use super::pixel::tensors;
 use crate::schedule::Schedule;
 
-/// Threads in a block.
+/// Threads per block.
 const BLOCK: usize = 256;
 
-/// Blocks of a pass in which warps sum chunks that an SM must have room for: with them in
-/// mind `ptxas` gives a thread at most 80 of an SM's 65,536 registers, which is enough.
+/// Blocks that must fit an SM at once, of a pass in which warps sum chunks: for this number
+/// `ptxas` allows a thread at most 80 of an SM's 65,536 registers, which is enough.
 const BLOCKS_PER_SM: usize = 3;
 
-/// The same of other kernels, whose threads may so have 128. Those for small images need
-/// not fill an SM, and two passes in one kernel keep as many pixels with fewer threads.
+/// The same for other kernels, whose threads may then have 128 registers. Those for small images
+/// need not fill an SM, and two passes in one kernel keep as many pixels resident with fewer
+/// threads.
 const FEWER_BLOCKS_PER_SM: usize = 2;
 
-/// Threads that run in step.
+/// Threads that run in lockstep.
 const WARP: usize = 32;
 
-/// Warps of a block.
+/// Warps per block.
 const WARPS: usize = BLOCK / WARP;
 
-/// Pixels of a thread: a Philox block, and a load of 16 bytes of f32.
+/// Pixels per thread: a Philox block, and a load of 16 bytes of f32.
 const PIXELS: usize = 4;
 
-/// Steps whose pixels are loaded before those of the first are computed. With the 768
-/// threads that an SM has, 2 × 20 bytes of f32 and u8 each are 30 KB in flight; an SM's
-/// share of 3.35 TB/s over 132 SMs times a latency of 0.7 µs is 18 KB (computed from an
-/// H100's data sheet, not measured).
+/// Steps whose pixels are loaded before those of the first are computed. With 768 threads per
+/// SM, 2 × 20 bytes of f32 and u8 each are 30 KB in flight; an SM's share of 3.35 TB/s over 132
+/// SMs times a latency of 0.7 µs is 18 KB (computed from an H100's data sheet, not measured).
 const AHEAD: usize = 2;
 
-/// The bytes of shared memory that a warp of `cooperative_K` takes for a step of pixels that it
-/// keeps; none if the schedule has no such kernel.
+/// The bytes of shared memory that a warp of `cooperative_K` takes for a step of resident
+/// pixels; `None` if the schedule has no such kernel.
 pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
     cooperative::step_bytes(schedule)
 }
 
-/// Whether there are kernels in which a chunk is a block's.
+/// Returns whether there are kernels in which a block sums a chunk.
 pub(super) fn has_block_teams(schedule: &Schedule) -> bool {
     totals::fit(schedule, combine::shared_bytes(schedule))
 }
 
-/// The module, whose kernels are LLVM functions marked as such.
+/// The module, whose kernels are LLVM functions with the attribute of kernels.
 pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, LowerError> {
     let name = schedule.program.name();
     let mut text = format!("// {name}, a warp or a block a chunk\nmodule {{\n");
@@ -89,7 +89,7 @@ pub(super) fn module(schedule: &Schedule, numerics: Numerics) -> Result<String, 
     Ok(text + "}\n")
 }
 
-/// `epilogue_K`: a block.
+/// `epilogue_K`, run by one block.
 fn epilogue_function(schedule: &Schedule, index: usize, numerics: Numerics) -> Result<String, LowerError> {
     Entry::Epilogue.function(schedule, index, numerics, |emitter, call, _| {
         super::epilogue::body(emitter, schedule, &schedule.kernels[index], call, &epilogue::Block)
@@ -105,7 +105,7 @@ enum Entry {
 }
 
 impl Entry {
-    /// What its name has before the pass's number.
+    /// The function's name up to the pass's number.
     fn stem(self) -> &'static str {
         match self {
             Self::Pass(Team::Warp) => "kernel",
@@ -116,7 +116,7 @@ impl Entry {
         }
     }
 
-    /// The attribute that says how many blocks an SM must have room for, if it matters.
+    /// The attribute with the number of blocks that must fit an SM, if it matters.
     fn occupancy(self) -> String {
         let blocks = match self {
             Self::Epilogue => return String::new(),
@@ -126,8 +126,8 @@ impl Entry {
         format!(", nvvm.minctasm = {blocks} : i32")
     }
 
-    /// The function with a call's parameters; after them stands, where pixels are kept,
-    /// for how many steps a warp has room.
+    /// The function with a call's parameters. Where pixels are resident, a last parameter is the
+    /// number of steps for which a warp has capacity.
     fn function(
         self,
         schedule: &Schedule,

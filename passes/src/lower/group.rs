@@ -9,11 +9,11 @@ use super::emit::{Emitter, Value};
 use super::{LowerError, compute, leaf, reduction};
 use crate::schedule::Schedule;
 
-/// Values of one group and of the call, each computed where it is first asked for.
+/// Values of one group and of the call, each computed when it is first requested.
 pub(super) struct GroupValues<'a> {
     schedule: &'a Schedule,
     call: &'a Call,
-    /// The group, where there is one.
+    /// The group, if there is one.
     group: Option<Value>,
     known: HashMap<ValueId, Value>,
 }
@@ -24,7 +24,7 @@ impl<'a> GroupValues<'a> {
         Self { schedule, call, group, known: HashMap::new() }
     }
 
-    /// The value `id`, emitted where the emitter stands if it is new.
+    /// The value `id`, emitted at the current position if it is new.
     pub(super) fn value(&mut self, emitter: &mut Emitter, id: ValueId) -> Result<Value, LowerError> {
         if let Some(&value) = self.known.get(&id) {
             return Ok(value);
@@ -37,7 +37,7 @@ impl<'a> GroupValues<'a> {
         Ok(value)
     }
 
-    /// What earlier kernels or the caller left in memory.
+    /// The value `id` if earlier kernels or the caller left it in memory.
     fn read(&mut self, emitter: &mut Emitter, id: ValueId) -> Result<Option<Value>, LowerError> {
         if let Some(slot) = self.schedule.scalar_slot(id) {
             emitter.comment(describe(self.schedule, id));
@@ -61,7 +61,7 @@ impl<'a> GroupValues<'a> {
     }
 }
 
-/// A program value for a comment.
+/// The text of a program value in a comment.
 pub(super) fn describe(schedule: &Schedule, id: ValueId) -> String {
     let node = schedule.program.node(id);
     match node.op {

@@ -1,11 +1,10 @@
-//! The code for processors: a chunk a call, pixels in vectors.
+//! The code for processors: one chunk per call, pixels in vectors.
 //!
-//! A chunk goes through two loops, so that neither needs more registers than
-//! there are: the first draws its random numbers into memory that stays in the
-//! nearest cache, the second computes the pixels. The code of a pixel stands
-//! once; [`stream`] leads it over whole vectors and edges alike. A kernel that compacts
-//! has two such loops over pixels, and [`active`] in place of the second where they
-//! are few.
+//! A chunk goes through two loops, so that neither needs more registers than there are: the
+//! first draws its random numbers into memory that stays in the nearest cache, the second
+//! computes the pixels. The code of a pixel is written once; [`stream`] runs it over whole
+//! vectors and edges alike. A kernel that compacts has two such loops over pixels, and
+//! [`active`] in place of the second if active pixels are few.
 
 mod active;
 mod kernel;
@@ -30,7 +29,7 @@ pub(super) use memory::chunk_bytes;
 
 const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 
-/// The module for a processor with vectors of so many f32.
+/// The module for a processor with vectors of `lanes` f32.
 pub(super) fn module(schedule: &Schedule, lanes: usize) -> Result<String, LowerError> {
     let mut text = format!("// {}, {lanes} pixels a vector\nmodule {{\n", schedule.program.name());
     let saved = |value: &ValueId| Scalar::of(schedule.program.ty(*value).element).stored();

@@ -11,8 +11,8 @@ pub(super) fn constant(emitter: &mut Emitter, value: f32, level: Level, lanes: u
     emitter.float(ty.times(lanes), value)
 }
 
-/// What a scalar slot holds: a number in its low bytes, a size or a reduction over groups
-/// in all of it.
+/// The content of a scalar slot: a scalar argument in its low bytes, or a size or a reduction
+/// over groups in all of it.
 pub(super) fn scalar(emitter: &mut Emitter, call: &Call, slot: usize, is_number: bool) -> Value {
     let slot = emitter.index(slot);
     let at = emitter.element(call.scalars, slot, F64.scalar);
@@ -23,7 +23,7 @@ pub(super) fn scalar(emitter: &mut Emitter, call: &Call, slot: usize, is_number:
     emitter.load("scalar", at, F64)
 }
 
-/// A vector of stored pixels as what is computed with.
+/// A vector of stored pixels, converted to the type of computation.
 pub(super) fn from_stored(emitter: &mut Emitter, stored: Value, element: Element) -> Value {
     match Scalar::of(element) {
         Scalar::Int(1) => {
@@ -34,7 +34,7 @@ pub(super) fn from_stored(emitter: &mut Emitter, stored: Value, element: Element
     }
 }
 
-/// A vector of pixels as it is stored.
+/// A vector of pixels, converted to its stored type.
 pub(super) fn to_stored(emitter: &mut Emitter, value: Value) -> Value {
     let stored = value.ty.scalar.stored();
     match value.ty.scalar {

@@ -1,4 +1,4 @@
-//! The machine of the ops' exact meanings that emits MLIR.
+//! The machine that emits MLIR for the ops' exact meanings.
 
 use lossc_dialect::elementary::approximate::rounded_reciprocal;
 use lossc_dialect::machine::{ApproximateMachine, Machine, Word};
@@ -6,23 +6,23 @@ use lossc_faults::{Fault, is_seeded};
 
 use super::emit::{Emitter, F32, Scalar, Value, ValueType};
 
-/// Emits one operation of the `arith` or `math` dialect for each of [`Machine`].
+/// Emits one operation of the `arith` or `math` dialect for each operation of [`Machine`].
 /// A [`Word`] holds the id of an SSA value.
 pub(super) struct MlirMachine<'a> {
     emitter: &'a mut Emitter,
     lanes: usize,
-    /// Its floats, F32 or F64, and the integers of their bits.
+    /// The machine's float type, F32 or F64; its integers have as many bits.
     float: Scalar,
     bits: Scalar,
 }
 
 impl<'a> MlirMachine<'a> {
-    /// A machine whose values have so many lanes.
+    /// A machine whose values have `lanes` lanes.
     pub(super) fn new(emitter: &'a mut Emitter, lanes: usize) -> Self {
         Self { emitter, lanes, float: Scalar::F32, bits: Scalar::Int(32) }
     }
 
-    /// The same with f64 for f32, of which only the ops that [`Op::wide`] knows have a
+    /// The same machine with f64 for f32, in which only the ops that [`Op::wide`] knows have a
     /// meaning.
     ///
     /// [`Op::wide`]: lossc_dialect::ops::Op::wide
@@ -49,7 +49,7 @@ impl<'a> MlirMachine<'a> {
         Word(self.emitter.convert(operation, a, scalar).id)
     }
 
-    /// An intrinsic of NVIDIA's, lane by lane: it takes no vectors.
+    /// The result of an intrinsic of NVIDIA's, called lane by lane because it takes no vectors.
     fn call(&mut self, intrinsic: &str, a: Word) -> Word {
         let a = self.value(a);
         let call = |emitter: &mut Emitter, lane: Value| {
@@ -168,8 +168,9 @@ impl Machine for MlirMachine<'_> {
     }
 }
 
-/// On NVIDIA's GPUs, which alone are asked for these. The logarithm keeps numbers below
-/// 2⁻¹²⁶, which would else have none; what the others are given and give seldom lies there.
+/// Operations of NVIDIA's GPUs, the only ones for which these are requested. The logarithm takes
+/// denormal numbers, below 2⁻¹²⁶, which would otherwise have no logarithm; arguments and results
+/// of the others are seldom denormal.
 impl ApproximateMachine for MlirMachine<'_> {
     fn exp2(&mut self, a: Word) -> Word {
         self.call("llvm.nvvm.ex2.approx.ftz", a)

@@ -4,15 +4,15 @@ use lossc_dialect::{Element, Level, Node};
 
 use super::emit::{Emitter, Scalar, Value};
 
-/// `loss.cast`: from a storage type or a count to f32, or from f32 to a float
-/// that stores it. All round to nearest even. Where values are f64, f32 is that.
+/// `loss.cast`: from a storage type or a count to f32, or from f32 to a float that stores it.
+/// All round to nearest even. In wide computation f64 takes the part of f32.
 pub(super) fn cast(emitter: &mut Emitter, operand: Value, node: &Node) -> Value {
     let to = node.ty.element;
     let wide = |scalar| if scalar == Scalar::F32 { Scalar::F64 } else { scalar };
     let target = if node.ty.level == Level::Pixel { Scalar::of(to) } else { wide(Scalar::of(to)) };
     let operand = if target == Scalar::F64 { operand } else { narrow(emitter, operand) };
     let operation = match (operand.ty.scalar, to) {
-        // A byte and a truth value have no sign; wider integers have one.
+        // A byte and an i1 are unsigned; wider integers are signed.
         (Scalar::Int(1 | 8), _) => "arith.uitofp",
         (Scalar::Int(_), _) => "arith.sitofp",
         (_, Element::F16 | Element::Bf16) => "arith.truncf",
@@ -21,7 +21,7 @@ pub(super) fn cast(emitter: &mut Emitter, operand: Value, node: &Node) -> Value 
     emitter.convert(operation, operand, target)
 }
 
-/// `loss.is`: whether each integer is `value`; none is one that its type does not have.
+/// `loss.is`: true where an integer is `value`; never if its type cannot hold `value`.
 pub(super) fn is(emitter: &mut Emitter, operand: Value, value: i64) -> Value {
     let value = match operand.ty.scalar {
         Scalar::Int(32) if i32::try_from(value).is_err() => {
@@ -33,13 +33,13 @@ pub(super) fn is(emitter: &mut Emitter, operand: Value, value: i64) -> Value {
     emitter.compare("eq", operand, value)
 }
 
-/// `loss.broadcast`: a group's or the call's value in every lane.
+/// `loss.broadcast`: a value of a group or the call in every lane.
 pub(super) fn broadcast(emitter: &mut Emitter, operand: Value, lanes: usize) -> Value {
     let operand = narrow(emitter, operand);
     emitter.splat(operand, lanes)
 }
 
-/// An f64 rounded to f32; what is none stays as it is.
+/// An f64 rounded to f32; other types are unchanged.
 pub(super) fn narrow(emitter: &mut Emitter, value: Value) -> Value {
     match value.ty.scalar {
         Scalar::F64 => emitter.convert("arith.truncf", value, Scalar::F32),
@@ -47,7 +47,7 @@ pub(super) fn narrow(emitter: &mut Emitter, value: Value) -> Value {
     }
 }
 
-/// An f32 as f64; what is none stays as it is.
+/// An f32 as f64; other types are unchanged.
 pub(super) fn widen(emitter: &mut Emitter, value: Value) -> Value {
     match value.ty.scalar {
         Scalar::F32 => emitter.convert("arith.extf", value, Scalar::F64),

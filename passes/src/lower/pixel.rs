@@ -12,19 +12,19 @@ use crate::schedule::{Buffer, Kernel, Saved, Schedule};
 /// Values by the program's names.
 pub(super) type Values = HashMap<ValueId, Value>;
 
-/// What a kernel does at each pixel, for vectors of so many lanes.
+/// The work of a kernel at each pixel, for vectors of `lanes` lanes.
 pub(super) struct PixelCode<'a> {
     schedule: &'a Schedule,
     lanes: usize,
     /// The pixel values needed, operands first.
     values: Vec<ValueId>,
-    /// What the kernel reduces.
+    /// The kernel's reductions.
     pub(super) reductions: Vec<PixelReduction>,
-    /// What it writes.
+    /// The kernel's outputs.
     pub(super) outputs: Vec<Tensor>,
-    /// What it reads that an earlier kernel kept.
+    /// The values that the kernel loads, saved by an earlier one.
     pub(super) loads: Vec<Kept>,
-    /// What it keeps.
+    /// The values that the kernel saves.
     pub(super) saves: Vec<Kept>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct PixelCode<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Kept {
     pub(super) value: ValueId,
-    /// The buffer's place in the call's list: after inputs and outputs.
+    /// The buffer's index in the call's list: after inputs and outputs.
     pub(super) index: usize,
     pub(super) holds: Buffer,
 }
@@ -41,9 +41,9 @@ pub(super) struct Kept {
 pub(super) struct PixelReduction {
     /// The index of its group total in the schedule.
     pub(super) group_total: usize,
-    /// What is counted or added up.
+    /// The value that is counted or added up.
     pub(super) operand: ValueId,
-    /// Whether it is a count.
+    /// True if it is a count.
     pub(super) is_count: bool,
 }
 
@@ -51,17 +51,17 @@ pub(super) struct PixelReduction {
 #[derive(Clone, Copy)]
 pub(super) struct Tensor {
     pub(super) value: ValueId,
-    /// Its place in the call's list: inputs, outputs, then buffers.
+    /// The tensor's index in the call's list: inputs, outputs, then buffers.
     pub(super) index: usize,
     pub(super) element: Element,
 }
 
-/// The number of tensors of pixels in a call, less the buffers.
+/// The number of tensors of pixels in a call, without the buffers.
 pub(super) fn tensors(program: &Program) -> usize {
     program.pixel_arguments().count() + pixel_results(program).count()
 }
 
-/// The number of arrays with one value a pixel in a call, also those that a kernel does
+/// The number of arrays with one value per pixel in a call, including those that a kernel does
 /// not touch.
 pub(super) fn arrays(schedule: &Schedule) -> usize {
     tensors(&schedule.program) + schedule.buffers().len()
@@ -120,7 +120,7 @@ impl<'a> PixelCode<'a> {
         self.values.iter().copied().find(is_drawn)
     }
 
-    /// Whether an earlier kernel kept `value`.
+    /// Returns whether the kernel loads `value`, which an earlier one saved.
     fn is_loaded(&self, value: ValueId) -> bool {
         self.loads.iter().any(|kept| kept.value == value)
     }
@@ -143,18 +143,17 @@ impl<'a> PixelCode<'a> {
         Ok(values)
     }
 
-    /// Says which value what follows computes.
+    /// Writes a comment that names the value which the following code computes.
     pub(super) fn comment(&self, emitter: &mut Emitter, value: ValueId) {
         emitter.comment(describe(self.schedule, value));
     }
 
-    /// Adds the saved pixels of an input to `values`.
+    /// Adds the stored pixels of an input to `values`.
     pub(super) fn read(&self, emitter: &mut Emitter, values: &mut Values, input: Tensor, saved: Value) {
         values.insert(input.value, leaf::from_stored(emitter, saved, input.element));
     }
 
-    /// Adds all further values to those in `values`: broadcasts, arguments and
-    /// random numbers.
+    /// Adds all further values to those in `values`: broadcasts, arguments and random numbers.
     pub(super) fn compute(&self, emitter: &mut Emitter, values: &mut Values) -> Result<(), LowerError> {
         for &id in &self.values {
             if values.contains_key(&id) {

@@ -17,25 +17,25 @@ const ROUNDS: u64 = 10;
 /// largest number stays below 1.
 const UNIFORM_SCALE: f32 = 4.656_612_7e-10;
 
-/// The words of a block that four pixels share.
+/// The number of words of a block; four pixels share it.
 pub(super) const WORDS: usize = 4;
 
-/// What is the same for all blocks of a call.
+/// The values that all blocks of a call share.
 pub(super) struct Philox {
-    /// How a word is held: 32 bits a thread, or 64-bit lanes of which the low 32
-    /// bits count, since processors multiply 32 by 32 bits in 64-bit lanes.
+    /// The type that holds words: 32 bits per thread, or 64-bit lanes of which only the low 32
+    /// bits are significant, since processors multiply 32 by 32 bits in 64-bit lanes.
     word: ValueType,
     stream: [Value; 2],
     keys: Vec<[Value; 2]>,
 }
 
 impl Philox {
-    /// For vectors of `lanes` pixels, of which two come of one vector of counters.
+    /// The values for vectors of `lanes` pixels; one vector of counters yields two of pixels.
     pub(super) fn for_vectors(emitter: &mut Emitter, seed: Value, stream: Value, lanes: usize) -> Self {
         Self::new(emitter, seed, stream, I64.times(2 * lanes / WORDS))
     }
 
-    /// For threads of four pixels.
+    /// The values for threads of four pixels.
     pub(super) fn for_thread(emitter: &mut Emitter, seed: Value, stream: Value) -> Self {
         Self::new(emitter, seed, stream, I32)
     }
@@ -50,13 +50,13 @@ impl Philox {
         Self { word, stream, keys }
     }
 
-    /// The numbers of `4 * lanes` pixels from the one on with which Philox block
-    /// `block` starts, in four vectors. Two halves go round by round together, so that
-    /// one is computed while the other waits for its products.
+    /// The numbers of `4 * lanes` pixels, in four vectors; the first pixel is the first one of
+    /// Philox block `block`. Two halves are computed alternately, round by round, so that one is
+    /// computed while the other waits for its products.
     pub(super) fn vectors(&self, emitter: &mut Emitter, block: Value) -> [Value; 4] {
         let counters = self.word.lanes;
-        // Lane by lane 0, n/2, 1, n/2 + 1, …, so that joining words 0 and 1 with
-        // words 2 and 3 stays within 128 bits, where processors shuffle cheaply.
+        // In lane order 0, n/2, 1, n/2 + 1, …, so that joining words 0 and 1 with words 2 and 3
+        // stays within 128 bits, where processors shuffle cheaply.
         let deal: Vec<_> = (0..counters).map(|lane| lane / 2 + lane % 2 * (counters / 2)).collect();
         let deal = emitter.constant(self.word, &format!("{deal:?}"));
         let half = emitter.index(counters);
@@ -69,8 +69,8 @@ impl Philox {
         [a, b, c, d]
     }
 
-    /// The words of blocks dealt to lanes as `vectors` does, as numbers in the order of
-    /// the pixels.
+    /// The numbers in the order of the pixels, from the words of blocks that `vectors` has dealt
+    /// to lanes.
     fn in_order(&self, emitter: &mut Emitter, [a, b, c, d]: [Value; WORDS]) -> [Value; 2] {
         let counters = self.word.lanes;
         let (lower, upper) = (self.join(emitter, a, b), self.join(emitter, c, d));
@@ -115,11 +115,11 @@ impl Philox {
         [mix(high_c, b, key[0]), low_c, mix(high_a, d, key[1]), low_a]
     }
 
-    /// High and low 32 bits of a word's product.
+    /// The high and the low 32 bits of a word's product.
     fn multiply(&self, emitter: &mut Emitter, word: Value, multiplier: u32) -> [Value; 2] {
         let wide = self.word.with(Scalar::Int(64));
         let word = if self.word == wide {
-            // A mask that LLVM sees makes this one `vpmuludq`.
+            // With a visible mask LLVM makes this a single `vpmuludq`.
             let mask = emitter.integer(wide, i64::from(u32::MAX));
             emitter.apply("arith.andi", &[word, mask])
         } else {
@@ -137,8 +137,8 @@ impl Philox {
         emitter.convert("arith.trunci", value, self.word.scalar)
     }
 
-    /// Two words in a 64-bit lane, `low` in the low half. Not by a shift: LLVM
-    /// would move it into the product, which is then no `vpmuludq`.
+    /// Two words in a 64-bit lane, `low` in the low half. It is not a shift because LLVM would
+    /// move it into the product, which would then not be a `vpmuludq`.
     fn join(&self, emitter: &mut Emitter, low: Value, high: Value) -> Value {
         let halves = 2 * self.word.lanes;
         let [low, high] = [low, high].map(|word| emitter.vector_bitcast(word, I32.times(halves)));
@@ -149,9 +149,9 @@ impl Philox {
     }
 }
 
-/// The low and the high half of a 64-bit integer, with anything above. The shift
-/// copies the sign so that LLVM never proves a word's upper half to be 0: it
-/// would drop the mask before a product, which then is no `vpmuludq`.
+/// The low and the high half of a 64-bit integer, with arbitrary bits above. The shift copies
+/// the sign so that LLVM never proves a word's upper half to be 0: it would drop the mask before
+/// a product, which would then not be a `vpmuludq`.
 fn halves(emitter: &mut Emitter, value: Value) -> [Value; 2] {
     let half = emitter.index(32);
     [value, emitter.apply("arith.shrsi", &[value, half])]
@@ -174,7 +174,7 @@ fn to_word(emitter: &mut Emitter, value: Value, word: ValueType) -> Value {
 fn to_uniform(emitter: &mut Emitter, words: Value) -> Value {
     let last = emitter.integer(words.ty, 31);
     let sign = emitter.apply("arith.shrsi", &[words, last]);
-    // ~x of a negative x, x itself of another.
+    // ~x for negative x, else x.
     let size = emitter.apply("arith.xori", &[words, sign]);
     let size = emitter.convert("arith.sitofp", size, Scalar::F32);
     let scale = emitter.float(size.ty, UNIFORM_SCALE);

@@ -7,14 +7,14 @@ use lossc_faults::{Fault, is_seeded};
 use super::call::Call;
 use super::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
 
-/// The address of a group total of a group.
+/// The address of one group's value of a group total.
 pub(super) fn group_total_at(emitter: &mut Emitter, call: &Call, group_total: Value, group: Value) -> Value {
     let first = emitter.mul(group_total, call.groups);
     let index = emitter.add(first, group);
     emitter.element(call.group_totals, index, I64.scalar)
 }
 
-/// `loss.sum` or `loss.count` of an earlier kernel: f64 or i64.
+/// The `loss.sum` or `loss.count` of an earlier kernel: f64 or i64.
 pub(super) fn read_group_total(
     emitter: &mut Emitter,
     call: &Call,
@@ -30,8 +30,8 @@ pub(super) fn read_group_total(
     emitter.load("total", at, F64)
 }
 
-/// What `loss.sum` and `loss.count` leave out: pixels that are none of the plane.
-/// They add +0 and count nothing.
+/// The pixels that contribute to `loss.sum` and `loss.count`: positions outside the plane are
+/// replaced by +0 or false.
 pub(super) fn of_valid(emitter: &mut Emitter, value: Value, valid: Option<Value>) -> Value {
     match valid {
         None => value,
@@ -60,7 +60,7 @@ pub(super) fn mask_of_bits(emitter: &mut Emitter, bits: Value, lanes: usize) -> 
     emitter.pure("mask", mask, format!("vector.bitcast {vector} : vector<1x{ty}> to {mask}"))
 }
 
-/// How many bits are set in so many bytes of memory, a multiple of eight.
+/// The number of bits set in `bytes` bytes of memory, a multiple of eight.
 pub(super) fn count_bits(emitter: &mut Emitter, memory: Value, bytes: usize) -> Value {
     let words = emitter.load_vector(memory, I64.times(bytes / I64.scalar.bytes()), I64.scalar.bytes());
     let counts = emitter.apply("math.ctpop", &[words]);
@@ -69,7 +69,7 @@ pub(super) fn count_bits(emitter: &mut Emitter, memory: Value, bytes: usize) -> 
     emitter.convert("arith.trunci", count, I32.scalar)
 }
 
-/// Adds the lanes of a chunk, dealt to vectors in order, as `sum_shape::chunk_tree` does.
+/// Adds the accumulators of a chunk, dealt to vectors in order, as `sum_shape::chunk_tree` does.
 pub(super) fn chunk_tree(emitter: &mut Emitter, vectors: &[Value]) -> Value {
     assert_eq!(vectors.iter().map(|vector| vector.ty.lanes).sum::<usize>(), CHUNK_ACCUMULATORS);
     let mut sums = add_neighbours(emitter, vectors);
@@ -90,7 +90,7 @@ pub(super) fn chunk_tree(emitter: &mut Emitter, vectors: &[Value]) -> Value {
     sum
 }
 
-/// `count` lanes from lane `from` on; one lane is a scalar.
+/// `count` lanes from lane `from` on; a single lane is a scalar.
 fn lanes_from(emitter: &mut Emitter, vector: Value, from: usize, count: usize) -> Value {
     if count == 1 {
         return emitter.extract(vector, from);
@@ -99,7 +99,7 @@ fn lanes_from(emitter: &mut Emitter, vector: Value, from: usize, count: usize) -
     emitter.shuffle(vector, vector, &lanes)
 }
 
-/// Adds each lane with an even number to the next; half as many vectors are left.
+/// Adds each lane with an even number to the next one, which halves the number of vectors.
 fn add_neighbours(emitter: &mut Emitter, vectors: &[Value]) -> Vec<Value> {
     let add = |pair: &[Value]| {
         let [even, odd] = [0, 1].map(|from| {
@@ -111,19 +111,19 @@ fn add_neighbours(emitter: &mut Emitter, vectors: &[Value]) -> Vec<Value> {
     vectors.chunks_exact(2).map(add).collect()
 }
 
-/// `loss.sum_groups` or `loss.mean_groups` from the groups' total, in f64.
+/// `loss.sum_groups` or `loss.mean_groups` from the total of the groups, in f64.
 pub(super) fn of_groups(emitter: &mut Emitter, op: Op, total: Value, groups: Value) -> Value {
     let total = if is_seeded(Fault::TotalsAreRounded) { rounded(emitter, total) } else { total };
     if op == Op::MeanGroups { mean(emitter, total, groups) } else { total }
 }
 
-/// What [`Fault::TotalsAreRounded`] makes of a total.
+/// A total with the error of [`Fault::TotalsAreRounded`].
 fn rounded(emitter: &mut Emitter, total: Value) -> Value {
     let total = emitter.convert("arith.truncf", total, Scalar::F32);
     emitter.convert("arith.extf", total, Scalar::F64)
 }
 
-/// The mean over no group is 0.
+/// The mean over the groups, which is 0 if there are none.
 fn mean(emitter: &mut Emitter, total: Value, groups: Value) -> Value {
     let one = emitter.index(1);
     let groups = emitter.apply("arith.maxsi", &[groups, one]);

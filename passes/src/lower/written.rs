@@ -1,8 +1,8 @@
-//! Nothing is read that nobody has written.
+//! A check that no kernel reads memory that none has written.
 //!
-//! Kernels leave totals, reductions over groups and pixels in memory for later ones. That
-//! each of them is there when it is read follows from how a schedule is made; it is checked
-//! all the same, since what is not there reads as 0, or as an earlier call's.
+//! Kernels leave totals, reductions over groups and pixels in memory for later ones. The
+//! construction of a schedule implies that each is there when it is read. It is checked all the
+//! same, since a missing one would read as 0, or as the value of an earlier call.
 
 use lossc_dialect::{Level, Op, ValueId};
 
@@ -24,13 +24,13 @@ pub(super) fn check(schedule: &Schedule) -> Result<(), LowerError> {
     Ok(())
 }
 
-/// What stands in memory.
+/// The values that are in memory.
 #[derive(Clone)]
 struct Written<'a> {
     schedule: &'a Schedule,
-    /// By value, whether it is a reduction that was written.
+    /// By value, true if it is a reduction that was written.
     reductions: Vec<bool>,
-    /// The same of pixels kept for later kernels.
+    /// By value, true if it is a pixel value that was saved.
     saved: Vec<bool>,
 }
 
@@ -40,12 +40,12 @@ impl<'a> Written<'a> {
         Self { schedule, reductions: nothing.clone(), saved: nothing }
     }
 
-    /// What one call leaves for another.
+    /// The values that one call leaves for another.
     fn between_calls(self) -> Self {
         Self { saved: vec![false; self.saved.len()], ..self }
     }
 
-    /// After `kernels` of `entry` have run one after the other.
+    /// The values after `kernels` of `entry` have run one after the other.
     fn after(mut self, entry: &'static str, kernels: Vec<&Kernel>) -> Result<Self, LowerError> {
         for kernel in kernels {
             let unwritten = self.run(kernel).err();
@@ -57,7 +57,7 @@ impl<'a> Written<'a> {
         Ok(self)
     }
 
-    /// Runs `kernel`; fails with a value that it reads and nobody has written.
+    /// Runs `kernel`; fails with a value that it reads and no kernel has written.
     fn run(&mut self, kernel: &Kernel) -> Result<(), ValueId> {
         let schedule = self.schedule;
         let values = |list: &[usize]| -> Vec<_> { list.iter().map(|&it| schedule.saved[it].value).collect() };
@@ -85,7 +85,8 @@ impl<'a> Written<'a> {
         results.try_for_each(|value| self.read(value))
     }
 
-    /// Computes the value of a group or of the call from what is there.
+    /// Checks that the value of a group or of the call can be computed from the values in
+    /// memory.
     fn read(&self, value: ValueId) -> Result<(), ValueId> {
         let program = &self.schedule.program;
         let mut seen = vec![false; program.len()];

@@ -1,4 +1,4 @@
-//! The rules, by theme. See README.md beside this file for the policy.
+//! The rules, by theme. See the README.md next to this file for the policy.
 
 pub mod arithmetic;
 pub mod fast;
@@ -17,7 +17,7 @@ pub fn all() -> Vec<Rule> {
     of(Numerics::Fast)
 }
 
-/// The rules that a program of these numerics may be rewritten by.
+/// The rules by which a program of these numerics may be rewritten.
 pub fn of(numerics: Numerics) -> Vec<Rule> {
     let common =
         [arithmetic::RULES, range::RULES, sigmoid::RULES, select::RULES, reduction::RULES, random::RULES];

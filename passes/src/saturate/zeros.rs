@@ -1,12 +1,12 @@
-//! Programs that can tell a zero from one of the other sign.
+//! Detection of programs that can distinguish the two zeros.
 
 use lossc_dialect::{Op, Program};
 
 use crate::egraph::{Facts, FactsAnalysis, NodeOp};
 
-/// Whether `program` divides by what may be a zero of either sign, or raises it to a power
-/// that may be negative: alone then an infinity's sign depends on the zero's. Comparisons
-/// take both for equal, and a ratio is 0 over either.
+/// Returns whether `program` divides by a value that may be a zero of either sign, or raises one
+/// to a power that may be negative: only then does an infinity's sign depend on the zero's.
+/// Comparisons treat both zeros as equal, and a ratio over either is 0.
 pub(super) fn sees_signs(program: &Program) -> bool {
     let analysis = FactsAnalysis::of(program);
     let mut facts: Vec<Facts> = vec![];

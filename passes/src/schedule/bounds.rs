@@ -1,9 +1,9 @@
 //! Cheap values below and above a costly one.
 //!
-//! The bounds of an op are the op itself on the bounds of its operands, wherever it
-//! is monotonic in them: rounding is monotonic, so what holds in real numbers holds
-//! in f32, and a NaN stays a NaN. Only where an elementary function is bounded by
-//! something else did somebody have to prove it, see `lossc_dialect::elementary`.
+//! The bounds of an op are the op itself on the bounds of its operands, wherever it is monotonic
+//! in them: rounding is monotonic, so an inequality of real numbers holds in f32, and a NaN
+//! stays a NaN. Only a bound of an elementary function by something else needs a proof of its
+//! own, see `lossc_dialect::elementary`.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,10 @@ use super::is_reduction;
 use crate::egraph::{Facts, FactsAnalysis, NodeOp, Range};
 use crate::saturate::costs::CostModel;
 
-/// An op with a higher cost is worth bounding: nine fused multiply-adds.
+/// The highest cost of an op that is not worth bounding: nine fused multiply-adds.
 const CHEAP: u64 = 90;
 
-/// Values in the program that is being built, the same one twice if it is exact.
+/// Bounds as values in the program that is being built; an exact value is both bounds.
 #[derive(Clone, Copy)]
 struct Interval {
     lower: ValueId,
@@ -32,15 +32,15 @@ pub(super) struct Bounds<'a> {
     /// By value of the program, the same value in the builder.
     copies: &'a [ValueId],
     analysis: FactsAnalysis,
-    /// What is known of each value in the builder where no argument is NaN.
+    /// The facts about each value in the builder if no argument is NaN.
     facts: Vec<Facts>,
-    /// By value of the program, whether it is [`cheap`] itself.
+    /// By value of the program, true if it is [`cheap`] itself.
     is_cheap: &'a [bool],
     known: HashMap<ValueId, Option<Interval>>,
 }
 
-/// Which pixel values follow from nothing but cheap ops and random numbers before
-/// any pass.
+/// Marks the pixel values that are computed from cheap ops and random numbers alone, before any
+/// pass.
 pub(super) fn cheap(program: &Program, costs: CostModel) -> Vec<bool> {
     let mut cheap = vec![false; program.len()];
     for (value, node) in program.values() {
@@ -62,8 +62,8 @@ impl<'a> Bounds<'a> {
         Self { program, builder, copies, analysis, facts: vec![], is_cheap, known: HashMap::new() }
     }
 
-    /// A cheap mask that holds only where `mask` is as `holds` says. Where a NaN enters
-    /// what bounds decide, it does not.
+    /// A cheap mask that holds only where `mask` equals `holds`. It is false wherever the bounds
+    /// that decide it are NaN.
     pub(super) fn surely(&mut self, mask: ValueId, holds: bool) -> Option<ValueId> {
         if self.is_cheap[mask.index()] {
             let copy = self.copies[mask.index()];
@@ -90,7 +90,7 @@ impl<'a> Bounds<'a> {
         self.range_of_built(self.copies[value.index()])
     }
 
-    /// Where a value of the builder lies.
+    /// The range of a value of the builder.
     fn range_of_built(&mut self, value: ValueId) -> Range {
         for index in self.facts.len()..self.builder.len() {
             let node = self.builder.node(ValueId(index as u32));
@@ -162,15 +162,15 @@ impl<'a> Bounds<'a> {
         }
     }
 
-    /// The interval of `build` on the lower and on the upper ends.
+    /// The interval whose ends are `build` of the lower and of the upper ends.
     fn both(&mut self, build: impl Fn(&mut Builder, fn(Interval) -> ValueId) -> ValueId) -> Interval {
         let lower = build(self.builder, |interval| interval.lower);
         let upper = build(self.builder, |interval| interval.upper);
         Interval { lower, upper }
     }
 
-    /// 0, and NaN where `operand` is: a bound keeps the NaN of what it bounds, so that
-    /// nothing is sure of it.
+    /// 0, and NaN where `operand` is NaN: a bound must stay NaN where the bounded value is, so
+    /// that nothing is certain there.
     fn zero(&mut self, operand: ValueId) -> ValueId {
         let zero = self.builder.constant_like(0.0, operand);
         self.builder.mul(operand, zero)
@@ -180,7 +180,7 @@ impl<'a> Bounds<'a> {
         self.is_cheap[value.index()].then(|| self.copies[value.index()])
     }
 
-    /// The factors of a product, each with the end first that makes it least.
+    /// The factors of a product, each with the end first that makes the product least.
     fn factors(&mut self, a: ValueId, b: ValueId) -> Option<(Interval, Interval)> {
         let [range_a, range_b] = [a, b].map(|it| self.range(it));
         let (a, b) = (self.interval(a)?, self.interval(b)?);

@@ -1,11 +1,11 @@
-//! Memory for the values that kernels keep for one another.
+//! Memory for the values that kernels save for one another.
 
 use lossc_dialect::Element;
 use lossc_faults::{Fault, is_seeded};
 
 use super::Schedule;
 
-/// What a buffer holds of each pixel.
+/// The content of a buffer, per pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Buffer {
     /// An f32.
@@ -14,7 +14,7 @@ pub enum Buffer {
     Mask,
 }
 
-/// The places in the order of kernels between which a saved value is needed.
+/// The positions in the order of kernels between which a saved value is needed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Lifetime {
     first: usize,
@@ -22,7 +22,7 @@ struct Lifetime {
 }
 
 impl Schedule {
-    /// What a saved value's buffer holds.
+    /// The content of a saved value's buffer.
     pub fn buffer_of(&self, saved: usize) -> Buffer {
         match self.program.ty(self.saved[saved].value).element {
             Element::Mask => Buffer::Mask,
@@ -40,12 +40,12 @@ impl Schedule {
         (0..count).map(holder).collect()
     }
 
-    /// Lets saved values share a buffer where none is needed while another is.
+    /// Lets saved values share a buffer if their lifetimes do not overlap.
     pub(super) fn share_buffers(&mut self) {
         let lifetimes: Vec<_> = (0..self.saved.len()).map(|saved| self.lifetime(saved)).collect();
         let mut by_start: Vec<_> = (0..lifetimes.len()).collect();
         by_start.sort_by_key(|&saved| lifetimes[saved]);
-        // What each buffer holds, and when it was last needed.
+        // The content of each buffer, and the position at which it was last needed.
         let mut buffers: Vec<(Buffer, usize)> = vec![];
         for saved in by_start {
             let (holds, Lifetime { first, last }) = (self.buffer_of(saved), lifetimes[saved]);

@@ -1,10 +1,9 @@
-//! CompactionCost pixels before what is costly is computed of them.
+//! Compaction: finding the pixels that need costly values before these are computed.
 //!
-//! A loss that drops pixels at random computes of each what it then throws away.
-//! Where masks that are cheap, or that cheap bounds decide, make all that a kernel is
-//! there for 0 or false, nothing else need be known of a pixel. So a kernel may first
-//! find the *active pixels*, a superset of the pixels that count, and compute the rest of
-//! them alone.
+//! A loss that drops pixels at random computes values of each pixel that it then throws away.
+//! Where masks that are cheap, or that cheap bounds decide, make all targets of a kernel 0 or
+//! false, nothing else need be known of a pixel. So a kernel may first find the *active pixels*,
+//! a superset of the pixels that contribute, and compute the rest for them alone.
 
 use std::collections::HashMap;
 
@@ -16,30 +15,30 @@ use super::fold::fold;
 use super::{is_group_total, is_reduction};
 use crate::saturate::costs::{CompactionCost, CostModel};
 
-/// What decides which pixels are gone on with.
+/// The test that selects the active pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compaction {
-    /// Whether a pixel is active. Of one that is not, all that kernels are there for
-    /// is 0 or false, but for the reductions `everywhere`.
+    /// The mask of the active pixels. At every other pixel the targets of all kernels are 0 or
+    /// false, except those of the reductions `everywhere`.
     pub active: ValueId,
-    /// The masks that tell, as far as is cheaply seen, which pixels do not: those where
-    /// each is as said here.
+    /// The masks that show, where this is cheap to see, that a pixel is not active: it is not if
+    /// each mask has the value given here.
     pub masks: Vec<(ValueId, bool)>,
-    /// The cheap reductions that are computed of all pixels.
+    /// The cheap reductions that are computed over all pixels.
     pub everywhere: Vec<ValueId>,
 }
 
-/// One active pixel in so many pixels is what a random drop is expected to leave.
+/// A random drop is expected to leave one active pixel in this many.
 pub(super) const PIXELS_PER_ACTIVE: u64 = 16;
 
-/// Masks that, where they are as said, leave a pixel nothing to do.
+/// Masks that leave nothing to do at a pixel where they have the given values.
 struct Assumption {
     masks: Vec<(ValueId, bool)>,
     everywhere: Vec<ValueId>,
 }
 
-/// A copy of `program` that has a compaction's mask too; none if no compaction is known or
-/// worth its cost.
+/// A copy of `program` with the mask of a compaction added; `None` if no compaction is known or
+/// none is worth its cost.
 pub(super) fn compaction(program: &Program, costs: CostModel) -> Option<(Program, Compaction)> {
     let compaction_cost = costs.compaction_cost()?;
     let is_cheap = cheap(program, costs);
@@ -48,8 +47,8 @@ pub(super) fn compaction(program: &Program, costs: CostModel) -> Option<(Program
     })
 }
 
-/// The assumptions under which nothing costly is left, those with the least to do
-/// everywhere first.
+/// The assumptions under which nothing costly is left to do; the first are those with the fewest
+/// reductions left everywhere.
 fn assumptions(program: &Program, is_cheap: &[bool]) -> Vec<Assumption> {
     let both = |mask: ValueId| [(mask, true), (mask, false)];
     let draws: Vec<_> = random_masks(program).into_iter().flat_map(both).collect();
@@ -74,8 +73,8 @@ fn is_comparison(program: &Program, value: ValueId) -> bool {
     matches!(program.node(value).op, Op::Less | Op::LessEqual | Op::Equal)
 }
 
-/// The comparisons of pixels that a random number decides before any pass: they are
-/// there to drop, so most pixels are expected to be dropped.
+/// The comparisons of pixels that a random number decides before any pass: their purpose is to
+/// drop pixels, so most pixels are expected to be dropped.
 fn random_masks(program: &Program) -> Vec<ValueId> {
     let mut is_random = vec![false; program.len()];
     let mut is_late = vec![false; program.len()];
@@ -88,8 +87,8 @@ fn random_masks(program: &Program) -> Vec<ValueId> {
     pixel_values(program).filter(|&value| is_comparison(program, value)).filter(is_draw).collect()
 }
 
-/// The reductions that `masks` leave something of; none if something costly or a
-/// pixel result is left.
+/// The reductions that still have something to add under `masks`; `None` if something costly or
+/// a pixel result is left.
 fn left_to_do(program: &Program, masks: &[(ValueId, bool)], is_cheap: &[bool]) -> Option<Vec<ValueId>> {
     let known = fold(program, &HashMap::from_iter(masks.iter().copied()));
     let is_nothing = |value: ValueId| known[value.index()].is_some_and(|word| word.0 == 0);
@@ -103,7 +102,7 @@ fn left_to_do(program: &Program, masks: &[(ValueId, bool)], is_cheap: &[bool]) -
     all_cheap.then(|| left.into_iter().map(|(value, _)| value).collect())
 }
 
-/// Adds the mask to a copy of the program.
+/// Adds the mask of the active pixels to a copy of the program.
 fn build(program: &Program, assumption: &Assumption, is_cheap: &[bool]) -> Option<(Program, Compaction)> {
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);
@@ -129,7 +128,8 @@ fn build(program: &Program, assumption: &Assumption, is_cheap: &[bool]) -> Optio
     Some((program, Compaction { active, masks, everywhere }))
 }
 
-/// Whether finding active pixels and computing them alone is cheaper than to compute all.
+/// Returns whether finding the active pixels and computing them alone costs less than computing
+/// all pixels.
 fn is_worthwhile(
     (program, compaction): &(Program, Compaction),
     costs: CostModel,

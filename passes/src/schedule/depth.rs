@@ -1,4 +1,4 @@
-//! How many passes over the data come before a value.
+//! The number of passes over the data that come before a value.
 
 use lossc_dialect::{Level, Program, ValueId};
 use lossc_faults::{Fault, is_seeded};
@@ -14,8 +14,8 @@ pub struct Depths<'a> {
 }
 
 impl<'a> Depths<'a> {
-    /// The depths in `program`, where the reductions that `given` needs are known
-    /// before the first pass.
+    /// The depths in `program` if the reductions that `given` needs are known before the first
+    /// pass.
     pub fn of(program: &'a Program, given: &[ValueId]) -> Self {
         let known = program.needed(given.iter().copied());
         let mut depths = vec![0; program.len()];
@@ -26,7 +26,7 @@ impl<'a> Depths<'a> {
                 let before = node.operands.iter().map(|operand| depths[operand.index()]).max().unwrap_or(0);
                 depths[value.index()] = match node.op {
                     op if is_group_total(op) => before + 1,
-                    // It is done after some pass, though it may need none.
+                    // It is computed after some pass, even if it needs none.
                     op if is_reduction(op) => {
                         before.max(usize::from(!is_seeded(Fault::NumbersAreReducedLate)))
                     }
@@ -42,7 +42,7 @@ impl<'a> Depths<'a> {
         self.depths[value.index()]
     }
 
-    /// The pass after which the reduction `value` is known; none if it is given.
+    /// The pass after which the reduction `value` is known; `None` if it is given.
     pub fn pass_of_reduction(&self, value: ValueId) -> Option<usize> {
         let given = self.given[value.index()];
         (!given).then(|| self.depth(value).saturating_sub(1))
@@ -52,12 +52,12 @@ impl<'a> Depths<'a> {
     pub fn passes(&self, program: &Program, value: ValueId) -> usize {
         match program.ty(value).level {
             Level::Pixel => self.depth(value) + 1,
-            // A loss that no pixel enters still needs somewhere to be computed.
+            // A loss that no pixel enters must still be computed after some pass.
             _ => self.depth(value).max(1),
         }
     }
 
-    /// Which values `roots` need that are not given.
+    /// Marks the values that `roots` need; a given value needs no others.
     pub fn needed(&self, roots: &[ValueId]) -> Vec<bool> {
         let mut needed = vec![false; self.program.len()];
         roots.iter().for_each(|root| needed[root.index()] = true);
@@ -71,8 +71,8 @@ impl<'a> Depths<'a> {
     }
 }
 
-/// The passes over the data that a program's loss and its gradient need: the
-/// forward ones, and those that the gradient adds.
+/// The numbers of passes over the data for a program's loss, and of those that its gradient
+/// adds.
 pub fn passes(program: &Program) -> (usize, usize) {
     let depths = Depths::of(program, &[]);
     let is_pixel = |value: ValueId| program.ty(value).level == Level::Pixel;

@@ -1,4 +1,4 @@
-//! What is left of pixel values where masks are known.
+//! Pixel values where some masks are known.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use lossc_dialect::machine::{Evaluate, Word};
 use lossc_dialect::ops::{Meaning, Op};
 use lossc_dialect::{Level, Node, Program, ValueId};
 
-/// By value, what it is at every pixel at which the masks of `assumed` are as said;
-/// none if that is not known.
+/// By value, its word at every pixel at which the masks of `assumed` have the given values;
+/// `None` if that is not known.
 pub(super) fn fold(program: &Program, assumed: &HashMap<ValueId, bool>) -> Vec<Option<Word>> {
     let mut known: Vec<Option<Word>> = vec![None; program.len()];
     for (value, node) in program.values() {
@@ -24,12 +24,12 @@ fn value_of(node: &Node, known: &[Option<Word>]) -> Option<Word> {
     let of = |operand: usize| known[node.operands[operand].index()];
     match node.op {
         Op::Constant(bits) => Some(Word(bits)),
-        // Computed in f64.
+        // Values above pixels are computed in f64.
         _ if node.ty.level != Level::Pixel => None,
         Op::And if of(0) == Some(FALSE) || of(1) == Some(FALSE) => Some(FALSE),
         Op::Or if of(0) == Some(TRUE) || of(1) == Some(TRUE) => Some(TRUE),
         Op::Select => of(if of(0)? == TRUE { 1 } else { 2 }),
-        // +0 is 0 in every type.
+        // +0 has the bits 0 in every type.
         Op::Cast => of(0).filter(|word| *word == Word(0)),
         op => evaluate(op, node, known),
     }

@@ -1,17 +1,17 @@
-//! One kernel an op.
+//! One kernel per op.
 
 use lossc_dialect::{Level, Op, ValueId};
 
 use super::{Kernel, Schedule};
 
-/// Splits the kernels of an entry point: each op is a kernel of its own, and its
-/// value is kept for those that need it.
+/// Splits the kernels of an entry point: each op becomes a kernel of its own, which saves its
+/// value for those that need it.
 pub(super) fn split(schedule: &mut Schedule, kernels: &[Kernel]) -> Vec<Kernel> {
     let mut ops = vec![];
     for kernel in kernels {
         let before = ops.len();
         for value in schedule.pixel_values(kernel) {
-            // A leaf that is a result is still to be written.
+            // A leaf that is a result must still be written.
             let is_work = !is_leaf(schedule, value) || kernel.outputs.contains(&value);
             if is_work && !is_computed(schedule, &ops, value) {
                 ops.push(op_kernel(schedule, kernel, value));
@@ -33,8 +33,8 @@ pub(super) fn split(schedule: &mut Schedule, kernels: &[Kernel]) -> Vec<Kernel> 
     ops
 }
 
-/// Whether each kernel has the value without reading it from memory, or reads it
-/// from a tensor of the caller.
+/// Returns whether each kernel has the value without reading it from memory, or reads it from a
+/// tensor of the caller.
 fn is_leaf(schedule: &Schedule, value: ValueId) -> bool {
     matches!(schedule.program.node(value).op, Op::Argument(_) | Op::Constant(_) | Op::Broadcast)
 }

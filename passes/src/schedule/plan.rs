@@ -6,8 +6,8 @@ use super::remat::{self, Home};
 use super::{Depths, Fusion, Kernel, Options, SavedIn, Schedule, fusion};
 
 impl Schedule {
-    /// The kernels that compute `roots`, where the reductions that `given` needs
-    /// are known; new kernels are added to the list.
+    /// The kernels that compute `roots` if the reductions that `given` needs are known; new
+    /// kernels are added to the list.
     pub(super) fn plan(&mut self, roots: &[ValueId], given: &[ValueId], options: Options) -> Vec<usize> {
         let mut kernels = self.passes(roots, given);
         self.compact(&mut kernels);
@@ -20,7 +20,7 @@ impl Schedule {
         kernels.into_iter().map(|kernel| self.kernel(kernel)).collect()
     }
 
-    /// Lets all kernels compact, or none if one after the first has something to do
+    /// Lets all kernels compact, or none if one after the first must compute something
     /// everywhere.
     fn compact(&self, kernels: &mut [Kernel]) {
         let Some(compaction) = &self.compaction else { return };
@@ -32,7 +32,7 @@ impl Schedule {
         }
     }
 
-    /// One kernel a pass.
+    /// One kernel per pass.
     fn passes(&self, roots: &[ValueId], given: &[ValueId]) -> Vec<Kernel> {
         let program = &self.program;
         let depths = Depths::of(program, given);

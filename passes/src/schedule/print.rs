@@ -1,4 +1,4 @@
-//! The schedule as text: what each kernel reads, computes and leaves behind.
+//! The schedule as text: the values that each kernel reads, computes and leaves behind.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,7 +85,7 @@ impl Schedule {
         writeln!(formatter, "  returns    {}", list(results))
     }
 
-    /// How many values a kernel computes, and which of them are worth a word.
+    /// The number of values that a kernel computes, and counts of the costly ones.
     fn computed(&self, kernel: &Kernel, of: &str) -> String {
         let loaded = |value: &ValueId| kernel.loads.iter().any(|&saved| self.saved[saved].value == *value);
         let values: Vec<_> = self.pixel_values(kernel).into_iter().filter(|value| !loaded(value)).collect();
@@ -97,7 +97,7 @@ impl Schedule {
         format!("{} values per {of}, of them {}", values.len(), counts.join(", "))
     }
 
-    /// A value kept, with the room it takes.
+    /// A saved value and its size.
     fn saved_name(&self, kernel: &Kernel, saved: usize) -> String {
         let value = self.saved[saved].value;
         let of =
@@ -116,7 +116,7 @@ impl Schedule {
         format!("%{} = loss.{}", value.0, self.program.node(value).op.mnemonic())
     }
 
-    /// The tensors of pixels a kernel reads.
+    /// The tensors of pixels that a kernel reads.
     fn inputs(&self, kernel: &Kernel) -> Vec<&str> {
         let values = self.pixel_values(kernel);
         let argument = |value: &ValueId| match self.program.node(*value).op {
@@ -137,7 +137,7 @@ fn list(values: impl Iterator<Item = String>) -> String {
     if values.is_empty() { "nothing".into() } else { values.join(", ") }
 }
 
-/// Whether an op takes more than a few operations.
+/// Returns whether an op takes more than a few operations.
 fn is_costly(op: Op) -> bool {
     let taken = op.definition().and_then(OpDefinition::operations);
     op == Op::Uniform || taken.is_some_and(|taken| taken.division > 0 || taken.arithmetic > 4)

@@ -1,12 +1,11 @@
-//! Keeping or computing again.
+//! Saving or rematerialising.
 //!
-//! A pass may read a pixel value that an earlier pass kept, or compute it again
-//! from values that it then needs in turn. The cheapest choice is a minimum cut:
-//! each value has a node *needed* and a node *computed*; the edge between them is
-//! what keeping costs, the edge from *computed* to the sink what computing costs,
-//! and an uncuttable edge leads from *computed* to each operand's *needed*. What
-//! stays on the side of the source is computed (J. M. W. Rhys: "A selection problem
-//! of shared fixed costs and network flows", Management Science 17, 1970).
+//! A pass may read a pixel value that an earlier pass saved, or compute it again from values
+//! that it then needs in turn. The cheapest choice is a minimum cut: each value has a node
+//! *needed* and a node *computed*. The edge between them has the cost of saving, the edge from
+//! *computed* to the sink the cost of computing, and an uncuttable edge leads from *computed* to
+//! each operand's *needed*. The values on the side of the source are computed (J. M. W. Rhys: "A
+//! selection problem of shared fixed costs and network flows", Management Science 17, 1970).
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,8 +20,8 @@ use crate::saturate::costs::{CompactionCost, CostModel};
 /// More than all costs of a program together.
 const UNCUTTABLE: u64 = 1 << 40;
 
-/// Lets the later ones of `kernels` read what earlier ones keep, where that is
-/// cheaper than to compute it again.
+/// Lets the later ones of `kernels` read values that earlier ones save, where that is cheaper
+/// than computing them again.
 pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], place: Home, list: CostModel) {
     for later in 1..kernels.len() {
         if let Some(active) = kernels[later].compaction {
@@ -42,7 +41,7 @@ pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], place: Home
     }
 }
 
-/// Lets one kernel keep `value` for another.
+/// Makes one kernel save `value` and another load it.
 fn keep(schedule: &mut Schedule, kernels: &mut [Kernel], [keeper, reader]: [usize; 2], value: ValueId) {
     let saved = schedule.save(value);
     if !kernels[keeper].saves.contains(&saved) {
@@ -51,13 +50,12 @@ fn keep(schedule: &mut Schedule, kernels: &mut [Kernel], [keeper, reader]: [usiz
     kernels[reader].loads.push(saved);
 }
 
-/// The part of a kernel that is worth keeping something of or for.
+/// The part of a kernel whose values are worth saving or loading.
 fn computing_part(schedule: &Schedule, kernel: &Kernel) -> Kernel {
     schedule.parts(kernel).map_or_else(|| kernel.clone(), |[_, of_active]| of_active)
 }
 
-/// Which values of `earlier` kernels are read by `kernel` if all is as cheap as can
-/// be.
+/// The values of `earlier` kernels that `kernel` reads in the cheapest choice.
 fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], costs: Costs) -> Vec<ValueId> {
     let program = &schedule.program;
     let values = schedule.pixel_values(kernel);
@@ -87,18 +85,18 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], costs
     values.iter().zip(&nodes).filter(is_kept).map(|(&value, _)| value).collect()
 }
 
-/// Where values are kept.
+/// The memory in which values are saved.
 #[derive(Clone, Copy)]
 pub(super) enum Home {
-    /// In memory, of all pixels.
+    /// Main memory, for all pixels.
     Memory,
-    /// In memory, of active pixels alone, which are all that the kernel computes.
+    /// Main memory, for the active pixels alone, which are all that the kernel computes.
     Active(CompactionCost),
-    /// In a GPU's shared memory.
+    /// A GPU's shared memory.
     SharedMemory,
 }
 
-/// What a kernel's values cost.
+/// The costs of a kernel's values.
 #[derive(Clone, Copy)]
 struct Costs {
     list: CostModel,
@@ -106,7 +104,7 @@ struct Costs {
 }
 
 impl Costs {
-    /// What keeping a value costs; none if it cannot be kept or is nothing to compute.
+    /// The cost of saving a value; `None` if it cannot be saved or needs no computing.
     fn keeping(self, node: &Node) -> Option<u64> {
         let is_leaf = match node.op {
             Op::Argument(_) => matches!(self.place, Home::Memory),
@@ -119,8 +117,8 @@ impl Costs {
         }
     }
 
-    /// What it costs to have a value from its operands. To read an input for active pixels
-    /// alone is dear.
+    /// The cost of a value given its operands. Reading an input for active pixels alone is
+    /// costly.
     fn computing(self, node: &Node) -> u64 {
         match (node.op, self.place) {
             (Op::Argument(_), Home::Active(compaction_cost)) => compaction_cost.input,
@@ -130,7 +128,7 @@ impl Costs {
     }
 }
 
-/// The nodes that still have room on a way from `source`.
+/// The nodes that are reachable from `source` along edges with residual capacity.
 fn reached(graph: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -> Vec<bool> {
     let mut reached = vec![false; graph.node_count()];
     reached[source.index()] = true;

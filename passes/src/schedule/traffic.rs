@@ -1,4 +1,4 @@
-//! What kernels move between the processor and its memory.
+//! The data that kernels move between the processor and its memory.
 
 use lossc_dialect::{Op, ValueId};
 
@@ -6,8 +6,8 @@ use super::compaction::PIXELS_PER_ACTIVE;
 use super::{Buffer, Kernel, Schedule};
 
 impl Schedule {
-    /// The bits a kernel reads and writes for each pixel; sums and counts are
-    /// nothing beside them. Of what is kept of active pixels it counts what is expected.
+    /// The bits that a kernel reads and writes per pixel; sums and counts are negligible. Values
+    /// saved of active pixels alone count by the expected number of these.
     pub fn bits_per_pixel(&self, kernel: &Kernel) -> usize {
         let values = self.pixel_values(kernel);
         let is_input = |value: &&ValueId| matches!(self.program.node(**value).op, Op::Argument(_));

@@ -5,13 +5,13 @@ use std::convert::Infallible;
 
 use super::{Emitter, Value};
 
-/// The end of a loop that nobody unrolls further: what a GPU's loops should do at once they
-/// say, and registers are dear.
+/// The end of a loop that must not be unrolled further: a GPU's loops are already written with
+/// the steps they should do together, and registers are scarce.
 const AS_WRITTEN: &str = "} {loop_annotation = #llvm.loop_annotation<unroll = <disable = true>>}";
 
 impl Emitter {
-    /// `scf.for` over 64-bit integers: `body` gets the induction variable and the
-    /// carried values and gives the next ones; the last ones are returned.
+    /// `scf.for` over 64-bit integers: `body` takes the induction variable and the carried
+    /// values and returns the next ones; the last ones are returned.
     pub(in crate::lower) fn repeat<E>(
         &mut self,
         [lower, upper, step]: [Value; 3],
@@ -56,7 +56,7 @@ impl Emitter {
         total[0]
     }
 
-    /// `scf.if` with two branches that give values of the same types.
+    /// `scf.if` with two branches that return values of the same types.
     pub(in crate::lower) fn choose<E>(
         &mut self,
         condition: Value,
@@ -71,7 +71,7 @@ impl Emitter {
         self.statement("}");
         let results: Vec<_> = given.iter().map(|value| self.name("chosen", value.ty)).collect();
         let arrow = if given.is_empty() { String::new() } else { format!(" -> ({})", types(&given)) };
-        // What the branches give is only known now.
+        // The types of the branches' values are known only now.
         self.lines[head].push_str(&format!("{}scf.if {condition}{arrow} {{", defining(&results)));
         Ok(results)
     }
@@ -96,7 +96,7 @@ impl Emitter {
         });
     }
 
-    /// `scf.while` without a body: asks again for as long as `condition` holds.
+    /// `scf.while` without a body: evaluates `condition` until it is false.
     pub(in crate::lower) fn wait_while(&mut self, condition: impl FnOnce(&mut Self) -> Value) {
         self.statement("scf.while : () -> () {");
         self.depth += 1;

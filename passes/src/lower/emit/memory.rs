@@ -10,7 +10,7 @@ impl Emitter {
         self.pure("at", pointer, format!("llvm.getelementptr {operands} -> {pointer}, {stored}"))
     }
 
-    /// The scalar that stands at element `index` of an array.
+    /// The scalar at element `index` of an array.
     pub(in crate::lower) fn load_element(
         &mut self,
         stem: &'static str,
@@ -34,7 +34,7 @@ impl Emitter {
         self.define("loaded", ty, operation)
     }
 
-    /// The vector at an address that nobody writes to while the kernel runs.
+    /// The vector at an address that is not written while the kernel runs.
     pub(in crate::lower) fn load_invariant(&mut self, at: Value, ty: ValueType, alignment: usize) -> Value {
         let pointer = at.ty;
         let operation =
@@ -42,7 +42,7 @@ impl Emitter {
         self.define("loaded", ty, operation)
     }
 
-    /// The vector at an address, 0 where `mask` does not hold, which is not read.
+    /// The vector at an address; where `mask` does not hold it is 0 and not read.
     pub(in crate::lower) fn load_masked(&mut self, at: Value, mask: Value, ty: ValueType) -> Value {
         let zero = self.zero(ty);
         let (pointer, alignment) = (at.ty, ty.scalar.bytes());
@@ -53,8 +53,8 @@ impl Emitter {
         self.define("loaded", ty, operation)
     }
 
-    /// The elements of an array of stored `scalar`s at each lane of `indices`, 32 bits
-    /// wide.
+    /// The elements of an array of stored `scalar`s at the lanes of `indices`, which have 32
+    /// bits.
     pub(in crate::lower) fn gather(&mut self, array: Value, indices: Value, scalar: Scalar) -> Value {
         let scalar = scalar.stored();
         let ty = indices.ty.with(scalar);
@@ -73,7 +73,7 @@ impl Emitter {
         self.define("gathered", ty, operation)
     }
 
-    /// Brings the cache line of an address near; the address may be any.
+    /// Prefetches the cache line of an address, which may be invalid.
     pub(in crate::lower) fn prefetch(&mut self, at: Value) {
         self.statement(format_args!(
             "\"llvm.intr.prefetch\"({at}) <{{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}}> : ({}) -> ()",

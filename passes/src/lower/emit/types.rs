@@ -4,10 +4,10 @@ use std::fmt;
 
 use lossc_dialect::Element;
 
-/// What one lane of a value is.
+/// The type of one lane of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::lower) enum Scalar {
-    /// An integer of so many bits, without a sign of its own.
+    /// An integer of so many bits, without signedness.
     Int(u32),
     F16,
     Bf16,
@@ -22,7 +22,7 @@ impl Scalar {
         matches!(self, Self::F16 | Self::Bf16 | Self::F32 | Self::F64)
     }
 
-    /// What a program's element is computed with.
+    /// The type in which values of a program's element type are computed.
     pub(in crate::lower) fn of(element: Element) -> Self {
         match element {
             Element::F32 => Self::F32,
@@ -35,8 +35,8 @@ impl Scalar {
         }
     }
 
-    /// How it is stored: 16-bit floats as integers, since no processor masks
-    /// their loads, and masks as bytes.
+    /// The type in memory: 16-bit floats are stored as integers, since no processor masks their
+    /// loads, and masks as bytes.
     pub(in crate::lower) fn stored(self) -> Self {
         match self {
             Self::F16 | Self::Bf16 => Self::Int(16),
@@ -70,7 +70,7 @@ impl fmt::Display for Scalar {
     }
 }
 
-/// What a value is: a scalar, or a vector if it has more than one lane.
+/// The type of a value: a scalar, or a vector if it has more than one lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::lower) struct ValueType {
     pub(in crate::lower) scalar: Scalar,
@@ -89,12 +89,12 @@ impl ValueType {
         Self { scalar, lanes: 1 }
     }
 
-    /// As many lanes of something else.
+    /// The type with the same number of lanes of another scalar.
     pub(in crate::lower) const fn with(self, scalar: Scalar) -> Self {
         Self { scalar, ..self }
     }
 
-    /// As much of it in so many lanes.
+    /// The type with `lanes` lanes of the same scalar.
     pub(in crate::lower) const fn times(self, lanes: usize) -> Self {
         Self { lanes, ..self }
     }

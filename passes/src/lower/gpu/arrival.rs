@@ -1,4 +1,4 @@
-//! Who is last.
+//! Detection of the block that arrives last.
 //!
 //! A ticket counts the blocks that have arrived; after the last it is 0 again, for
 //! the next launch. The fence before it publishes what the block has written, the
@@ -9,13 +9,13 @@ use super::workspace::last_of;
 use crate::lower::LowerError;
 use crate::lower::emit::{Emitter, I32, Value};
 
-/// A word in which the first thread tells the block its ticket.
+/// A word in which the first thread passes its ticket to the block.
 pub(super) fn shared_memory() -> String {
     "  llvm.mlir.global internal @arrival() {addr_space = 3 : i32} : i32\n".to_owned()
 }
 
-/// Whether this block is the last of `count` to arrive at the ticket at `ticket`:
-/// the same for all its threads, which wait for each other before and after.
+/// Returns whether this block is the last of `count` to arrive at the ticket at `ticket`. All
+/// its threads get the same answer and wait for each other before and after.
 pub(super) fn is_last(emitter: &mut Emitter, ticket: Value, count: Value) -> Result<Value, LowerError> {
     let shared = format!("llvm.mlir.addressof @arrival : {SHARED_POINTER}");
     let shared = emitter.pure("arrival_at", SHARED_POINTER, shared);

@@ -1,5 +1,5 @@
 //! The totals of a plane from the partials of its chunks, in the order of
-//! `numbers::combine_chunks`: a thread of the block is an accumulator.
+//! `numbers::combine_chunks`: each thread of the block is an accumulator.
 
 use lossc_dialect::sum_shape::PLANE_ACCUMULATORS;
 
@@ -17,7 +17,7 @@ const _: () = assert!(PLANE_ACCUMULATORS == BLOCK);
 /// third of a microsecond, and the rest of the device waits for them.
 const CHUNKS_AHEAD: usize = 4;
 
-/// How the partials of a reduction are added.
+/// The types and operations by which the partials of a reduction are added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) partial: ValueType,
@@ -37,7 +37,7 @@ impl Kind {
     }
 }
 
-/// The block's memory: an accumulator for each reduction and thread.
+/// The block's shared memory: an accumulator for each reduction and thread.
 pub(super) fn shared_memory(schedule: &Schedule) -> String {
     let length = shared_bytes(schedule) / size_of::<u64>();
     format!(
@@ -45,13 +45,13 @@ pub(super) fn shared_memory(schedule: &Schedule) -> String {
     )
 }
 
-/// Its size.
+/// The size of the accumulators.
 pub(super) fn shared_bytes(schedule: &Schedule) -> usize {
     let most = schedule.kernels.iter().map(|kernel| kernel.reductions.len()).max().unwrap_or(0);
     most.max(1) * BLOCK * size_of::<u64>()
 }
 
-/// Where it is.
+/// The address of the accumulators.
 pub(super) fn accumulators(emitter: &mut Emitter) -> Value {
     let address = format!("llvm.mlir.addressof @accumulators : {SHARED_POINTER}");
     emitter.pure("accumulators", SHARED_POINTER, address)
@@ -61,9 +61,9 @@ pub(super) fn accumulators(emitter: &mut Emitter) -> Value {
 pub(super) struct Combine<'a> {
     pub(super) call: &'a Call,
     pub(super) workspace: Workspace<'a>,
-    /// What each adds.
+    /// The kind of each reduction.
     pub(super) kinds: Vec<Kind>,
-    /// Where each one's totals go.
+    /// The index of each reduction's group total.
     pub(super) group_totals: &'a [usize],
 }
 
@@ -101,7 +101,8 @@ impl<'a> Combine<'a> {
         Ok(())
     }
 
-    /// The thread's accumulators: chunks by this thread's number modulo the block.
+    /// The thread's accumulators: those of the chunks whose number modulo the block size is the
+    /// thread's.
     fn own_chunks(&self, emitter: &mut Emitter, plane: Value) -> Result<Vec<Value>, LowerError> {
         let zeros = self.zeros(emitter);
         let thread = thread_of_block(emitter);
@@ -124,8 +125,8 @@ impl<'a> Combine<'a> {
         })
     }
 
-    /// The partials of a chunk; zeros, which change no sum, after the plane's last. Without
-    /// a branch, so that no load waits for another.
+    /// The partials of a chunk, or zeros, which change no sum, after the plane's last chunk.
+    /// There is no branch, so no load waits for another.
     fn partials(&self, emitter: &mut Emitter, plane: Value, chunk: Value) -> Vec<Value> {
         let chunks = self.call.chunks_per_plane;
         let (exists, place) = within(emitter, chunk, chunks);
@@ -137,7 +138,7 @@ impl<'a> Combine<'a> {
         partials.into_iter().zip(&self.kinds).map(or_zero).collect()
     }
 
-    /// Adds the accumulators of a reduction by halves, in one warp.
+    /// Adds the accumulators of a reduction by halving, in one warp.
     fn halve(
         &self,
         emitter: &mut Emitter,
@@ -170,7 +171,7 @@ impl<'a> Combine<'a> {
     }
 }
 
-/// Whether there is a number `number` among `count` of something, and it, or else the last.
+/// Returns whether `number` is below `count`, and the smaller of `number` and `count - 1`.
 pub(super) fn within(emitter: &mut Emitter, number: Value, count: Value) -> (Value, Value) {
     let one = emitter.index(1);
     let last = emitter.apply("arith.subi", &[count, one]);

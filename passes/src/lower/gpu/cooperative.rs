@@ -1,10 +1,10 @@
 //! `cooperative_K`: forward and backward in one cooperative launch.
 //!
-//! All blocks are on the device at the same time. Each sums its tiles and keeps on the
-//! chip what the gradient needs of their pixels, as far as there is room; the last to
-//! arrive computes what the gradient needs of the totals and raises a flag; the others
-//! wait for it. Then each computes the gradient of its tiles, the last one first: what
-//! found no room on the chip, and was read last, may still be in the cache.
+//! All blocks are on the device at the same time. Each sums its tiles and keeps the values that
+//! the gradient needs of their pixels resident, up to its capacity. The last block to arrive
+//! computes the values that the gradient needs of the totals and raises a flag, for which the
+//! others wait. Then each block computes the gradient of its tiles, the last one first: the
+//! pixels that are not resident were read last and may still be in the cache.
 
 use lossc_dialect::ops::Numerics;
 
@@ -19,13 +19,13 @@ use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, I32, Value};
 use crate::schedule::{Cooperative, Schedule};
 
-/// The bytes that a step takes on the chip, if there is such a kernel.
+/// The bytes of shared memory of a step, if there is such a kernel.
 pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
     let cooperative = schedule.cooperative.as_ref()?;
     Some(ResidentStep::of(schedule, &cooperative.keeping).bytes())
 }
 
-/// The kernel; nothing if there is none.
+/// The kernel; empty if there is none.
 pub(super) fn function(schedule: &Schedule, numerics: Numerics, team: Team) -> Result<String, LowerError> {
     let Some(cooperative) = &schedule.cooperative else { return Ok(String::new()) };
     Entry::Cooperative(team).function(schedule, cooperative.first, numerics, |emitter, call, room| {
@@ -54,7 +54,7 @@ impl Both<'_> {
         self.second(emitter, tiles)
     }
 
-    /// The first pass; gives how many tiles the block has.
+    /// Runs the first pass; returns the number of the block's tiles.
     fn first(&self, emitter: &mut Emitter, flag: Value) -> Result<Value, LowerError> {
         let (kernel, team) = (&self.cooperative.keeping, self.room.team);
         let Self { schedule, call, .. } = *self;
@@ -71,7 +71,7 @@ impl Both<'_> {
         Ok(tiles[0])
     }
 
-    /// The second pass, on the block's tiles in reverse.
+    /// Runs the second pass, on the block's tiles in reverse.
     fn second(&self, emitter: &mut Emitter, tiles: Value) -> Result<(), LowerError> {
         let Self { schedule, cooperative, call, .. } = *self;
         let (kernel, team) = (&schedule.kernels[cooperative.second], self.room.team);
@@ -91,7 +91,7 @@ impl Both<'_> {
     }
 }
 
-/// What the flag is.
+/// The value of the flag.
 fn read(emitter: &mut Emitter, flag: Value) -> Value {
     let operation = format!(
         "llvm.load {flag} atomic syncscope(\"device\") monotonic {{alignment = 4 : i64}} : {} -> {I32}",
@@ -100,8 +100,8 @@ fn read(emitter: &mut Emitter, flag: Value) -> Value {
     emitter.define("flag", I32, operation)
 }
 
-/// Raises the flag: whoever waits for it sees what this thread and those that it has
-/// waited for have written.
+/// Raises the flag: a thread that waits for it then sees the writes of this thread and of those
+/// for which it has waited.
 pub(super) fn raise(emitter: &mut Emitter, flag: Value) {
     fence(emitter);
     let one = emitter.integer(I32, 1);
@@ -110,7 +110,7 @@ pub(super) fn raise(emitter: &mut Emitter, flag: Value) {
     emitter.define("raised", I32, operation);
 }
 
-/// Waits until the flag is not what it was before the block's first tile.
+/// Waits until the flag differs from its value before the block's first tile.
 fn wait(emitter: &mut Emitter, flag: Value, before: Value) -> Result<(), LowerError> {
     let (thread, zero) = (thread_of_block(emitter), emitter.index(0));
     let is_first = emitter.compare("eq", thread, zero);

@@ -1,4 +1,4 @@
-//! What follows from totals, by the threads of a block: a thread a group.
+//! The steps after the totals, by the threads of a block: one thread per group.
 
 use lossc_faults::{Fault, is_seeded};
 
@@ -9,7 +9,7 @@ use crate::lower::LowerError;
 use crate::lower::emit::{Emitter, F64, Value};
 use crate::lower::epilogue::Workers;
 
-/// All threads of a block, of which the first does what is done once.
+/// All threads of a block; the first one does the work that is done once.
 pub(super) struct Block;
 
 impl Workers for Block {
@@ -17,8 +17,8 @@ impl Workers for Block {
         [thread_of_block(emitter), groups, emitter.index(BLOCK)]
     }
 
-    /// Each thread computes its group's value, and the first adds those of a block's
-    /// worth of groups.
+    /// Each thread computes the value of one group, and the first thread adds them, for one
+    /// block's worth of groups after another.
     fn add_groups(
         &self,
         emitter: &mut Emitter,
@@ -70,7 +70,7 @@ fn is_first(emitter: &mut Emitter) -> Value {
     emitter.compare("eq", thread, zero)
 }
 
-/// Adds the first values, at most a block's worth.
+/// Adds the first `count` values, at most a block's worth, to `total`.
 fn add_up(emitter: &mut Emitter, values: Value, count: Value, total: Value) -> Value {
     let most = emitter.index(BLOCK);
     let count = emitter.apply("arith.minsi", &[count, most]);

@@ -1,5 +1,5 @@
-//! The group totals from the totals of planes: each group's planes in ascending order, a
-//! thread a group.
+//! The group totals from the totals of planes: each group's planes in ascending order, one
+//! thread per group.
 
 use super::BLOCK;
 use super::combine::{Combine, Kind, within};
@@ -8,7 +8,7 @@ use crate::lower::LowerError;
 use crate::lower::emit::{Emitter, Value};
 use crate::lower::reduction::group_total_at;
 
-/// Writes all group totals of the pass, by one block.
+/// Writes all group totals of the pass, using one block.
 pub(super) fn write(emitter: &mut Emitter, combine: &Combine<'_>) -> Result<(), LowerError> {
     let bounds = [thread_of_block(emitter), combine.call.groups, emitter.index(BLOCK)];
     emitter.repeat(bounds, &[], |emitter, group, _| {
@@ -47,7 +47,8 @@ fn group_totals(
     })
 }
 
-/// The totals of a plane, so many after plane `first` by group; zeros from plane `end` on.
+/// The totals of the plane `number` places after plane `first` in the order by group; zeros from
+/// `end` on.
 fn plane_totals(
     emitter: &mut Emitter,
     combine: &Combine<'_>,

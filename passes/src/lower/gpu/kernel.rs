@@ -28,8 +28,8 @@ pub(super) fn function(
     })
 }
 
-/// The tile of this block. A pass that only writes begins with the last one: what the pass
-/// before it has read last may still be in the cache.
+/// The tile of this block. A pass that only writes begins with the last one: the pixels that the
+/// pass before it read last may still be in the cache.
 fn number(emitter: &mut Emitter, kernel: &Kernel) -> Value {
     let block = block(emitter);
     if !kernel.reductions.is_empty() {
@@ -40,31 +40,31 @@ fn number(emitter: &mut Emitter, kernel: &Kernel) -> Value {
     emitter.apply("arith.subi", &[last, block])
 }
 
-/// What a pass does with the pixels of a tile.
+/// The work of a pass on the pixels of a tile.
 #[derive(Clone, Copy)]
 pub(super) enum Work<'a> {
     Compute,
-    /// And keeps on the chip what there is room for.
+    /// Compute, and keep steps resident up to the capacity.
     Keep(&'a Places<'a>),
-    /// With those that were kept by a kernel of their own.
+    /// Compute the resident steps by a kernel of their own.
     Read(&'a Kernel, &'a Places<'a>),
 }
 
 /// A pass over the data.
 pub(super) struct Pass<'a> {
     pub(super) schedule: &'a Schedule,
-    /// What it is there for.
+    /// The pass's kernel.
     pub(super) kernel: &'a Kernel,
     pub(super) work: Work<'a>,
     pub(super) team: Team,
     pub(super) call: &'a Call,
-    /// What is raised when all is done, if anybody waits for it.
+    /// The flag that is raised when all is done, if a block waits for it.
     pub(super) flag: Option<Value>,
 }
 
 impl Pass<'_> {
-    /// Computes tile `number`: chunks of a plane, one a team. The block that does the last
-    /// tile goes on to what follows from the totals.
+    /// Computes tile `number`: chunks of a plane, one per team. The block that does the last
+    /// tile continues with the epilogue.
     pub(super) fn tile(&self, emitter: &mut Emitter, number: Value) -> Result<(), LowerError> {
         let per_plane = self.team.tiles_per_plane(emitter, self.call);
         let plane = emitter.apply("arith.divui", &[number, per_plane]);
@@ -108,12 +108,12 @@ impl Pass<'_> {
         })
     }
 
-    /// The block computes what follows from the totals. A thread's groups are those whose
-    /// totals it has computed itself.
+    /// The block computes the epilogue. A thread's groups are those whose totals it has computed
+    /// itself.
     fn epilogue(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
         epilogue::body(emitter, self.schedule, self.kernel, self.call, &Block)?;
         let Some(flag) = self.flag else { return Ok(()) };
-        // Reductions over groups have all threads meet.
+        // Reductions over groups already synchronise all threads.
         if self.kernel.group_reductions.is_empty() {
             barrier(emitter);
         }

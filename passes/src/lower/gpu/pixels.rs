@@ -17,14 +17,14 @@ use crate::lower::pixel::{PixelCode, Tensor, Values};
 use crate::lower::random::Philox;
 use crate::lower::{LowerError, leaf};
 
-/// A warp covers each lane once a step.
+/// In a step, a warp covers each chunk accumulator once.
 const _: () = assert!(WARP * PIXELS == CHUNK_ACCUMULATORS);
 
 /// The widest load.
 const VECTOR_BYTES: usize = 16;
 
-/// Computes this warp's steps of a chunk of a plane: their pixel outputs, and with those
-/// of the rest of its team the chunk's partials.
+/// Computes this warp's steps of a chunk of a plane: their pixel outputs and, with those of the
+/// rest of its team, the chunk's partials.
 pub(super) fn chunk(
     emitter: &mut Emitter,
     pass: &Pass<'_>,
@@ -48,19 +48,19 @@ pub(super) fn chunk(
     }
 }
 
-/// Which of a warp's steps are done.
+/// The steps of a warp that are computed.
 #[derive(Clone, Copy)]
 enum Part<'a> {
     All,
-    /// All, and what can be is kept.
+    /// All, keeping the steps resident that have a slot.
     Keeping(&'a Places<'a>),
-    /// Those that were kept.
+    /// The resident steps.
     Kept(&'a Places<'a>),
-    /// Those that were not.
+    /// The steps that are not resident.
     Rest(&'a Places<'a>),
 }
 
-/// What the steps of a chunk share.
+/// The values that the steps of a chunk share.
 struct ChunkPixels<'a> {
     call: &'a Call,
     chunk: &'a Chunk,
@@ -92,8 +92,8 @@ impl<'a> ChunkPixels<'a> {
         Ok(Self { call, chunk, code, inputs, hoisted, random, thread, team, part, totals })
     }
 
-    /// Runs the steps of the part; gives the thread's totals. A chunk without gaps in
-    /// tensors that are aligned is read in vectors and without masks.
+    /// Runs the steps of the part; returns the thread's totals. A chunk without gaps in aligned
+    /// tensors is read in vectors and without masks.
     fn run(&self, emitter: &mut Emitter) -> Result<Vec<Value>, LowerError> {
         let (zero, size) = (emitter.index(0), emitter.index(CHUNK));
         let begins = emitter.compare("eq", self.chunk.begin, zero);
@@ -108,20 +108,20 @@ impl<'a> ChunkPixels<'a> {
         )
     }
 
-    /// The steps of the part up to position `end`, so many at once.
+    /// Runs the steps of the part up to position `end`, `unrolled` at a time.
     fn steps(
         &self,
         emitter: &mut Emitter,
         end: Value,
-        cooperative: usize,
+        unrolled: usize,
         is_masked: bool,
     ) -> Result<Vec<Value>, LowerError> {
         let [begin, end] = self.span(emitter, end);
-        let step = emitter.index(cooperative * CHUNK_ACCUMULATORS);
+        let step = emitter.index(unrolled * CHUNK_ACCUMULATORS);
         let zeros = self.totals.zeros(emitter);
         emitter.repeat([begin, end, step], &zeros, |emitter, first, totals| {
             let steps: Vec<_> =
-                (0..cooperative).map(|number| self.begin(emitter, first, number, is_masked)).collect();
+                (0..unrolled).map(|number| self.begin(emitter, first, number, is_masked)).collect();
             let loaded: Vec<_> = steps.iter().map(|step| self.load(emitter, step)).collect();
             let mut totals = totals.to_vec();
             for (step, loaded) in steps.iter().zip(loaded) {
@@ -161,7 +161,7 @@ impl<'a> ChunkPixels<'a> {
         Step { start, position, linear: emitter.add(own, start), valid }
     }
 
-    /// Reads what the step has in memory or on the chip.
+    /// Reads the step's values from memory or shared memory.
     fn load(&self, emitter: &mut Emitter, step: &Step) -> Values {
         let mut values = match self.part {
             Part::Kept(places) => {
@@ -182,7 +182,7 @@ impl<'a> ChunkPixels<'a> {
         values
     }
 
-    /// The number of a step among those that the warp does of the chunk, in 32 bits.
+    /// The number of a step among the warp's steps of the chunk, in 32 bits.
     fn number(&self, emitter: &mut Emitter, step: &Step) -> Value {
         let [begin, _] = self.team.span(emitter, self.chunk.end);
         let [start, begin] = [step.start, begin].map(|it| emitter.convert("arith.trunci", it, I32.scalar));
@@ -191,7 +191,7 @@ impl<'a> ChunkPixels<'a> {
         emitter.apply("arith.shrui", &[offset, bits])
     }
 
-    /// Computes the thread's four pixels; gives the totals with theirs.
+    /// Computes the thread's four pixels; returns the totals with their terms added.
     fn compute(
         &self,
         emitter: &mut Emitter,
@@ -234,7 +234,7 @@ impl<'a> ChunkPixels<'a> {
         }
     }
 
-    /// Where the step's pixels of a tensor stand, and as what.
+    /// The address of the step's pixels in a tensor, and their type.
     fn address(&self, emitter: &mut Emitter, tensor: Tensor, step: &Step) -> (Value, ValueType) {
         let ty = ValueType { scalar: stored(tensor), lanes: PIXELS };
         (emitter.element(self.call.pixels[tensor.index], step.linear, ty.scalar), ty)
@@ -243,26 +243,26 @@ impl<'a> ChunkPixels<'a> {
 
 /// Four pixels of a thread.
 pub(super) struct Step {
-    /// The position of the warp's first.
+    /// The position of the warp's first pixel.
     start: Value,
-    /// The position of the thread's first.
+    /// The position of the thread's first pixel.
     pub(super) position: Value,
     linear: Value,
-    /// Which of them are the plane's, where not all are.
+    /// The mask of the pixels that are the plane's; `None` if all are.
     pub(super) valid: Option<Value>,
 }
 
-/// How a tensor's pixels are saved.
+/// The type of a tensor's pixels in memory.
 fn stored(tensor: Tensor) -> Scalar {
     Scalar::of(tensor.element).stored()
 }
 
-/// How four pixels must be aligned to be loaded at once.
+/// The alignment that loading four pixels at once needs.
 fn alignment(ty: ValueType) -> usize {
     (ty.lanes * ty.scalar.bytes()).min(VECTOR_BYTES)
 }
 
-/// Whether all tensors start where four pixels can be loaded at once.
+/// Returns whether all tensors start at an address from which four pixels can be loaded at once.
 fn is_aligned<'t>(emitter: &mut Emitter, call: &Call, tensors: impl Iterator<Item = &'t Tensor>) -> Value {
     let start = emitter.integer(BIT, 1);
     tensors.fold(start, |so_far, tensor| {

@@ -1,9 +1,9 @@
-//! What a launch keeps of pixels in the shared memory of the multiprocessors.
+//! Values of pixels that a launch keeps resident, in the shared memory of the multiprocessors.
 //!
-//! Each warp has room for so many *steps*, of four pixels a thread. A step's place
-//! holds its floats, each 16 bytes a thread, then its masks, four bits a thread each,
-//! up to eight of them in a word: so threads that are neighbours write neighbouring
-//! words, and no two meet in a bank.
+//! Each warp has capacity for a number of *steps*, of four pixels per thread. A step's slot
+//! holds its floats, each 16 bytes per thread, then its masks, four bits per thread each, up to
+//! eight of them in a word. So neighbouring threads write neighbouring words, and no two
+//! conflict in a bank.
 
 use lossc_dialect::ValueId;
 use lossc_dialect::sum_shape::CHUNK_ACCUMULATORS;
@@ -18,7 +18,7 @@ use crate::schedule::{Buffer, Kernel, Schedule};
 /// The most masks of four pixels that a word has bits for.
 const MASKS: usize = 32 / PIXELS;
 
-/// What is kept of a step.
+/// The resident values of a step.
 pub(super) struct ResidentStep {
     floats: Vec<ValueId>,
     /// By word.
@@ -26,7 +26,7 @@ pub(super) struct ResidentStep {
 }
 
 impl ResidentStep {
-    /// What `kernel` keeps.
+    /// The values that `kernel` keeps resident.
     pub(super) fn of(schedule: &Schedule, kernel: &Kernel) -> Self {
         let is_float = |saved: &usize| schedule.buffer_of(*saved) == Buffer::Float;
         let (floats, masks): (Vec<usize>, Vec<usize>) = kernel.saves.iter().partition(|it| is_float(it));
@@ -34,13 +34,13 @@ impl ResidentStep {
         Self { floats: values(&floats), masks: masks.chunks(MASKS).map(values).collect() }
     }
 
-    /// Bytes of a step, a multiple of the widest access.
+    /// The size of a step in bytes, a multiple of the widest access.
     pub(super) fn bytes(&self) -> usize {
         let words: usize = self.masks.iter().map(|masks| word(masks).bytes()).sum();
         self.floats.len() * CHUNK_ACCUMULATORS * F32.scalar.bytes() + words * WARP
     }
 
-    /// Where this thread's parts of the step at `place` are: of each float, then of each
+    /// The addresses of this thread's parts of the step at `place`: of each float, then of each
     /// word.
     fn parts(&self, emitter: &mut Emitter, place: Value) -> Vec<Value> {
         let floats = self.floats.iter().map(|_| PIXELS * F32.scalar.bytes());
@@ -57,7 +57,7 @@ impl ResidentStep {
         sizes.map(part).collect()
     }
 
-    /// Keeps this thread's four pixels.
+    /// Writes the values of this thread's four pixels.
     pub(super) fn store(&self, emitter: &mut Emitter, place: Value, values: &Values) {
         let parts = self.parts(emitter, place);
         let (floats, words) = parts.split_at(self.floats.len());
@@ -71,7 +71,7 @@ impl ResidentStep {
         }
     }
 
-    /// This thread's four pixels.
+    /// Reads the values of this thread's four pixels.
     pub(super) fn load(&self, emitter: &mut Emitter, place: Value) -> Values {
         let parts = self.parts(emitter, place);
         let (floats, words) = parts.split_at(self.floats.len());
@@ -91,12 +91,12 @@ impl ResidentStep {
     }
 }
 
-/// The word that so many masks take.
+/// The word that holds these masks.
 fn word(masks: &[ValueId]) -> Scalar {
     Scalar::Int((masks.len() * PIXELS).next_power_of_two().max(8) as u32)
 }
 
-/// The masks of a thread's pixels in a word.
+/// The word with the masks of a thread's pixels.
 fn pack(emitter: &mut Emitter, masks: impl Iterator<Item = Value>) -> Value {
     let mut bits = emitter.integer(I32, 0);
     for (number, mask) in masks.enumerate() {
@@ -110,7 +110,7 @@ fn pack(emitter: &mut Emitter, masks: impl Iterator<Item = Value>) -> Value {
     bits
 }
 
-/// The mask with this number in a word.
+/// The mask number `number` of a word.
 fn unpack(emitter: &mut Emitter, bits: Value, number: usize) -> Value {
     let lanes = [0, 1, 2, 3].map(|lane| {
         let place = emitter.integer(I32, bit(number, lane));
@@ -134,17 +134,17 @@ pub(super) fn shared_memory() -> String {
         .to_owned()
 }
 
-/// A warp's room on the chip: places for steps, and one more that takes what finds none,
-/// so that no branch is needed.
+/// A warp's share of the shared memory: slots for steps, and one more that takes the steps
+/// without a slot, so no branch is needed.
 pub(super) struct Capacity<'a> {
     pub(super) step: &'a ResidentStep,
     pub(super) team: Team,
-    /// For how many steps: 32 bits, as all that counts what is on a chip.
+    /// The number of slots, in 32 bits like all counts in shared memory.
     pub(super) steps: Value,
 }
 
 impl Capacity<'_> {
-    /// The places of the steps that the warp does of its block's tile with number `tile`.
+    /// The slots of the warp's steps of its block's tile number `tile`.
     pub(super) fn places(&self, emitter: &mut Emitter, tile: Value) -> Places<'_> {
         let share = emitter.index(self.team.steps_per_warp());
         let before = emitter.mul(tile, share);
@@ -162,25 +162,25 @@ impl Capacity<'_> {
     }
 }
 
-/// The places of a warp's steps of a tile.
+/// The slots of a warp's steps of a tile.
 pub(super) struct Places<'a> {
     pub(super) step: &'a ResidentStep,
-    /// The number of the first among those of the block.
+    /// The number of the first slot among those of the block.
     first: Value,
-    /// How many steps there are places for. After them, where they are not all, comes the
-    /// place that takes anything.
+    /// The number of steps that have slots. If not all have, the slots are followed by the one
+    /// that takes any step.
     pub(super) kept: Value,
 }
 
 impl Places<'_> {
-    /// Where step `number` of the tile is kept, or goes if there is no place for it.
+    /// The slot of step `number` of the tile, or the one that takes any step.
     pub(super) fn to_write(&self, emitter: &mut Emitter, number: Value) -> Value {
         let kept = emitter.convert("arith.trunci", self.kept, I32.scalar);
         let place = emitter.apply("arith.minsi", &[number, kept]);
         self.to_read(emitter, place)
     }
 
-    /// Where step `number` of the tile is kept.
+    /// The slot of the resident step `number` of the tile.
     pub(super) fn to_read(&self, emitter: &mut Emitter, number: Value) -> Value {
         let place = emitter.add(self.first, number);
         let bytes = emitter.integer(I32, self.step.bytes() as i64);

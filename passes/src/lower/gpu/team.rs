@@ -1,4 +1,4 @@
-//! Which threads sum a chunk.
+//! The threads that sum a chunk.
 
 use lossc_dialect::sum_shape::{CHUNK, CHUNK_ACCUMULATORS};
 
@@ -7,26 +7,26 @@ use super::{AHEAD, WARPS};
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, Value};
 
-/// Steps of a chunk: a warp covers each lane once a step.
+/// Steps per chunk: in a step, a warp covers each chunk accumulator once.
 pub(super) const STEPS: usize = CHUNK / CHUNK_ACCUMULATORS;
 
-/// A block's warps share a chunk's steps out evenly, and each does its own at once.
+/// A block's warps divide a chunk's steps evenly, and each does its own at once.
 const _: () = assert!(STEPS == AHEAD * WARPS);
 
 /// The threads that share a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Team {
-    /// A warp, for images that have chunks for all warps of a device.
+    /// A warp, for images with enough chunks for all warps of a device.
     Warp,
-    /// A block, for smaller ones: each warp has [`AHEAD`] steps, and their terms are
-    /// added in shared memory, in the same order.
+    /// A block, for smaller images: each warp has [`AHEAD`] steps, and their terms are added in
+    /// shared memory, in the same order.
     Block,
 }
 
 impl Team {
     pub(super) const ALL: [Self; 2] = [Self::Warp, Self::Block];
 
-    /// Chunks that a block sums at the same time: its *tile*.
+    /// The number of chunks that a block sums at the same time: its *tile*.
     pub(super) fn chunks_per_tile(self) -> usize {
         match self {
             Self::Warp => WARPS,
@@ -34,7 +34,7 @@ impl Team {
         }
     }
 
-    /// Steps of a tile that a warp does.
+    /// The number of steps of a tile that a warp does.
     pub(super) fn steps_per_warp(self) -> usize {
         match self {
             Self::Warp => STEPS,
@@ -42,7 +42,7 @@ impl Team {
         }
     }
 
-    /// Tiles of a plane: none has chunks of two planes.
+    /// The number of tiles of a plane: no tile has chunks of two planes.
     pub(super) fn tiles_per_plane(self, emitter: &mut Emitter, call: &Call) -> Value {
         let chunks = self.chunks_per_tile();
         let (most, bits) = (emitter.index(chunks - 1), emitter.index(chunks.ilog2() as usize));
@@ -50,7 +50,8 @@ impl Team {
         emitter.apply("arith.shrui", &[rounded, bits])
     }
 
-    /// The chunk of a plane that this warp sums in the plane's tile `tile`, or takes part in.
+    /// The chunk of a plane that this warp sums, alone or with its team, in the plane's tile
+    /// `tile`.
     pub(super) fn chunk(self, emitter: &mut Emitter, tile: Value) -> Value {
         match self {
             Self::Warp => {
@@ -63,9 +64,8 @@ impl Team {
         }
     }
 
-    /// The positions of a chunk that this warp does, if `end` is the chunk's: the first,
-    /// and the one after the last. A block does all steps of a chunk, so that each has
-    /// terms.
+    /// The positions of a chunk that this warp computes, if `end` is the chunk's end: the first,
+    /// and the one after the last. A block does all steps of a chunk, so that each has terms.
     pub(super) fn span(self, emitter: &mut Emitter, end: Value) -> [Value; 2] {
         match self {
             Self::Warp => [emitter.index(0), end],

@@ -1,9 +1,9 @@
-//! What a GPU's threads know of each other.
+//! The threads of a GPU: their numbers, and the communication between them.
 
 use super::WARP;
 use crate::lower::emit::{Emitter, F64, I32, I64, Scalar, Value, ValueType};
 
-/// A place in the block's shared memory.
+/// A pointer into the block's shared memory.
 pub(super) const SHARED_POINTER: ValueType = ValueType::one(Scalar::Pointer(3));
 
 /// The number of this thread in its block.
@@ -36,8 +36,8 @@ pub(super) fn warp_of_block(emitter: &mut Emitter) -> Value {
     emitter.apply("arith.shrui", &[thread, bits])
 }
 
-/// Adds the values of a warp's threads by halves, of 32 or 64 bits. All threads of
-/// the warp take part; the first one's result is that of halving a list.
+/// Adds the values of a warp's threads, of 32 or 64 bits, by halving. All threads of the warp
+/// take part; the first one has the result of halving a list.
 pub(super) fn warp_sum(emitter: &mut Emitter, addition: &str, mut value: Value) -> Value {
     let mut distance = WARP / 2;
     while distance > 0 {
@@ -76,13 +76,13 @@ fn other_thread(emitter: &mut Emitter, value: Value, distance: usize) -> Value {
     )
 }
 
-/// Waits for all threads of the block, and lets each see what the others wrote.
+/// Waits for all threads of the block; each then sees what the others wrote.
 pub(super) fn barrier(emitter: &mut Emitter) {
     emitter.statement("nvvm.barrier0");
 }
 
-/// Orders the memory accesses of the thread, and those that it has seen, for all
-/// threads of the device.
+/// Orders the thread's memory accesses, and those that it has seen, for all threads of the
+/// device.
 pub(super) fn fence(emitter: &mut Emitter) {
     emitter.statement("llvm.fence syncscope(\"device\") acq_rel");
 }

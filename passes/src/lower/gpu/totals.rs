@@ -1,8 +1,9 @@
-//! The partials of a chunk: what its pixels add up to.
+//! The partials of a chunk: the sums and counts of its pixels.
 //!
-//! A lane's terms are added in the order of the steps, then the lanes by the tree of
-//! `sum_shape::chunk_tree`. A warp that has all steps adds each term as it comes. The warps
-//! of a block leave theirs in shared memory, where one warp a reduction adds them up.
+//! The terms of a chunk accumulator are added in the order of the steps, then the accumulators
+//! by the tree of `sum_shape::chunk_tree`. A warp that has all steps adds each term as it comes.
+//! The warps of a block leave theirs in shared memory, where one warp per reduction adds them
+//! up.
 
 use lossc_dialect::sum_shape::{CHUNK, CHUNK_ACCUMULATORS};
 
@@ -21,11 +22,11 @@ use crate::schedule::{Kernel, Schedule};
 /// run out of registers.
 const UNROLLED_TERMS: usize = 4;
 
-/// Bytes of shared memory that a kernel may declare, by the PTX ISA.
+/// Bytes of shared memory that a kernel may declare, according to the PTX ISA.
 const MOST_SHARED: usize = 48 << 10;
 
-/// The block's memory for terms: of each sum a float a pixel of the chunk, of each count
-/// a number a warp.
+/// The block's memory for terms: for each sum one float per pixel of the chunk, for each count
+/// one number per warp.
 pub(super) fn shared_memory(schedule: &Schedule) -> String {
     let length = schedule.kernels.iter().map(|kernel| words(schedule, kernel)).max().unwrap_or(0);
     format!(
@@ -34,7 +35,7 @@ pub(super) fn shared_memory(schedule: &Schedule) -> String {
     )
 }
 
-/// Whether the terms of all kernels find room beside `other` bytes of shared memory.
+/// Returns whether the terms of all kernels fit in shared memory next to `other` bytes.
 pub(super) fn fit(schedule: &Schedule, other: usize) -> bool {
     let most = schedule.kernels.iter().map(|kernel| words(schedule, kernel)).max().unwrap_or(0);
     other + most * size_of::<u32>() <= MOST_SHARED
@@ -58,7 +59,7 @@ impl Totals<'_> {
         self.reductions.iter().filter(|it| it.is_count || self.team == Team::Warp)
     }
 
-    /// What a thread starts from.
+    /// The totals with which a thread starts.
     pub(super) fn zeros(&self, emitter: &mut Emitter) -> Vec<Value> {
         let zero = |reduction: &PixelReduction| match reduction.is_count {
             true => emitter.integer(I32, 0),
@@ -94,7 +95,7 @@ impl Totals<'_> {
         sums
     }
 
-    /// Where the terms of sum `number` at a position of the chunk stand.
+    /// The address of the term of sum `number` at a position of the chunk.
     fn term(&self, emitter: &mut Emitter, number: usize, position: Value) -> Value {
         let before = emitter.index(self.sums_before(number) * CHUNK);
         let index = emitter.add(before, position);
@@ -102,7 +103,7 @@ impl Totals<'_> {
         emitter.element(terms, index, F32.scalar)
     }
 
-    /// Where the first warp's number of count `number` stands.
+    /// The index of the first warp's number of count `number`.
     fn first_count(&self, emitter: &mut Emitter, number: usize) -> Value {
         let counts_before = number - self.sums_before(number);
         emitter.index(self.sums_before(self.reductions.len()) * CHUNK + counts_before * WARPS)
@@ -148,7 +149,7 @@ impl Totals<'_> {
         }
     }
 
-    /// Leaves the warp's counts for the one that adds them.
+    /// Leaves the warp's counts for the warp that adds them.
     fn leave_counts(&self, emitter: &mut Emitter, counts: &[Value]) {
         let warp = warp_of_block(emitter);
         on_first_thread(emitter, |emitter| {
@@ -161,7 +162,7 @@ impl Totals<'_> {
         });
     }
 
-    /// The partial of a reduction from what the block's warps have left.
+    /// The partial of a reduction from the terms and counts that the block's warps have left.
     fn of_block(&self, emitter: &mut Emitter, number: usize) -> Value {
         if self.reductions[number].is_count {
             let first = self.first_count(emitter, number);
@@ -181,8 +182,8 @@ impl Totals<'_> {
         warp_total(emitter, total)
     }
 
-    /// The terms of this thread's lanes, so many steps after the one that starts at
-    /// position `first`.
+    /// The terms of this thread's lanes, `step` steps after the one that starts at position
+    /// `first`.
     fn own_terms(&self, emitter: &mut Emitter, number: usize, first: Value, step: usize) -> Value {
         let (thread, width) = (thread_of_warp(emitter), emitter.index(PIXELS));
         let own = emitter.mul(thread, width);
@@ -204,8 +205,8 @@ fn on_first_thread(emitter: &mut Emitter, body: impl FnOnce(&mut Emitter)) {
     emitter.when_true(is_first, body);
 }
 
-/// Adds the lanes that hold to a count, one by one: of their sum LLVM makes a mask of
-/// bits first, which takes twice the instructions.
+/// Adds the lanes that hold to a count, one by one: for their sum LLVM first makes a mask of
+/// bits, which takes twice the instructions.
 fn add_count(emitter: &mut Emitter, count: Value, mask: Value) -> Value {
     (0..mask.ty.lanes).fold(count, |count, lane| {
         let lane = emitter.extract(mask, lane);

@@ -1,17 +1,16 @@
-//! Where the blocks of a pass leave things for each other.
+//! The memory in which the blocks of a pass leave data for each other.
 //!
-//! What is called `plane_group` holds i64: the group of each plane; for each group the
-//! number of planes before it, and the number of all; the planes by group, ascending;
-//! a ticket for each plane and one for all; and a flag that counts cooperative launches
-//! half done. What is called `partials` holds the
-//! totals of planes, 8 bytes by reduction and plane, then the partials of chunks,
-//! 4 bytes by plane, chunk and reduction.
+//! The array `plane_group` holds i64: the group of each plane; for each group the number of
+//! planes before it, and the number of all; the planes by group, ascending; a ticket for each
+//! plane and one for all; and a flag that counts half-done cooperative launches. The array
+//! `partials` holds the totals of planes, 8 bytes by reduction and plane, then the partials of
+//! chunks, 4 bytes by plane, chunk and reduction.
 
 use super::combine::Kind;
 use crate::lower::call::Call;
 use crate::lower::emit::{Emitter, I32, I64, Value};
 
-/// The arrays of a pass with so many reductions.
+/// The arrays of a pass with `reductions` reductions.
 #[derive(Clone, Copy)]
 pub(super) struct Workspace<'a> {
     call: &'a Call,
@@ -29,7 +28,7 @@ impl<'a> Workspace<'a> {
         emitter.load_element("planes", self.call.plane_group, index, I64)
     }
 
-    /// The plane with this number among all planes by group.
+    /// The plane with this number in the order by group.
     pub(super) fn member(self, emitter: &mut Emitter, number: Value) -> Value {
         let (groups, one) = (emitter.add(self.call.planes, self.call.groups), emitter.index(1));
         let first = emitter.add(groups, one);
@@ -61,9 +60,9 @@ impl<'a> Workspace<'a> {
         emitter.element(self.call.partials, index, I64.scalar)
     }
 
-    /// The number of a chunk's first partial among words of four bytes.
+    /// The index of a chunk's first partial among words of four bytes.
     fn first_partial(self, emitter: &mut Emitter, plane: Value, chunk: Value) -> Value {
-        // A total takes as much as two partials.
+        // A total takes as many bytes as two partials.
         let (words, reductions) = (emitter.index(2 * self.reductions), emitter.index(self.reductions));
         let totals = emitter.mul(words, self.call.planes);
         let chunks = emitter.mul(plane, self.call.chunks_per_plane);
@@ -106,7 +105,7 @@ impl<'a> Workspace<'a> {
     }
 }
 
-/// A number of blocks or planes less one, as tickets count.
+/// The number of blocks or planes less one, at which a ticket wraps.
 pub(super) fn last_of(emitter: &mut Emitter, count: Value) -> Value {
     let one = emitter.index(1);
     let last = emitter.apply("arith.subi", &[count, one]);

@@ -1,9 +1,9 @@
 //! Computing the active pixels of a chunk alone.
 //!
-//! Their positions are written into a list, and the code of a vector of pixels runs
-//! along that: inputs are gathered, what is kept stands at an active pixel's place in the
-//! list. Last, what is added up or written goes to its position, an active pixel at a time
-//! and in their order, so that sums have the bits they would have over all pixels.
+//! Their positions are written into a list, and the code of a vector of pixels runs along the
+//! list: inputs are gathered, and saved values are stored at an active pixel's index in the
+//! list. Last, terms and outputs are moved to their positions, one active pixel at a time and in
+//! order, so that sums have the same bits as over all pixels.
 
 use lossc_dialect::sum_shape::CHUNK;
 
@@ -15,19 +15,19 @@ use super::stream::Stream;
 use crate::lower::LowerError;
 use crate::lower::emit::{Emitter, F32, I32, I64, Scalar, Value, ValueType};
 
-/// A vector's lanes at places of the list.
+/// A vector whose lanes are consecutive entries of the list.
 struct Listed<'a> {
     place: Value,
-    /// The position of each lane; of those past the list's end that of the last active pixel.
+    /// The position of each lane; lanes past the list's end have that of the last active pixel.
     positions: Value,
-    /// Which lanes are active pixels.
+    /// The mask of the lanes that are active pixels.
     are_active: Value,
     streams: &'a [Stream],
-    /// In the order of the list: by output, and by stream if it is added to.
+    /// The results in the order of the list: by output, and by stream if it is accumulated.
     results: &'a Results,
 }
 
-/// What is computed of the active pixels in the list.
+/// The computed values of the active pixels in the list.
 struct Results {
     outputs: Vec<Value>,
     sums: Vec<Option<Value>>,
@@ -66,7 +66,7 @@ impl Access for Listed<'_> {
     }
 }
 
-/// Computes the `count` active pixels that `masks` tell, at most [`FEW`].
+/// Computes the `count` active pixels that `masks` mark, at most [`FEW`].
 pub(super) fn compute(
     emitter: &mut Emitter,
     part: &Part<'_>,
@@ -107,7 +107,7 @@ impl Results {
         Self { outputs, sums }
     }
 
-    /// Writes or adds what is at a place of the list to its position.
+    /// Writes or adds the results of a list entry at its position.
     fn put(&self, emitter: &mut Emitter, part: &Part<'_>, place: Value, position: Value) {
         for ((output, buffer), results) in part.outputs.iter().zip(&self.outputs) {
             let ty = ValueType::one(Scalar::of(output.element).stored());
@@ -135,7 +135,7 @@ fn clear(emitter: &mut Emitter, buffer: Value, scalar: Scalar, lanes: usize) {
     });
 }
 
-/// Lets a vector past the list's end read what it may read.
+/// Pads the list with its last position, so that a vector past its end reads valid memory.
 fn repeat_last(emitter: &mut Emitter, list: Value, count: Value, lanes: usize) {
     let [zero, one] = [0, 1].map(|index| emitter.index(index));
     let last = emitter.apply("arith.subi", &[count, one]);
@@ -146,7 +146,7 @@ fn repeat_last(emitter: &mut Emitter, list: Value, count: Value, lanes: usize) {
     emitter.store_vector(last, end, I32.scalar.bytes());
 }
 
-/// Which of the `lanes` places from `place` on are before `end`.
+/// The mask of those of the `lanes` list indices from `place` on that are below `end`.
 fn lanes_below(emitter: &mut Emitter, place: Value, end: Value, lanes: usize) -> Value {
     let left = emitter.apply("arith.subi", &[end, place]);
     let left = emitter.convert("arith.trunci", left, I32.scalar);

@@ -1,4 +1,4 @@
-//! One kernel's chunk.
+//! The code of one kernel for a chunk.
 
 use lossc_dialect::sum_shape::CHUNK;
 
@@ -13,8 +13,8 @@ use crate::lower::emit::{Emitter, I32, Scalar, Value};
 use crate::lower::pixel::{PixelCode, Tensor};
 use crate::schedule::{Kernel, Schedule};
 
-/// Up to so many active pixels of a chunk are computed alone; with more of them it takes
-/// longer to find each than to compute all.
+/// Up to this many active pixels of a chunk are computed alone; with more, finding each one
+/// takes longer than computing all pixels.
 pub(super) const FEW: usize = CHUNK / 4;
 
 /// The code that computes a chunk: its random numbers, its pixels, its partials.
@@ -47,7 +47,7 @@ impl HostKernel<'_> {
         Ok(())
     }
 
-    /// Draws the chunk's random numbers, if it needs any, and fetches its inputs.
+    /// Draws the chunk's random numbers, if it needs any, and prefetches its inputs.
     fn draw(&self, emitter: &mut Emitter, code: &PixelCode<'_>, memory: &Memory) {
         if let Some(uniforms) = memory.uniforms {
             let inputs: Vec<_> = code.inputs().iter().map(|input| self.elements(emitter, input)).collect();
@@ -55,13 +55,13 @@ impl HostKernel<'_> {
         }
     }
 
-    /// A tensor's element at position 0 of the chunk, and what it is.
+    /// A tensor's element at position 0 of the chunk, and its type.
     fn elements(&self, emitter: &mut Emitter, tensor: &Tensor) -> (Value, Scalar) {
         let scalar = Scalar::of(tensor.element);
         (self.chunk.elements(emitter, self.call.pixels[tensor.index], scalar), scalar)
     }
 
-    /// Whether the kernel needs random numbers.
+    /// Returns whether the kernel needs random numbers.
     fn draws(&self) -> bool {
         let parts = self.schedule.parts(self.kernel).map_or_else(|| vec![self.kernel.clone()], Vec::from);
         parts.iter().any(|part| PixelCode::new(self.schedule, part, self.lanes).uniform().is_some())
@@ -76,8 +76,8 @@ impl HostKernel<'_> {
         Part::new(emitter, (self.schedule, kernel), (self.call, self.chunk), memory, self.lanes)
     }
 
-    /// Finds the active pixels, then computes the rest of them if they are few, and else of
-    /// all pixels.
+    /// Finds the active pixels, then computes the rest for these if they are few, and otherwise
+    /// for all pixels.
     fn compact(&self, emitter: &mut Emitter, parts: &[Kernel; 2], memory: &Memory) -> Result<(), LowerError> {
         let [of_all, of_active] = parts;
         let masks = self.active(emitter, of_all);
@@ -96,8 +96,8 @@ impl HostKernel<'_> {
         Ok(())
     }
 
-    /// The memory of the active pixels' mask: where it is kept, if it is; none of them
-    /// found yet, unless by an earlier kernel.
+    /// The memory of the active pixels' mask: its buffer if it is saved or loaded. The mask is
+    /// false unless an earlier kernel has computed it.
     fn active(&self, emitter: &mut Emitter, of_all: &Kernel) -> Value {
         let code = PixelCode::new(self.schedule, of_all, self.lanes);
         let place =

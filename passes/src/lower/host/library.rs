@@ -1,4 +1,4 @@
-//! What every kernel does once a chunk, as functions that stand once a module.
+//! The work that every kernel does once per chunk, as functions that a module has once.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -20,21 +20,21 @@ const COUNT_BITS: &str = "@count_bits";
 const DRAW: &str = "@draw";
 const POSITIONS: &str = "@positions";
 
-/// The inputs that are fetched while random numbers are drawn.
+/// The number of inputs that are prefetched while random numbers are drawn.
 const FETCHED: usize = 2;
 
-/// The positions that are listed at once.
+/// The number of positions that are listed at once.
 const LISTED: usize = 8;
 
-/// The elements that a list must have beyond those in it.
+/// The number of elements that a list must have beyond its entries.
 pub(super) const LIST_SLACK: usize = 16;
 
-/// What keeps the bits of a mask of so many lanes.
+/// The integer that holds the bits of a mask of `lanes` lanes.
 pub(super) fn mask_scalar(lanes: usize) -> Scalar {
     Scalar::Int(lanes.max(8) as u32)
 }
 
-/// The functions, for vectors of `lanes` and outputs of such types; LLVM drops what no
+/// The functions for vectors of `lanes` and outputs of these types; LLVM drops those that no
 /// kernel calls.
 pub(super) fn functions(lanes: usize, outputs: &BTreeSet<Scalar>) -> String {
     let writes: String = outputs.iter().map(|&scalar| output::write(scalar, lanes)).collect();
@@ -58,18 +58,18 @@ fn add_lanes(lanes: usize) -> String {
     })
 }
 
-/// How many bits are set in so many bytes.
+/// The number of bits set in `bytes` bytes.
 fn count_bits(bytes: usize) -> String {
     function(COUNT_BITS, &[POINTER], Some(I32), |emitter, arguments| {
         Some(reduction::count_bits(emitter, arguments[0], bytes))
     })
 }
 
-/// The random numbers of the pixels from the Philox block `first` on, as far as
-/// position `end`, four vectors at a time.
+/// The random numbers of the pixels from the Philox block `first` on, up to position `end`, four
+/// vectors at a time.
 ///
-/// Meanwhile memory has nothing to do, so the pixels that will be read next are
-/// fetched: two inputs, each with its address and the bytes of an element.
+/// The memory is idle meanwhile, so the pixels that will be read next are prefetched: two
+/// inputs, each given by its address and the bytes of an element.
 fn draw(lanes: usize) -> String {
     function(DRAW, &[POINTER, I64, I64, I64, I64, POINTER, I64, POINTER, I64], None, |emitter, arguments| {
         let &[uniforms, first, end, seed, stream, ref fetched @ ..] = arguments else {
@@ -101,11 +101,11 @@ fn draw(lanes: usize) -> String {
     })
 }
 
-/// Lists the places of the bits that are set in a chunk's masks, in their order.
+/// Lists the positions of the bits that are set in a chunk's masks, in ascending order.
 ///
-/// A word at a time, [`LISTED`] of its bits without asking whether there are so many:
-/// what was too much is written over (D. Lemire: "Really fast bitset decoding for
-/// “average” densities", 2019).
+/// It takes a word at a time, and [`LISTED`] of its bits without testing whether there are that
+/// many: surplus entries are overwritten (D. Lemire: "Really fast bitset decoding for “average”
+/// densities", 2019).
 fn positions(lanes: usize) -> String {
     function(POSITIONS, &[POINTER, POINTER], None, |emitter, arguments| {
         let &[masks, list] = arguments else { unreachable!("as many as types") };
@@ -129,7 +129,7 @@ fn positions(lanes: usize) -> String {
     })
 }
 
-/// Lists the places of the [`LISTED`] lowest bits of a word; gives what is left of it.
+/// Lists the positions of the [`LISTED`] lowest bits of a word; returns the remaining bits.
 fn list_bits(
     emitter: &mut Emitter,
     (list, place): (Value, Value),
@@ -162,7 +162,7 @@ fn list_bits(
     })
 }
 
-/// A function of a module's own.
+/// A function that is internal to a module.
 pub(super) fn function(
     name: &str,
     types: &[ValueType],
@@ -186,13 +186,13 @@ pub(super) fn partial(emitter: &mut Emitter, memory: Value, is_count: bool) -> V
     emitter.define("partial", ty, format_args!("llvm.call {name}({memory}) : ({POINTER}) -> {ty}"))
 }
 
-/// Lists the places of the bits that are set in a chunk's masks.
+/// Lists the positions of the bits that are set in a chunk's masks.
 pub(super) fn call_positions(emitter: &mut Emitter, masks: Value, list: Value) {
     emitter.statement(format_args!("llvm.call {POSITIONS}({masks}, {list}) : ({POINTER}, {POINTER}) -> ()"));
 }
 
-/// Writes the random numbers of a chunk's positions, and fetches inputs, given with
-/// what they hold.
+/// Writes the random numbers of a chunk's positions and prefetches inputs, each given with its
+/// type.
 pub(super) fn call_draw(
     emitter: &mut Emitter,
     (call, chunk): (&Call, &Chunk),

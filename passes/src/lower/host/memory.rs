@@ -10,20 +10,20 @@ use crate::lower::emit::{Emitter, Scalar, Value};
 use crate::lower::pixel::{Kept, PixelCode, Tensor};
 use crate::schedule::Buffer;
 
-/// What a kernel has on its stack.
+/// The arrays that a kernel has on its stack.
 pub(super) struct Memory {
     /// The random numbers of the chunk's positions, if the kernel needs any.
     pub(super) uniforms: Option<Value>,
-    /// By group total: a sum's accumulators, [`CHUNK_ACCUMULATORS`] floats, or a count's masks, a bit a
-    /// place.
+    /// By group total: a sum's accumulators, [`CHUNK_ACCUMULATORS`] floats, or a count's masks,
+    /// one bit per position.
     reductions: Vec<(usize, Value)>,
-    /// The chunk's elements of each output, which go to their tensor all together: see
+    /// The chunk's elements of each output, which are copied to their tensor all together: see
     /// [`super::output`].
     pub(super) outputs: Vec<(Tensor, Value)>,
 }
 
 impl Memory {
-    /// The memory of the kernel that `code` is all the code of, nothing added up yet.
+    /// The initial memory of the kernel whose whole code is `code`.
     pub(super) fn new(emitter: &mut Emitter, code: &PixelCode<'_>, draws: bool, lanes: usize) -> Self {
         let uniforms = draws.then(|| stack::array(emitter, "uniforms", Scalar::F32, CHUNK));
         let reductions = code.reductions.iter();
@@ -77,7 +77,7 @@ pub(super) fn clear_masks(emitter: &mut Emitter, masks: Value, lanes: usize) {
     stack::clear(emitter, masks, scalar, CHUNK / lanes, ALIGNMENT / scalar.bytes());
 }
 
-/// The bytes that a chunk has in a buffer.
+/// The number of bytes of a chunk in a buffer.
 pub(in crate::lower) fn chunk_bytes(holds: Buffer, lanes: usize) -> usize {
     match holds {
         Buffer::Float => CHUNK * Scalar::F32.bytes(),
@@ -99,5 +99,5 @@ pub(super) fn chunk_of_buffer(
     emitter.element(call.pixels[kept.index], offset, Scalar::Int(8))
 }
 
-/// Accumulators, and chunks drawn four vectors at a time, are vectors without rest.
+/// Accumulators, and chunks drawn four vectors at a time, must divide evenly into vectors.
 const _: () = assert!(CHUNK.is_multiple_of(CHUNK_ACCUMULATORS) && CHUNK_ACCUMULATORS.is_multiple_of(4 * 16));

@@ -1,4 +1,4 @@
-//! From a chunk's elements of an output to its tensor.
+//! Copying a chunk's elements of an output to its tensor.
 
 use std::convert::Infallible;
 
@@ -8,15 +8,15 @@ use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, I64, Scalar, Value, ValueType};
 
-/// A tensor of more chunks is larger than caches that a core has to itself: 512 chunks
-/// of f32 are 4 MiB.
+/// A tensor of more chunks is larger than the caches that a core has to itself: 512 chunks of
+/// f32 are 4 MiB.
 const MANY_CHUNKS: usize = 512;
 
-/// The function that copies a chunk's elements from position `begin` as far as `end` from `buffer` to a
-/// tensor, given by its element at position 0.
+/// The function that copies a chunk's elements from position `begin` up to `end` from `buffer`
+/// to a tensor, given by its element at position 0.
 ///
-/// A tensor of many chunks does not stay in the caches until it is read, so it is
-/// written past them: a cache would first read each line that it is then given whole.
+/// A tensor of many chunks does not stay in the caches until it is read, so it is written past
+/// them: a cache would first read each line, although the line is then overwritten whole.
 pub(super) fn write(scalar: Scalar, lanes: usize) -> String {
     let types = [POINTER, POINTER, I64, I64, I64];
     function(&write_name(scalar), &types, None, |emitter, arguments| {
@@ -43,8 +43,7 @@ fn write_name(scalar: Scalar) -> String {
     format!("@write_{}", scalar.stored())
 }
 
-/// Where between `begin` and `end` the whole vectors begin and end that lie in the
-/// tensor as they are aligned.
+/// The begin and the end of the whole aligned vectors of the tensor between `begin` and `end`.
 fn whole_vectors(
     emitter: &mut Emitter,
     tensor: Value,
@@ -67,7 +66,7 @@ fn whole_vectors(
     [first, emitter.add(first, length)]
 }
 
-/// Copies `ty`s between two positions.
+/// Copies elements between two positions, `ty` by `ty`.
 fn copy(
     emitter: &mut Emitter,
     [tensor, buffer]: [Value; 2],

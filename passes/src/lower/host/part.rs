@@ -13,24 +13,23 @@ use crate::lower::pixel::{Kept, PixelCode, Tensor, Values};
 use crate::lower::{LowerError, leaf, reduction};
 use crate::schedule::{Buffer, Kernel, Schedule};
 
-/// Where the lanes of a vector stand.
+/// Access to the data of a vector of pixels.
 pub(super) trait Access {
-    /// Where the vector begins in what is kept of a chunk.
+    /// The index of the vector's first lane in a chunk's saved values.
     fn place(&self) -> Value;
     /// The elements of a stream that is read.
     fn read(&self, emitter: &mut Emitter, stream: usize, ty: ValueType) -> Value;
     /// The chunk's random numbers at the lanes.
     fn uniforms(&self, emitter: &mut Emitter, uniforms: Value) -> Value;
-    /// Writes elements of an output, the kernel's first, second and so on, which is
-    /// gathered in `buffer`.
+    /// Writes elements of the kernel's output number `output`, which is collected in `buffer`.
     fn write(&self, emitter: &mut Emitter, buffer: Value, output: usize, value: Value);
     /// Adds to the accumulators of a stream.
     fn accumulate(&self, emitter: &mut Emitter, stream: usize, value: Value);
-    /// A mask without the lanes that are no pixels, as far as that is known already.
+    /// A mask without the lanes that are known not to be pixels.
     fn of_pixels(&self, emitter: &mut Emitter, mask: Value) -> Value;
 }
 
-/// What a kernel, or a part of one, does with a vector of pixels.
+/// The work of a kernel, or of a part of one, on a vector of pixels.
 pub(super) struct Part<'a> {
     chunk: &'a Chunk,
     code: PixelCode<'a>,
@@ -38,13 +37,13 @@ pub(super) struct Part<'a> {
     memory: &'a Memory,
     hoisted: Values,
     inputs: Vec<Tensor>,
-    /// Outputs, with the chunk's elements of each.
+    /// The outputs, with the chunk's elements of each.
     pub(super) outputs: Vec<(Tensor, Value)>,
-    /// Inputs, then sums.
+    /// The inputs, then the sums.
     pub(super) streams: Vec<Stream>,
     /// The chunk's part of each buffer, loaded ones before saved ones.
     kept: [Vec<Value>; 2],
-    /// The masks that it fills.
+    /// The masks that are computed, with their memory.
     masks: Vec<(ValueId, Value)>,
 }
 
@@ -72,7 +71,7 @@ impl<'a> Part<'a> {
         Ok(part)
     }
 
-    /// The same, where the bits of the mask `value` are written to memory.
+    /// The same part, which also writes the bits of the mask `value` to `masks`.
     pub(super) fn filling(mut self, value: ValueId, masks: Value) -> Self {
         self.masks.push((value, masks));
         self
@@ -92,7 +91,7 @@ impl<'a> Part<'a> {
         streams
     }
 
-    /// Goes over all pixels of the chunk.
+    /// Runs over all pixels of the chunk.
     pub(super) fn walk(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
         let path = Path { chunk: self.chunk, lanes: self.lanes, streams: &self.streams };
         path.walk(
@@ -102,7 +101,7 @@ impl<'a> Part<'a> {
         )
     }
 
-    /// One vector of pixels.
+    /// Computes one vector of pixels.
     pub(super) fn vector(&self, emitter: &mut Emitter, access: &dyn Access) -> Result<(), LowerError> {
         let mut values = self.hoisted.clone();
         self.read(emitter, access, &mut values);
@@ -130,7 +129,7 @@ impl<'a> Part<'a> {
 
     fn write(&self, emitter: &mut Emitter, access: &dyn Access, values: &Values) {
         for (kept, &memory) in self.code.saves.iter().zip(&self.kept[1]) {
-            // A mask that is filled where it is kept is written below.
+            // A mask that is computed in its own buffer is written below.
             if !self.masks.contains(&(kept.value, memory)) {
                 self.store_kept(emitter, *kept, memory, access.place(), values[&kept.value]);
             }
@@ -187,8 +186,7 @@ impl<'a> Part<'a> {
         emitter.element(masks, vector, mask_scalar(self.lanes))
     }
 
-    /// Forgets what the masks of the vector at `position` say of lanes that are no
-    /// pixels.
+    /// Clears the bits of lanes that are not pixels in the masks of the vector at `position`.
     fn clear_masks(&self, emitter: &mut Emitter, position: Value, [from, to]: [Value; 2]) {
         let scalar = mask_scalar(self.lanes);
         let one = emitter.index(1);

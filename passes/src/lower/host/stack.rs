@@ -3,10 +3,10 @@
 use super::POINTER;
 use crate::lower::emit::{Emitter, Scalar, Value, ValueType};
 
-/// Of all arrays: a cache line, which the widest vector fills.
+/// The alignment of all arrays: a cache line, which the widest vector fills.
 pub(super) const ALIGNMENT: usize = 64;
 
-/// An array of `count` elements, whatever they hold.
+/// An array of `count` elements, uninitialised.
 pub(super) fn array(emitter: &mut Emitter, stem: &'static str, scalar: Scalar, count: usize) -> Value {
     let one = emitter.index(1);
     let ty = format!("!llvm.array<{count} x {}>", scalar.stored());

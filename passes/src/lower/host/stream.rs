@@ -1,11 +1,10 @@
-//! Leading the code of a pixel along a chunk in whole vectors.
+//! Running the code of a pixel along a chunk in whole vectors.
 //!
-//! At a plane's ends a vector has positions that are no pixels, and nobody may
-//! read there, or add what it computes. So what the code reads or adds to at a
-//! position is a [`Stream`], and a chunk is walked in three segments: the first vector if it
-//! is incomplete, the whole ones, and the last if it is incomplete. Those at
-//! the edges stream through a vector on the stack, to and from which only the
-//! plane's pixels are copied.
+//! At a plane's ends a vector has positions that are not pixels. The code must not read there,
+//! nor add the values it computes. So the data that the code reads or adds to at a position is a
+//! [`Stream`], and a chunk is walked in three segments: the first vector if it is incomplete,
+//! the whole ones, and the last if it is incomplete. At the edges, streams go through a vector
+//! on the stack; only the plane's pixels are copied to and from it.
 
 use super::part::Access;
 use super::stack;
@@ -14,14 +13,14 @@ use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, F32, Scalar, Value, ValueType};
 use lossc_dialect::sum_shape::CHUNK_ACCUMULATORS;
 
-/// Elements of which the code of a pixel touches the one at its position.
+/// An array of which the code of a pixel accesses the element at the pixel's position.
 pub(super) struct Stream {
     /// The element of position 0.
     origin: Value,
     scalar: Scalar,
-    /// Whether it is added to, and positions [`CHUNK_ACCUMULATORS`] apart share an element.
+    /// True if it is added to, and positions [`CHUNK_ACCUMULATORS`] apart share an element.
     is_accumulated: bool,
-    /// A vector on the stack that stands for it at an edge.
+    /// A vector on the stack that replaces it at an edge.
     edge: Value,
 }
 
@@ -42,7 +41,7 @@ impl Stream {
         self.origin
     }
 
-    /// Whether the code adds to it.
+    /// Returns whether the code adds to it.
     pub(super) fn is_accumulated(&self) -> bool {
         self.is_accumulated
     }
@@ -55,13 +54,13 @@ impl Stream {
         emitter.apply("arith.andi", &[position, mask])
     }
 
-    /// The element at a position, where `origin` is that of position 0.
+    /// The element at a position, if `origin` is that of position 0.
     pub(super) fn at(&self, emitter: &mut Emitter, origin: Value, position: Value) -> Value {
         let index = self.index(emitter, position);
         emitter.element(origin, index, self.scalar)
     }
 
-    /// Where position 0 would be if the edge began at position `start`.
+    /// The address of position 0 if the edge begins at position `start`.
     fn edge_origin(&self, emitter: &mut Emitter, start: Value) -> Value {
         let index = self.index(emitter, start);
         let zero = emitter.index(0);
@@ -76,7 +75,7 @@ impl Stream {
     }
 }
 
-/// A vector's lanes at consecutive positions.
+/// A vector whose lanes are consecutive positions.
 pub(super) struct Along<'a> {
     position: Value,
     streams: &'a [Stream],
@@ -89,7 +88,7 @@ impl Along<'_> {
         self.streams[stream].at(emitter, self.origins[stream], self.position)
     }
 
-    /// What a whole vector in memory of the kernel's own is aligned for.
+    /// The alignment of a whole vector in the kernel's own memory.
     fn alignment(&self) -> usize {
         self.lanes * Scalar::F32.bytes()
     }
@@ -123,7 +122,7 @@ impl Access for Along<'_> {
     }
 
     fn of_pixels(&self, _: &mut Emitter, mask: Value) -> Value {
-        // Only vectors at edges have other lanes, and `Path::walk` comes back to those.
+        // Only vectors at edges have other lanes, and `Path::walk` clears those afterwards.
         mask
     }
 }
@@ -137,7 +136,7 @@ struct Segment {
     pixels: [Value; 2],
 }
 
-/// What [`walk`] goes along.
+/// A chunk and the streams along it.
 pub(super) struct Path<'a> {
     pub(super) chunk: &'a Chunk,
     pub(super) lanes: usize,
@@ -145,8 +144,8 @@ pub(super) struct Path<'a> {
 }
 
 impl Path<'_> {
-    /// Runs `body` for each vector of the chunk, and `at_edge` for each vector that is incomplete with its
-    /// position and the range of its lanes that are pixels, once `body` has seen it.
+    /// Runs `body` for each vector of the chunk. After `body`, runs `at_edge` for each
+    /// incomplete vector, with its position and the range of its lanes that are pixels.
     pub(super) fn walk(
         &self,
         emitter: &mut Emitter,
@@ -208,7 +207,7 @@ impl Path<'_> {
         self.round_down(emitter, position)
     }
 
-    /// Where the streams begin in a segment.
+    /// The origins of the streams in a segment.
     fn origins(&self, emitter: &mut Emitter, segment: &Segment) -> Vec<Value> {
         let origin = |stream: &Stream| {
             let edge = stream.edge_origin(emitter, segment.start);

@@ -15,7 +15,7 @@ fn whatever_has_operands_has_a_cost_at_every_level() {
     }
 }
 
-/// 12 floats, a comparison, a select and a shift.
+/// The meaning has 12 float operations, a comparison, a select and a shift.
 #[test]
 fn an_element_wise_op_costs_what_its_meaning_takes() {
     assert_eq!(CostModel::Host.cost(Op::ExpNonpositive, Level::Pixel), 15 * 10);

@@ -20,7 +20,7 @@ pub const RULES: &[Rule] = &[
     exact("one-mul",              "(mul 1.0 ?x)",                "?x"),
     but_zero("add-zero",          "(add ?x 0.0)",                "?x"),
     but_zero("zero-add",          "(add 0.0 ?x)",                "?x"),
-    // A product rounded once less.
+    // One rounding fewer.
     ulps(1, "fma",                "(add (mul ?a ?b) ?c)",           "(fma ?a ?b ?c)"),
     ulps(1, "fma-swapped",        "(add ?c (mul ?a ?b))",           "(fma ?a ?b ?c)"),
     ulps(1, "fma-negated",        "(sub ?c (mul ?a ?b))",           "(fma (neg ?a) ?b ?c)"),

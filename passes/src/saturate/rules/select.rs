@@ -7,7 +7,7 @@ use crate::egraph::{Rule, but_zero, exact};
 pub const RULES: &[Rule] = &[
     exact("select-same", "(select ?m ?a ?a)",       "?a"),
     exact("select-not",  "(select (not ?m) ?a ?b)", "(select ?m ?b ?a)"),
-    // In the other branch the mask does not hold.
+    // In the other branch the mask is false.
     exact("select-known-not",     "(select ?m ?a (select ?m ?b ?c))",   "(select ?m ?a ?c)"),
     exact("select-never",         "(select (and ?m (not ?m)) ?a ?b)",   "?b"),
     exact("select-never-swapped", "(select (and (not ?m) ?m) ?a ?b)",   "?b"),
@@ -21,7 +21,7 @@ pub const RULES: &[Rule] = &[
     exact("select-else-select",   "(select ?m 0.0 (select ?k ?a 0.0))", "(select (and (not ?m) ?k) ?a 0.0)"),
     but_zero("neg-select-zero",   "(select ?m (neg ?a) 0.0)",           "(neg (select ?m ?a 0.0))"),
     exact("neg-select",           "(select ?m (neg ?a) (neg ?b))",      "(neg (select ?m ?a ?b))"),
-    // Gradient terms of two disjoint masks are one chain of selects.
+    // Gradient terms of two disjoint masks become one chain of selects.
     but_zero("add-disjoint",         "(add (select ?m ?a 0.0) (select (and (not ?m) ?k) ?b 0.0))",
                                   "(select ?m ?a (select ?k ?b 0.0))"),
     but_zero("add-disjoint-swapped", "(add (select (and (not ?m) ?k) ?b 0.0) (select ?m ?a 0.0))",
@@ -35,7 +35,7 @@ pub const RULES: &[Rule] = &[
                                   "(select ?m ?a (select ?k (neg ?b) 0.0))"),
     but_zero("sub-disjoint-swapped", "(sub (select (and (not ?m) ?k) ?b 0.0) (select ?m ?a 0.0))",
                                   "(select ?m (neg ?a) (select ?k ?b 0.0))"),
-    // The guard of a sum of guarded terms is known to the terms.
+    // A sum of guarded terms need not be guarded as well.
     exact("select-or-add",        "(select (or ?m ?k) (add (select ?m ?a 0.0) (select ?k ?b 0.0)) 0.0)",
                                   "(add (select ?m ?a 0.0) (select ?k ?b 0.0))"),
     exact("select-or-add-swapped","(select (or ?k ?m) (add (select ?m ?a 0.0) (select ?k ?b 0.0)) 0.0)",

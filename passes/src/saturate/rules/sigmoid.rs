@@ -6,9 +6,9 @@ use crate::egraph::{Rule, exact};
 /// The rules.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
-    // The definitions by which the op table computes them: the same operations. Of a group's
-    // values they would be f64.
-    // With q = 1 / (1 + e) and p = e q, the other branch is p and the rest it leaves.
+    // The op table's definitions, with the same operations. They are for pixels alone, because
+    // values of groups would be f64. With q = 1 / (1 + e) and p = e q, the other branch is p
+    // plus its remainder.
     exact("sigmoid-by-exp",       "(sigmoid ?x)",
           "(select (less ?x 0.0)
              (fma (fma (neg (mul (exp_nonpositive (neg (abs ?x))) (div 1.0 (add 1.0 (exp_nonpositive (neg (abs ?x)))))))
@@ -20,7 +20,7 @@ pub const RULES: &[Rule] = &[
              (div 1.0 (add 1.0 (exp_nonpositive (neg (abs ?x))))))").when(&[PerPixel("?x")]),
     exact("softplus-by-exp",      "(softplus ?x)",
           "(add (positive_part ?x) (log1p_unit (exp_nonpositive (neg (abs ?x)))))").when(&[PerPixel("?x")]),
-    // A NaN need not come through the first term: it comes through the second.
+    // The first term need not pass on a NaN: the second does.
     exact("softplus-relu",        "(add (positive_part ?x) (log1p_unit (exp_nonpositive (neg (abs ?x)))))",
           "(add (select (less 0.0 ?x) ?x 0.0) (log1p_unit (exp_nonpositive (neg (abs ?x)))))"),
 ];

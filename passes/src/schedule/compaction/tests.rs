@@ -14,7 +14,7 @@ use crate::stabilise::stabilise;
 
 const COSTS: CostModel = CostModel::Host;
 
-/// Each logit and label is tried with so many random numbers.
+/// The number of random numbers that each logit and label is tried with.
 const UNIFORMS: usize = 64;
 
 fn optimised(program: &Program) -> Program {
@@ -29,7 +29,7 @@ fn library_programs(options: &specialise::Options) -> Vec<Program> {
     programs.map(|program| optimised(&specialise(program, options).expect("specialises"))).collect()
 }
 
-/// Logits of every size on both sides, and what is none.
+/// Logits of every size and both signs, infinities and NaN.
 fn logits() -> Vec<f64> {
     let sizes = (-40..40).map(|power| 1.3_f64.powi(power));
     let edges = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40];
@@ -54,8 +54,8 @@ fn observing(program: &Program, value: ValueId) -> Program {
     builder.finish_named([("loss", loss), ("gradient", number)]).expect("a loss")
 }
 
-/// What of the active pixels and of all that they are found for there is at pixels of
-/// every logit, label and random number.
+/// The mask of the active pixels and all targets of the compaction, at pixels of every logit,
+/// label and random number.
 fn observe(program: &Program, compaction: &Compaction) -> Vec<Vec<f64>> {
     let group_totals = program
         .values()
@@ -102,8 +102,8 @@ fn a_pixel_that_does_not_survive_counts_for_nothing() {
     }
 }
 
-/// A bound that is far off would let all pixels through. Of negatives with a positive
-/// logit all are active: they are hard, and there a bound would cost more than it saves.
+/// A loose bound would let all pixels through. Of negatives with a positive logit all are
+/// active: they are hard, and a bound would cost more than it saves there.
 #[test]
 fn of_easy_negatives_few_survive_that_need_not() {
     let logits = logits();
@@ -131,16 +131,16 @@ fn only_losses_that_drop_are_compacted() {
     };
     let plain = specialise::Options::default();
     assert_eq!(compacted(&plain), ["random_drop.linear", "random_drop.squ", "random_drop.log"]);
-    // A weight may be NaN where its pixel was dropped.
+    // A weight may be NaN at a dropped pixel.
     assert!(compacted(&specialise::Options { weight_map: true, ..plain.clone() }).is_empty());
     let nvidia = library_programs(&plain);
     assert!(nvidia.iter().all(|program| compaction(program, CostModel::Nvidia).is_none()));
 }
 
-/// What decides how a random program is built.
+/// The choices that determine a random program.
 type Choices<'a> = std::iter::Copied<std::slice::Iter<'a, u8>>;
 
-/// A threshold of a few ops on the logit, most of them costly somewhere within.
+/// A threshold of a few ops on the logit, most of them costly in some operand.
 fn threshold(builder: &mut Builder, choices: &mut Choices<'_>, logit: ValueId, depth: usize) -> ValueId {
     let choice = choices.next().unwrap_or(0);
     if depth == 0 {
@@ -149,7 +149,7 @@ fn threshold(builder: &mut Builder, choices: &mut Choices<'_>, logit: ValueId, d
         let e = builder.exp_nonpositive(below);
         return match choice % 5 {
             0 => {
-                // A sum of logits may be one of opposite infinities, of which nothing is sure.
+                // A sum of logits may be one of opposite infinities, which no bound can decide.
                 let [low, high] = [-60.0, 60.0].map(|bound| builder.constant(bound, Level::Pixel));
                 let logit = builder.max(logit, low);
                 builder.min(logit, high)
@@ -199,7 +199,7 @@ fn dropping(choices: &[u8]) -> Program {
     builder.finish_named([("loss", loss), ("gradient", kept)]).expect("a loss")
 }
 
-/// Bounds of whatever threshold bound it: seed 1, or what `LOSSC_SEED` says.
+/// The bounds of any threshold are valid: seed 1, or that of `LOSSC_SEED`.
 #[test]
 fn a_pixel_that_does_not_survive_a_random_threshold_counts_for_nothing() {
     let seed = std::env::var("LOSSC_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
@@ -227,7 +227,7 @@ fn a_pixel_that_does_not_survive_a_random_threshold_counts_for_nothing() {
     );
 }
 
-/// The counts of NaN logits and of invalid labels do not keep the rest from being compacted.
+/// The counts of NaN logits and of invalid labels do not prevent compaction of the rest.
 #[test]
 fn cheap_counts_are_made_of_all_pixels() {
     let checked = specialise::Options { checks: true, ..Default::default() };

@@ -8,7 +8,7 @@ use crate::stabilise::stabilise;
 
 const COSTS: CostModel = CostModel::Host;
 
-/// Of a processor that does not compact, and of a GPU.
+/// The costs of a processor without compaction, and of a GPU.
 const COOPERATIVE: [Costs; 2] = [
     Costs { list: COSTS, place: Home::Memory },
     Costs { list: CostModel::Nvidia, place: Home::SharedMemory },
@@ -27,7 +27,7 @@ fn joint(program: &Program, saved_in: SavedIn) -> Schedule {
     schedule(program, Options { saved_in, entry_points: EntryPoints::Joint, ..Options::default() })
 }
 
-/// The cost of a kernel that loads `kept` of what it could load.
+/// The cost of a kernel that loads `kept` of the values that it could load.
 fn cost_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId], costs: Costs) -> u64 {
     let mut schedule = schedule.clone();
     schedule.saved = kept.iter().enumerate().map(|(buffer, &value)| Saved { value, buffer }).collect();
@@ -92,8 +92,8 @@ fn nothing_is_kept_between_calls() {
     }
 }
 
-/// What is kept on a chip is all that the second pass needs, and the passes by themselves
-/// are as if nothing were kept.
+/// All that the second pass needs is resident, and the separate passes are the same as without
+/// saving.
 #[test]
 fn one_launch_reads_a_kept_pixel_once() {
     for choice in ["linear", "squ", "log"] {
