@@ -74,7 +74,7 @@ pub enum ProofError {
         text: String,
     },
     /// A reference to a node that the table does not have.
-    #[error("{place} names a node that there is not")]
+    #[error("{place} names a node that does not exist")]
     Missing {
         /// The part of the proof that refers to it.
         place: Place,
@@ -112,7 +112,7 @@ pub enum ProofError {
     #[error("the steps do not lead from the source to the result")]
     Apart,
     /// A result that is not a program.
-    #[error("the proof ends at no program: {0}")]
+    #[error("the proof does not end at a program: {0}")]
     Build(#[from] BuildError),
 }
 
