@@ -22,7 +22,7 @@ pub use restrict::WEIGHT_MAP;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reduction {
-    /// As in the loss: the library's are sums.
+    /// The loss as written: the library's are sums.
     #[default]
     Sum,
     /// Divided by the number of pixels that are not ignored.

@@ -164,7 +164,7 @@ impl Rule {
     ///
     /// # Panics
     ///
-    /// As for [`Rule::sides`].
+    /// If a side is not a pattern, see [`Rule::sides`].
     pub(super) fn side_conditions(&self) -> Vec<(Condition, Var)> {
         let variable = |condition: &Condition| -> Var {
             let name = condition.variable();
@@ -177,7 +177,7 @@ impl Rule {
     ///
     /// # Panics
     ///
-    /// As for `Rule::sides`.
+    /// If a side is not a pattern, see `Rule::sides`.
     pub fn to_egg(&self) -> Rewrite<LossNode, FactsAnalysis> {
         let ([left, right], side_conditions) = (self.sides(), self.side_conditions());
         let condition = move |egraph: &mut LossGraph, _: Id, subst: &Subst| {
