@@ -1,11 +1,10 @@
-//! The certificate of a compile: that the program which is run is the loss that
-//! was written, in a form that anyone can check again.
+//! The certificate of a compile: a proof that the program which runs is the loss that was
+//! written, in a form that anyone can check again.
 //!
-//! It holds, for each rewriting phase, the program before and after as text, the
-//! proof that leads from one to the other, and what both give on sample pixels in
-//! real numbers. Checking it saturates nothing: each step is compared with the
-//! rule it names, the gradient between the phases is derived anew, and the samples
-//! are run again.
+//! For each rewriting phase it has the program before and after as text, the proof that leads
+//! from one to the other, and the values of both on sample pixels in real numbers. Checking it
+//! saturates nothing: each step is compared with the rule it names, the gradient between the
+//! phases is derived anew, and the samples are run again.
 
 mod error;
 mod samples;
@@ -31,11 +30,11 @@ pub const VERSION: u32 = 2;
 pub struct Certificate {
     /// The format's version, [`VERSION`].
     pub version: u32,
-    /// The lossc that made it. Others check it against their own rules.
+    /// The version of lossc that made it. Another version checks it against its own rules.
     pub lossc: String,
     /// The program's name, e.g. `random_drop.log`.
     pub loss: String,
-    /// The phases in order: the loss becomes stable, and with its gradient cheap.
+    /// The phases in order: the loss is stabilised, then it is optimised with its gradient.
     pub phases: [Phase; 2],
 }
 
@@ -43,15 +42,15 @@ pub struct Certificate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// `stabilise` or `saturate`: whose rules it goes by.
+    /// `stabilise` or `saturate`: the phase whose rules are used.
     pub name: String,
     /// The program before, as MLIR.
     pub source: String,
     /// The program after.
     pub result: String,
-    /// How one becomes the other.
+    /// The proof that one becomes the other.
     pub proof: Proof,
-    /// What both give on sample pixels.
+    /// The values of both on sample pixels.
     pub samples: Samples,
 }
 
@@ -62,9 +61,9 @@ const PHASES: [PhaseRules; 2] =
     [("stabilise", || stabilise::RULES.to_vec()), ("saturate", saturate::rules::all)];
 
 impl Certificate {
-    /// The certificate of a compile of `loss`, whose stable form was found by
-    /// `stable` and whose form with its gradient, `gradient`, by `optimised`. Both
-    /// must hold proofs. What is returned has been checked.
+    /// The certificate of a compile of `loss`, where `stable` is its stable form and `optimised`
+    /// the optimised form of `gradient`, its stable form with the gradient. Both rewritings must
+    /// have proofs. The certificate that is returned has been checked.
     pub fn new(
         loss: &Program,
         stable: &Rewriting,
@@ -100,7 +99,7 @@ impl Certificate {
     }
 }
 
-/// One line on what a certificate that holds says.
+/// One line on the claims of a certificate that holds.
 impl fmt::Display for Certificate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { loss, lossc, phases: [stable, optimised], .. } = self;
@@ -127,7 +126,7 @@ impl Phase {
         })
     }
 
-    /// Checks the phase that must stand at `index`, and gives its programs.
+    /// Checks the phase that must be at `index`, and returns its programs.
     fn verify(&self, index: usize) -> Result<(Program, Program), CertificateError> {
         let (phase, rules) = PHASES[index];
         if self.name != phase {
@@ -145,8 +144,8 @@ impl Phase {
     }
 }
 
-/// The most operations of a program in a certificate: what the compiler makes of a loss
-/// of [`MAX_OPS`], such as its gradient, has fewer.
+/// The most operations of a program in a certificate: a program that the compiler derives from a
+/// loss of [`MAX_OPS`], such as its gradient, has fewer.
 const MAX_MADE: usize = 32 * MAX_OPS;
 
 fn read(phase: &'static str, text: &str) -> Result<Program, CertificateError> {

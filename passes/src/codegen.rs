@@ -1,9 +1,8 @@
 //! MLIR in, target code out.
 //!
-//! [`compile`] takes the module that the lowering wrote, as text in MLIR's
-//! standard dialects, through MLIR's conversions to LLVM IR, optimises it and
-//! gives object code for a processor or PTX for a GPU. All of MLIR and LLVM
-//! that a compilation used is gone when it returns.
+//! [`compile`] takes the module that the lowering wrote, as text in MLIR's standard dialects,
+//! through MLIR's conversions to LLVM IR, optimises it and returns object code for a processor
+//! or PTX for a GPU. All of MLIR and LLVM that a compilation used is gone when it returns.
 //!
 //! **Invariant:** no type of melior or inkwell leaves this module.
 
@@ -31,7 +30,7 @@ use crate::stack::deep;
 pub use error::{CodegenError, Diagnostic};
 pub use target::{Architecture, Cpu, Nvidia, Target, TargetError};
 
-/// Where [`compile`] stops.
+/// The stage at which [`compile`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// MLIR in the `llvm` dialect, as text.
@@ -40,31 +39,31 @@ pub enum Output {
     LlvmIr,
     /// The processor's assembly or PTX, as text.
     Assembly,
-    /// What runs: a relocatable ELF object, or PTX.
+    /// Code that can be loaded: a relocatable ELF object, or PTX.
     Code,
 }
 
-/// What [`compile`] made.
+/// The result of [`compile`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Artifact {
-    /// Text of the stage asked for; PTX is also code.
+    /// Text of the requested stage; PTX is also code.
     Text(String),
     /// A relocatable ELF object without unresolved symbols.
     Object(Vec<u8>),
 }
 
-/// Is called with each stage's name and its MLIR, LLVM IR or assembly.
+/// A function that is called with each stage's name and its MLIR, LLVM IR or assembly.
 pub type Observer<'a> = &'a mut dyn FnMut(&str, &str);
 
-/// Compiles `module_text` for `target` as far as `output`.
+/// Compiles `module_text` for `target` up to the stage `output`.
 ///
-/// Text of the stages in between is only made for an `observer`. Neither the
-/// result nor an error depends on whether there is one.
+/// Text of the stages in between is made only for an `observer`. Neither the result nor an error
+/// depends on whether there is one.
 ///
 /// # Errors
 ///
-/// When the text is not valid MLIR, a pass fails, or the code would need a
-/// function that lossc does not provide.
+/// If the text is not valid MLIR, a pass fails, or the code would need a function that lossc
+/// does not provide.
 pub fn compile(
     module_text: &str,
     target: &Target,
@@ -96,7 +95,7 @@ fn compile_here(
     generate(&module, target, &machine, output, &mut observer)
 }
 
-/// From LLVM IR to machine code.
+/// Compiles LLVM IR to machine code.
 fn generate(
     module: &Module<'_>,
     target: &Target,
@@ -116,7 +115,7 @@ fn generate(
     match (output, target) {
         (Output::Code, Target::Cpu(_)) => {
             if let Some(observer) = observer {
-                // Emission rewrites the module, and must not see it twice.
+                // Emission rewrites the module, so the original must not be emitted twice.
                 let copy = module.clone();
                 observer("assembly", &assembly(&copy)?);
             }

@@ -5,9 +5,9 @@
 //! come from the op table; this module moves adjoints through selects, casts,
 //! reductions and broadcasts.
 //!
-//! An adjoint is a value under a guard: it counts only where the guard holds.
-//! Selects put guards on instead of multiplying by zero, so a NaN in the branch
-//! that was not taken, or at an ignored pixel, never reaches the gradient.
+//! An adjoint is a value under a guard: it contributes only where the guard holds. Selects set
+//! guards instead of multiplying by zero, so a NaN in the branch that was not taken, or at an
+//! ignored pixel, never reaches the gradient.
 
 use lossc_dialect::ops::{Derivative, Op};
 use lossc_dialect::program::{BuildError, GRADIENT, UPSTREAM};
@@ -17,10 +17,10 @@ use thiserror::Error;
 
 use crate::uniform::fold;
 
-/// Why a program has no gradient.
+/// The reason why a program has no gradient.
 #[derive(Debug, Error)]
 pub enum DifferentiateError {
-    /// The loss does not depend on the logits but through counts and comparisons.
+    /// The loss depends on the logits only through counts and comparisons, if at all.
     #[error("the loss has no gradient: it depends on the logits {0}")]
     NoPath(String),
     /// The program cannot be built; an error of lossc.
@@ -28,13 +28,13 @@ pub enum DifferentiateError {
     Build(#[from] BuildError),
 }
 
-/// Adds the gradient of the loss by the first argument. It is an f32; what stores
-/// it narrower casts it.
+/// Adds the gradient of the loss by the first argument. It is an f32; a user that stores it in a
+/// narrower type casts it.
 pub fn differentiate(program: &Program) -> Result<Program, DifferentiateError> {
     let mut builder = Builder::new(program.name());
     let mut arguments = builder.declare_arguments(program);
     arguments.push(builder.scalar_argument(UPSTREAM, 1.0));
-    // Every value's copy is kept: the partial derivatives are built from them.
+    // The copies of all values are kept because the partial derivatives are built from them.
     let mut copies = vec![ValueId(0); program.len()];
     for (value, node) in program.values() {
         if let Op::Argument(index) = node.op {
@@ -60,7 +60,7 @@ pub fn differentiate(program: &Program) -> Result<Program, DifferentiateError> {
     Ok(fold(&reverse.builder.finish(results)?))
 }
 
-/// Which values change with small changes of the logits.
+/// Marks the values that change with small changes of the logits.
 fn active(program: &Program) -> Vec<bool> {
     let mut active = vec![false; program.len()];
     for (value, node) in program.values() {
@@ -75,7 +75,7 @@ fn active(program: &Program) -> Vec<bool> {
     active
 }
 
-/// The ops on the way from the logits to the loss through which no adjoint flows, for the error.
+/// The ops between the logits and the loss through which no adjoint flows, for the error.
 fn steps(program: &Program) -> String {
     let needed = program.needed([program.results()[0].value]);
     let mut depends = vec![false; program.len()];
@@ -102,7 +102,7 @@ struct Adjoint {
 
 struct Reverse<'a> {
     program: &'a Program,
-    /// The program's values in the new program.
+    /// By value of the program, its copy in the new program.
     copies: &'a [ValueId],
     builder: Builder,
     adjoints: Vec<Option<Adjoint>>,
@@ -121,12 +121,12 @@ impl Reverse<'_> {
         }
         match logits {
             Some(adjoint) => self.unguarded(adjoint),
-            // Active, yet every path was cut by a select of constants.
+            // The value is active, yet every path was cut by a select of constants.
             None => self.builder.constant(0.0, Level::Pixel),
         }
     }
 
-    /// Hands the adjoint of `value` to its operands.
+    /// Passes the adjoint of `value` to its operands.
     fn flow(&mut self, value: ValueId, node: &Node, adjoint: Adjoint) {
         let operands: Vec<_> = node.operands.iter().map(|operand| self.copies[operand.index()]).collect();
         match node.op {
@@ -152,7 +152,7 @@ impl Reverse<'_> {
         }
     }
 
-    /// The adjoint of a select is a select: it goes where the value came from.
+    /// The adjoint of a select is a select: it goes to the branch that the value came from.
     fn flow_select(&mut self, node: &Node, mask: ValueId, adjoint: Adjoint) {
         let not_mask = if is_seeded(Fault::BranchesAreMixedUp) { mask } else { self.builder.not(mask) };
         for (&operand, taken) in node.operands[1..].iter().zip([mask, not_mask]) {
@@ -161,8 +161,8 @@ impl Reverse<'_> {
         }
     }
 
-    /// The adjoint of an op that selects by itself: a ratio is the constant 0 where
-    /// its denominator is 0.
+    /// The adjoint of an op that selects by itself: a ratio is the constant 0 if its denominator
+    /// is 0.
     fn where_it_varies(&mut self, op: Op, operands: &[ValueId], adjoint: Adjoint) -> Adjoint {
         if op != Op::RatioOrZero {
             return adjoint;
@@ -188,7 +188,7 @@ impl Reverse<'_> {
         self.contribute(operand, Adjoint { guard, value });
     }
 
-    /// As a sum over the groups, divided by their number.
+    /// The adjoint of a mean is that of a sum over the groups, divided by their number.
     fn flow_mean(&mut self, operand: ValueId, adjoint: Adjoint) {
         let groups = match is_seeded(Fault::NumbersAreReducedLate) {
             true => {
@@ -204,8 +204,8 @@ impl Reverse<'_> {
         self.spread(operand, Adjoint { value: share, ..adjoint }, Level::Group);
     }
 
-    /// The adjoint of a broadcast is the sum over where it went, under the guard
-    /// that a guard held anywhere there.
+    /// The adjoint of a broadcast is the sum over the broadcast's range. Its guard holds if the
+    /// adjoint's guard holds anywhere there.
     fn gather(&mut self, operand: ValueId, op: Op, adjoint: Adjoint) {
         if !self.active[operand.index()] {
             return;
@@ -222,7 +222,7 @@ impl Reverse<'_> {
         self.contribute(operand, Adjoint { guard, value });
     }
 
-    /// Whether `guard` holds anywhere the broadcast `op` from `level` went.
+    /// Returns whether `guard` holds anywhere in the range of the broadcast `op` from `level`.
     fn any(&mut self, guard: ValueId, op: Op, level: Level) -> ValueId {
         let mut places = match op {
             Op::Broadcast => self.builder.count(guard),
@@ -264,7 +264,7 @@ impl Reverse<'_> {
         self.builder.select(guard, adjoint.value, zero)
     }
 
-    /// `adjoint * partial`, without the products by 1 and -1 that linear ops give.
+    /// `adjoint * partial`, without the products by 1 and -1 that linear ops cause.
     fn product(&mut self, adjoint: ValueId, partial: ValueId) -> ValueId {
         match self.builder.node(partial).op.constant_value() {
             Some(1.0) => adjoint,

@@ -1,5 +1,4 @@
-//! Programs as e-graphs: what the two rewriting phases, stabilise and saturate,
-//! have in common.
+//! Programs as e-graphs: the common part of the two rewriting phases, stabilise and saturate.
 
 mod convert;
 mod directed;
@@ -35,29 +34,29 @@ use saturation::{End, saturate};
 /// The e-graph of a program.
 pub type LossGraph = EGraph<LossNode, FactsAnalysis>;
 
-/// What a rewriting phase did.
+/// The outcome of a rewriting phase.
 #[derive(Clone, Debug)]
 pub struct Rewriting {
-    /// The result.
+    /// The rewritten program.
     pub program: Program,
-    /// The rules on the way from source to result, in the order of the proof;
-    /// empty unless asked for.
+    /// The rules on the way from source to result, in the order of the proof; empty unless
+    /// requested.
     pub rules: Vec<&'static str>,
-    /// Every step on that way; none unless asked for.
+    /// Every step on that way; `None` unless requested.
     pub proof: Option<Proof>,
-    /// The limit that was hit, if the rules or the extraction did not come to an end.
-    /// The result is sound, but there may be a cheaper one.
+    /// The limit that was hit, if the rules or the extraction did not finish. The result is
+    /// sound, but there may be a cheaper one.
     pub limit: Option<String>,
     /// Nodes in the e-graph at the end.
     pub nodes: usize,
-    /// Rounds.
+    /// Rounds of the rules.
     pub iterations: usize,
-    /// The cost of the source and of the result; nothing where a phase has no costs.
+    /// The costs of the source and of the result; 0 if a phase has no costs.
     pub cost: (ProgramCost, ProgramCost),
 }
 
-/// Rewrites `program` by `rules` and takes the cheapest equal program by `cost`.
-/// The proof is made only if `explain` is set: it costs time.
+/// Rewrites `program` by `rules` and extracts the cheapest equal program by `cost`. The proof is
+/// made only if `explain` is set: it takes time.
 pub fn rewrite(
     program: &Program,
     rules: &[Rule],
@@ -83,7 +82,7 @@ fn search(
     let Extraction { expression, limit: stopped, .. } = extract(&egraph, root, cost);
     let cost_of = |expression| extract::cost_of(expression, &egraph, cost);
     let (before, after) = (cost_of(&source), cost_of(&expression));
-    // What is not cheaper stays as it was written.
+    // If nothing is cheaper, the source stays as written.
     let (expression, cost) = if after < before { (expression, after) } else { (source.clone(), before) };
     let proof = explain.then(|| Proof::record(&egraph.explain_equivalence(&source, &expression)));
     Ok(Rewriting {

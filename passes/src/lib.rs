@@ -1,5 +1,5 @@
-//! Program in, target code out, in pipeline order. No file is read here and no
-//! device is opened.
+//! The compiler passes, from a program to target code, in pipeline order. They read no files and
+//! open no devices.
 
 pub mod specialise;
 

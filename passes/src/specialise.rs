@@ -1,5 +1,5 @@
-//! What applies to any loss and so stands in none: storage types, ignored pixels,
-//! a weight map, the reduction, and the counts of invalid input. Each is a
+//! Transformations that apply to any loss and are therefore not part of its text: storage types,
+//! ignored pixels, a weight map, the reduction, and the counts of invalid input. Each is a
 //! program transformation.
 
 mod checks;
@@ -18,34 +18,34 @@ pub use checks::{INVALID_LABELS, INVALID_WEIGHTS, NAN_LOGITS};
 pub use growth::is_sum;
 pub use restrict::WEIGHT_MAP;
 
-/// How the loss is reduced over the pixels.
+/// The reduction of the loss over the pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reduction {
-    /// As the loss says: the library's are sums.
+    /// The loss as written: the library's are sums.
     #[default]
     Sum,
     /// Divided by the number of pixels that are not ignored.
     Mean,
 }
 
-/// What to make of a loss before it is compiled.
+/// The transformations to apply to a loss before it is compiled.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
-    /// The storage type of each tensor of pixels, in argument order; where the
-    /// list ends, the program's own.
+    /// The storage type of each tensor of pixels, in argument order; past the end of the list,
+    /// the program's own.
     pub storage: Vec<Element>,
-    /// Pixels with this label are as if they were not there.
+    /// The label of pixels that are treated as absent.
     pub ignore_index: Option<i64>,
-    /// Whether a map of pixel weights comes as a further argument, `weight_map`.
+    /// True if a map of pixel weights is a further argument, `weight_map`.
     pub weight_map: bool,
-    /// How the loss is reduced over the pixels.
+    /// The reduction of the loss over the pixels.
     pub reduction: Reduction,
-    /// Whether invalid labels and NaN logits are counted.
+    /// True if invalid labels and NaN logits are counted.
     pub checks: bool,
 }
 
-/// Why options do not apply to a loss.
+/// The reason why options do not apply to a loss.
 #[derive(Debug, Error)]
 pub enum SpecialiseError {
     /// An option about labels on a loss without labels.
@@ -58,7 +58,7 @@ pub enum SpecialiseError {
         index: i64,
         /// The labels' type.
         element: Element,
-        /// Why it does not fit.
+        /// The reason why it does not fit.
         why: &'static str,
     },
     /// A storage type that an argument cannot have.
@@ -66,9 +66,9 @@ pub enum SpecialiseError {
     Storage {
         /// The argument.
         argument: String,
-        /// The type asked for.
+        /// The requested type.
         element: Element,
-        /// Why not.
+        /// The reason why it cannot.
         why: &'static str,
     },
     /// The program cannot be built.

@@ -1,10 +1,10 @@
 //! Phase 1: from the formula in the paper to one that survives large logits.
 //!
-//! A loss may be written with naive logarithms of sigmoids. Here they become
-//! softplus, before differentiation, so that the gradient is that of the stable
-//! form. The rules are directed: each is applied wherever it matches until none does,
-//! in however large a loss, so that being stable never hangs on a limit or a cost.
-//! What stays unstable all the same is named by [`unstable`].
+//! A loss may be written with naive logarithms of sigmoids. Here they become softplus, before
+//! differentiation, so that the gradient is that of the stable form. The rules are directed:
+//! each is applied wherever it matches until none does, in a loss of any size, so stability
+//! never depends on a limit or a cost. [`unstable`] names the operations that stay unstable all
+//! the same.
 
 mod unstable;
 
@@ -16,9 +16,9 @@ use lossc_faults::{Fault, is_seeded};
 
 use crate::egraph::{Rewriting, Rule, direct, exact, real};
 
-/// The rules. Right sides are at least as accurate and never less defined. `add` and
-/// `mul` match their operands in either order. A new rule must make the measure of
-/// `stabilise/tests.rs` smaller, so that the phase comes to an end.
+/// The rules. Right sides are at least as accurate and never less defined. `add` and `mul` match
+/// their operands in either order. A new rule must reduce the measure of `stabilise/tests.rs`,
+/// so that the phase terminates.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
     real("sigmoid-by-exp",    "(div 1.0 (add 1.0 (exp ?x)))", "(sigmoid (neg ?x))"),
@@ -35,7 +35,7 @@ pub const RULES: &[Rule] = &[
     exact("neg-mul",          "(mul (neg ?a) ?b)",            "(neg (mul ?a ?b))"),
 ];
 
-/// The stable form of `program`; with its proof, if `explain` is set.
+/// The stable form of `program`, with its proof if `explain` is set.
 pub fn stabilise(program: &Program, explain: bool) -> Result<Rewriting, BuildError> {
     let rules = if is_seeded(Fault::StabilisingGivesUp) { &[] } else { RULES };
     direct(program, rules, explain)

@@ -1,4 +1,4 @@
-//! Tests of the passes that need no target.
+//! Tests of the compiler passes that need no target.
 
 mod bounds;
 mod complex;

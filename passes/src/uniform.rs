@@ -1,9 +1,9 @@
-//! Reductions of what is the same everywhere, by arithmetic.
+//! Replacing reductions of uniform values by arithmetic.
 //!
-//! The sum over pixels of one value is the value times their number, and the mean over
-//! groups of one value is the value. Both numbers are known when a call begins, so such a
-//! reduction needs no pass over the data; nor could a pass be given what only a pass
-//! computes. Without a pixel or a group a reduction is 0, whatever it reduces.
+//! The sum over pixels of one value is the value times their number, and the mean over groups of
+//! one value is the value. Both numbers are known when a call begins, so such a reduction needs
+//! no pass over the data; and a value that only a pass computes could not be given to a pass.
+//! Without a pixel or a group a reduction is 0, whatever its operand.
 
 use lossc_dialect::{Builder, Level, Node, Op, Program, Type, ValueId};
 use lossc_faults::{Fault, is_seeded};
@@ -11,8 +11,8 @@ use lossc_faults::{Fault, is_seeded};
 #[cfg(test)]
 mod tests;
 
-/// `program` without reductions of values that are the same wherever they are reduced. A
-/// count that is a result stays one.
+/// `program` without reductions of values that are uniform over the reduction's range. A count
+/// that is a result stays a count.
 ///
 /// # Panics
 ///
@@ -47,7 +47,8 @@ pub fn fold(program: &Program) -> Program {
     without_dead_values(&builder.finish(results).expect("a loss stays one"))
 }
 
-/// The lowest level at which each value could be computed: that of all that it is made of.
+/// The lowest level at which each value could be computed: the highest one of the values that it
+/// is made of.
 fn lowest_levels(program: &Program) -> Vec<Level> {
     let mut lowest = vec![Level::Scalar; program.len()];
     for (value, node) in program.values() {
@@ -61,8 +62,8 @@ fn lowest_levels(program: &Program) -> Vec<Level> {
     lowest
 }
 
-/// Which values are reductions of something that is the same wherever it is reduced.
-/// Where that is a count, it is what makes a float of it.
+/// Marks the values that are reductions of a uniform value. For a count, its cast to a float is
+/// marked.
 fn folded(program: &Program, lowest: &[Level]) -> Vec<bool> {
     let is_folded = |node: &Node| {
         let lowest_of = |operand: &ValueId| lowest[operand.index()];
@@ -79,7 +80,7 @@ fn folded(program: &Program, lowest: &[Level]) -> Vec<bool> {
     program.values().map(|(_, node)| is_folded(node)).collect()
 }
 
-/// Which values are needed at their lowest level by those that are `folded`.
+/// Marks the values that the `folded` ones need at their lowest level.
 fn wanted_low(program: &Program, lowest: &[Level], folded: &[bool]) -> Vec<bool> {
     let mut wanted = folded.to_vec();
     let values: Vec<_> = program.values().collect();
@@ -91,7 +92,7 @@ fn wanted_low(program: &Program, lowest: &[Level], folded: &[bool]) -> Vec<bool>
     wanted
 }
 
-/// Whether a value is another one at its lowest level than where it stands.
+/// Returns whether a value is replaced by another one at its lowest level.
 fn is_lowered(program: &Program, value: ValueId, lowest: &[Level], folded: &[bool]) -> bool {
     let node = program.node(value);
     let is_uniform_count = node.op == Op::Count && lowest[node.operands[0].index()] < Level::Pixel;
@@ -106,7 +107,7 @@ struct Low<'a> {
 }
 
 impl Low<'_> {
-    /// `value` at its lowest level, where its operands are known at theirs.
+    /// `value` at its lowest level, if its operands are known at theirs.
     fn build(&self, builder: &mut Builder, value: ValueId) -> ValueId {
         let node = self.program.node(value);
         let level = self.lowest[value.index()];
@@ -114,7 +115,7 @@ impl Low<'_> {
             node.operands.iter().map(|&operand| self.operand(builder, operand, level)).collect();
         match (node.op, operands.as_slice()) {
             (Op::Broadcast | Op::BroadcastGroups, &[operand]) => operand,
-            // A count is a float here.
+            // At its lowest level a count is a float.
             (Op::Cast, &[operand]) => builder.cast(operand, node.ty.element),
             (Op::Count, &[mask]) => {
                 let [pixels, nothing] = [pixels_of_group(builder, level), builder.constant(0.0, level)];
@@ -147,14 +148,14 @@ impl Low<'_> {
     }
 }
 
-/// All groups have equally many.
+/// The number of pixels of a group; all groups have the same number.
 fn pixels_of_group(builder: &mut Builder, level: Level) -> ValueId {
     let (pixels, groups) = (builder.pixels(), builder.groups());
     let share = builder.ratio_or_zero(pixels, groups);
     builder.broadcast_to(share, level)
 }
 
-/// `term` added to 0 so many times, without which a negative zero would stay one.
+/// `term` added to 0 `count` times. Without the addition a negative zero would stay negative.
 fn times(builder: &mut Builder, term: ValueId, count: ValueId) -> ValueId {
     let product = builder.mul(term, count);
     let zero = builder.constant_like(0.0, term);
@@ -162,7 +163,7 @@ fn times(builder: &mut Builder, term: ValueId, count: ValueId) -> ValueId {
     where_any(builder, count, total)
 }
 
-/// `value` unless `count` is 0, and then 0.
+/// `value`, or 0 if `count` is 0.
 fn where_any(builder: &mut Builder, count: ValueId, value: ValueId) -> ValueId {
     let zero = builder.constant_like(0.0, value);
     let is_any = builder.less(zero, count);

@@ -1,4 +1,4 @@
-//! Why a certificate certifies nothing.
+//! The reasons why a certificate certifies nothing.
 
 use lossc_dialect::text::ParseError;
 use thiserror::Error;
@@ -8,72 +8,72 @@ use super::samples::SampleError;
 use crate::differentiate::DifferentiateError;
 use crate::egraph::ProofError;
 
-/// Why a certificate certifies nothing. Each message is one line.
+/// The reason why a certificate certifies nothing. Each message is one line.
 #[derive(Debug, Error)]
 pub enum CertificateError {
     /// Another version of the format.
     #[error("the certificate is of version {found}; this lossc reads version {VERSION}")]
     Version {
-        /// What it says.
+        /// The version in the certificate.
         found: u32,
     },
-    /// A phase stands where another belongs.
+    /// A phase in the position of another.
     #[error("the certificate has the phase `{found}` where {expected} belongs")]
     Phase {
-        /// What belongs there.
+        /// The phase that belongs there.
         expected: &'static str,
-        /// What it says.
+        /// The phase in the certificate.
         found: String,
     },
-    /// The certificate is named after another loss.
+    /// A certificate that is named after another loss.
     #[error("the certificate is for `{named}`, its source is `{found}`")]
     Name {
-        /// What the certificate says.
+        /// The name in the certificate.
         named: String,
         /// The name of its first program.
         found: String,
     },
-    /// The rewriting kept no proof: it was not asked to explain itself.
+    /// A rewriting without a proof: it was not asked to explain itself.
     #[error("{phase}: the rewriting kept no proof")]
     NoProof {
         /// The phase.
         phase: &'static str,
     },
-    /// A program's text holds none.
+    /// A program's text that does not have exactly one program.
     #[error("{phase}: a text holds no single program")]
     NoProgram {
         /// The phase.
         phase: &'static str,
     },
-    /// A program's text is no program.
+    /// A program's text that is not a program.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// A proof proves nothing.
+    /// A proof that proves nothing.
     #[error("{phase}: {error}")]
     Proof {
         /// The phase.
         phase: &'static str,
-        /// Where it fails.
+        /// The error in the proof.
         error: ProofError,
     },
-    /// A proof proves another result.
+    /// A proof of another result.
     #[error("{phase}: the proof does not end at its result")]
     Result {
         /// The phase.
         phase: &'static str,
     },
-    /// What saturation starts from is not the gradient of the stable form.
+    /// A source of saturation that is not the gradient of the stable form.
     #[error("saturate: the source is not the gradient of what stabilise gives")]
     Gradient,
-    /// There is no gradient between the phases.
+    /// A stable form without a gradient.
     #[error(transparent)]
     Differentiate(#[from] DifferentiateError),
-    /// The samples say otherwise.
+    /// Samples that contradict the phase.
     #[error("{phase}: {error}")]
     Samples {
         /// The phase.
         phase: &'static str,
-        /// What differs.
+        /// The difference.
         error: SampleError,
     },
 }

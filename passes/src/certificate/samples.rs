@@ -1,54 +1,54 @@
-//! Source and result on sample pixels, in real numbers. The proof speaks of
-//! rules; this is a look at the programs themselves.
+//! Source and result on sample pixels, in real numbers. The proof is about rules; this examines
+//! the programs themselves.
 
 use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Argument, Program};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Planes, of which the first two and the last two are a group each.
+/// The group of each plane: the first two planes are a group, and the last two.
 const PLANE_GROUPS: [usize; 4] = [0, 0, 1, 1];
 const PLANE_LENGTH: usize = 16;
 
-/// How far source and result may lie apart, of the largest value beside them: a
-/// formula that cancels loses more than f64 rounds.
+/// The largest difference between source and result, relative to the largest value of the
+/// result: a formula that cancels loses more than f64 rounds.
 const AGREEMENT: f64 = 1e-6;
 
-/// How far a value may lie from what it was on another machine, whose library
-/// rounds exp and log otherwise.
+/// The largest difference from the value on another machine, whose library may round exp and log
+/// differently.
 const REPEATED: f64 = 1e-9;
 
-/// The size below which values are measured by this size: zero may come out as the
-/// rest of a difference.
+/// The smallest size to which differences are relative: a zero may be computed as the remainder
+/// of a difference.
 const SMALLEST: f64 = 1e-3;
 
-/// Sample inputs and what both programs give on them.
+/// Sample inputs and the results of both programs on them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Samples {
-    /// The arguments in order: tensors of pixels plane after plane, and numbers.
+    /// The arguments in order: tensors of pixels plane by plane, and scalars.
     pub arguments: Vec<Numbers>,
     /// The random number of each pixel.
     pub uniform: Numbers,
     /// The source's results, in order.
     pub source: Vec<Numbers>,
-    /// The result's results.
+    /// The result program's results, in order.
     pub result: Vec<Numbers>,
 }
 
-/// Why samples do not speak for a phase.
+/// The reason why samples do not support a phase.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SampleError {
-    /// Other inputs than those that every certificate has.
+    /// Inputs other than those that every certificate has.
     #[error("the samples are not this loss's")]
     Inputs,
-    /// What was recorded does not come out again.
+    /// A recorded value that is not reproduced.
     #[error("on the samples, the {which} does not give what the certificate says")]
     Recorded {
-        /// Which program.
+        /// The program.
         which: &'static str,
     },
-    /// Source and result disagree.
+    /// A source and a result that disagree.
     #[error("on the samples, the {name} is {result} after the phase and {source_value} before")]
     Disagree {
         /// The result's name.
@@ -69,7 +69,7 @@ impl Samples {
         Self { source: run(source), result: run(result), arguments, uniform }
     }
 
-    /// Checks that this is what the programs give, and that they agree.
+    /// Checks that the programs reproduce these values, and that they agree.
     pub(super) fn check(&self, source: &Program, result: &Program) -> Result<(), SampleError> {
         let again = Self::of(source, result);
         if (&self.arguments, &self.uniform) != (&again.arguments, &again.uniform) {
@@ -103,8 +103,8 @@ fn pixels() -> usize {
     PLANE_GROUPS.len() * PLANE_LENGTH
 }
 
-/// The sample of an argument: logits of both signs, labels of which a third is 1,
-/// and numbers as the program defaults them.
+/// The sample of an argument: logits of both signs, labels of which a third is 1, and scalars at
+/// the program's defaults.
 fn argument((index, argument): (usize, &Argument)) -> Numbers {
     if !argument.is_pixel() {
         return Numbers(vec![f64::from(argument.default.unwrap_or(1.0))]);
@@ -142,7 +142,7 @@ fn run(program: &Program, arguments: &[Numbers]) -> Vec<Numbers> {
     interpret(program, &inputs, Precision::Real).into_iter().map(Numbers).collect()
 }
 
-/// Floats as decimals that give the same bits, NaN and infinities included.
+/// Floats as decimals that preserve all bits, including infinities, and NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Numbers(pub Vec<f64>);
@@ -162,8 +162,8 @@ impl TryFrom<String> for Numbers {
 }
 
 impl Numbers {
-    /// The first values that lie further apart than `tolerance` of the largest
-    /// value. Only the same infinity, and any NaN, is like one.
+    /// The first values whose difference is more than `tolerance` times the largest value. An
+    /// infinity agrees only with the same infinity, a NaN with any NaN.
     fn differs(&self, other: &Self, tolerance: f64) -> Option<(f64, f64)> {
         if self.0.len() != other.0.len() {
             return Some((self.0.len() as f64, other.0.len() as f64));
@@ -176,8 +176,8 @@ impl Numbers {
         self.0.iter().copied().zip(other.0.iter().copied()).find(|&(one, other)| !near(one, other))
     }
 
-    /// These values, but those of `source` where it is not finite: a rule may define
-    /// more than was defined.
+    /// These values, with those of `source` where `source` is not finite: a rule may define more
+    /// than was defined.
     fn where_defined(&self, source: &Self) -> Self {
         let pairs = self.0.iter().zip(&source.0);
         Self(pairs.map(|(&own, &source)| if source.is_finite() { own } else { source }).collect())

@@ -40,7 +40,7 @@ fn every_library_loss_has_a_small_certificate() {
 
 type Alteration = fn(&mut Certificate);
 
-/// How a certificate may be altered, and what is said then.
+/// Alterations of a certificate, each with a part of the resulting error.
 #[rustfmt::skip]
 const ALTERATIONS: [(Alteration, &str); 19] = [
     (|it| it.version = 1,                                       "is of version 1; this lossc reads version 2"),
@@ -50,10 +50,10 @@ const ALTERATIONS: [(Alteration, &str); 19] = [
     (|it| it.phases[0].proof.steps[0].rule = "neg-neg".into(),  "stabilise: step 1 is no instance of `neg-neg`"),
     (|it| turn(&mut it.phases[1].proof.steps[0]),               "saturate: step 1 is no instance of"),
     (|it| it.phases[1].proof.steps[2].to = 0,                   "saturate: step 3 is no instance of"),
-    (|it| it.phases[1].proof.steps[2].from = 7777,              "step 3 names a node that there is not"),
-    (|it| it.phases[1].proof.source = 7777,                     "the source names a node that there is not"),
+    (|it| it.phases[1].proof.steps[2].from = 7777,              "step 3 names a node that does not exist"),
+    (|it| it.phases[1].proof.source = 7777,                     "the source names a node that does not exist"),
     (|it| it.phases[1].proof.source = 0,                        "saturate: the proof does not start at its source"),
-    (|it| it.phases[1].proof.result = 7777,                     "the result names a node that there is not"),
+    (|it| it.phases[1].proof.result = 7777,                     "the result names a node that does not exist"),
     (|it| drop(it.phases[1].proof.steps.pop()),                 "saturate: the steps do not lead from the source to the result"),
     (|it| it.phases[1].proof.nodes[5] = "sum 5".into(),         "saturate: node 5, `sum 5`, is no operation"),
     (|it| it.phases[1].proof.nodes[5] = "roots 0".into(),       "is no operation"),
@@ -90,7 +90,7 @@ fn no_step_can_be_led_elsewhere_and_few_left_out() {
         for index in 0..certificate.phases[phase].proof.steps.len() {
             let mut altered = certificate.clone();
             altered.phases[phase].proof.steps.remove(index);
-            // What follows from other steps too may be left out.
+            // A step that follows from other steps may be left out.
             needless += usize::from(altered.verify().is_ok());
             let mut altered = certificate.clone();
             let nodes = altered.phases[phase].proof.nodes.len();

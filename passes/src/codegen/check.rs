@@ -1,13 +1,13 @@
-//! What finished code must not contain: anything that lossc's loader or a GPU
-//! driver would have to find elsewhere, or whose bits a target may choose.
+//! Checks of finished code: it must not contain anything that lossc's loader or a GPU driver
+//! would have to find elsewhere, or whose bits a target may choose.
 
 use inkwell::module::Module;
 use object::{Object, ObjectSymbol};
 
 use super::{CodegenError, Target};
 
-/// LLVM intrinsics that become calls of libm on a processor and abort LLVM's
-/// NVPTX backend ("Cannot select"), hence are looked for before it runs.
+/// LLVM intrinsics that become calls of libm on a processor and abort LLVM's NVPTX backend
+/// ("Cannot select"), so the check runs before it.
 const LIBRARY_INTRINSICS: [&str; 23] = [
     "acos", "asin", "atan", "atan2", "cos", "cosh", "exp", "exp10", "exp2", "frexp", "ldexp", "log", "log10",
     "log2", "modf", "pow", "powi", "sin", "sincos", "sincospi", "sinh", "tan", "tanh",
@@ -33,16 +33,16 @@ pub(super) fn object(bytes: &[u8], target: &Target) -> Result<(), CodegenError> 
     refuse(undefined.filter(|name| !name.is_empty()), target)
 }
 
-/// The approximate instructions of fast numerics, and of reciprocals that are rounded from
-/// one, by their intrinsics.
+/// The approximate instructions of fast numerics and of correctly rounded reciprocals, with
+/// their intrinsics.
 const APPROXIMATIONS: [(&str, &str); 3] = [
     ("llvm.nvvm.ex2.approx.ftz.f32", "ex2.approx.ftz.f32"),
     ("llvm.nvvm.lg2.approx.f", "lg2.approx.f32"),
     ("llvm.nvvm.rcp.approx.ftz.f", "rcp.approx.ftz.f32"),
 ];
 
-/// Refuses PTX with a function beside its kernels or an approximate instruction that
-/// `module`, of which it is made, has not asked for; neither can be the fault of a loss.
+/// Refuses PTX with a function other than its kernels, or with an approximate instruction that
+/// its source `module` does not request; neither can be the fault of a loss.
 pub(super) fn ptx(text: &str, module: &Module<'_>) -> Result<(), CodegenError> {
     let asked: Vec<_> =
         APPROXIMATIONS.iter().filter(|(name, _)| module.get_function(name).is_some()).collect();

@@ -1,5 +1,5 @@
-//! An MLIR context that knows the dialects of lossc's lowering and no other,
-//! so that a binary carries no code for the rest of MLIR.
+//! An MLIR context that knows only the dialects of lossc's lowering, so that a binary has no
+//! code for the rest of MLIR.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -15,7 +15,7 @@ use mlir_sys::{
 
 use super::error::Diagnostic;
 
-/// The messages of one context, which its handler adds to.
+/// The messages of one context, to which its handler adds.
 #[derive(Clone, Default)]
 pub(super) struct Diagnostics(Rc<RefCell<Vec<Diagnostic>>>);
 

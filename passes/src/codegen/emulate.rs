@@ -1,9 +1,8 @@
-//! Operations that the oldest x86-64 processors have no instruction for, by
-//! instructions that they have: LLVM would call a function of a library for each lane.
+//! Operations without an instruction on the oldest x86-64 processors, built from instructions
+//! that they have: LLVM would call a library function for each lane.
 //!
-//! What takes an operation's place is a function in LLVM's text, the same for every
-//! number of lanes, which is inlined. It has the bits of the instruction, but for a
-//! NaN's payload.
+//! An operation is replaced by a function in LLVM's text, the same for every number of lanes,
+//! which is inlined. It has the bits of the instruction, except for a NaN's payload.
 
 use inkwell::{
     basic_block::BasicBlock,
@@ -16,7 +15,7 @@ use inkwell::{
 
 use super::{CodegenError, Cpu};
 
-/// An operation.
+/// An emulated operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     FusedMultiplyAdd,
@@ -24,14 +23,14 @@ enum Operation {
     RoundToHalf,
 }
 
-/// Where an operation stands.
+/// The occurrence of an operation.
 enum Place<'l> {
     /// LLVM's intrinsic, for all its calls.
     Intrinsic(FunctionValue<'l>),
     Instruction(InstructionValue<'l>),
 }
 
-/// An operation at a place on values of so many lanes, 0 for a scalar.
+/// An occurrence of an operation on values of `lanes` lanes, 0 for a scalar.
 struct Use<'l> {
     operation: Operation,
     place: Place<'l>,
@@ -39,7 +38,7 @@ struct Use<'l> {
 }
 
 impl Operation {
-    /// The text of the function, with words for types.
+    /// The text of the function, with placeholders for types.
     fn meaning(self) -> &'static str {
         match self {
             Self::FusedMultiplyAdd => include_str!("emulate/fused_multiply_add.ll"),
@@ -94,7 +93,7 @@ fn instructions<'l>(module: &Module<'l>) -> impl Iterator<Item = InstructionValu
     blocks.flat_map(BasicBlock::get_instructions)
 }
 
-/// Pixels are what is stored as f16, and pixels are vectors.
+/// Only pixels are stored as f16, and pixels are vectors.
 fn half_conversion(instruction: InstructionValue<'_>) -> Option<Use<'_>> {
     let operation = match instruction.get_opcode() {
         InstructionOpcode::FPExt => Operation::ExtendHalf,
@@ -134,7 +133,7 @@ fn replace(module: &Module<'_>, found: &Use<'_>) -> Result<(), CodegenError> {
     }
 }
 
-/// The function that takes an operation's place, in the module.
+/// The function that replaces an operation, in the module.
 fn defined<'l>(module: &Module<'l>, found: &Use<'_>) -> Result<FunctionValue<'l>, CodegenError> {
     let name = found.operation.function_name(found.lanes);
     if let Some(function) = module.get_function(&name) {

@@ -1,4 +1,4 @@
-//! What can go wrong between MLIR text and machine code.
+//! Errors between MLIR text and machine code.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ pub enum CodegenError {
     /// The module is not valid MLIR.
     #[error("the MLIR module is not valid{}", list(.diagnostics))]
     Parse {
-        /// What MLIR said, in order.
+        /// MLIR's messages, in order.
         diagnostics: Vec<Diagnostic>,
     },
     /// A pass failed, or left a module that does not verify.
     #[error("MLIR pass `{pass}` failed{}", list(.diagnostics))]
     Pass {
-        /// The pass as `mlir-opt` spells it.
+        /// The pass in the spelling of `mlir-opt`.
         pass: &'static str,
-        /// What MLIR said, in order.
+        /// MLIR's messages, in order.
         diagnostics: Vec<Diagnostic>,
     },
     /// The lowered module has no translation to LLVM IR.
     #[error("translation to LLVM IR failed{}", list(.diagnostics))]
     Translation {
-        /// What MLIR said, in order.
+        /// MLIR's messages, in order.
         diagnostics: Vec<Diagnostic>,
     },
     /// The code calls something that lossc's loader will not provide, such as a
@@ -33,15 +33,15 @@ pub enum CodegenError {
     ExternalSymbol {
         /// The symbol or LLVM intrinsic.
         symbol: String,
-        /// The target compiled for.
+        /// The target of the compilation.
         target: String,
     },
-    /// LLVM refused what it was given; always a defect of lossc.
+    /// LLVM refused its input; always a defect of lossc.
     #[error("internal error: {step}: {message}")]
     Internal {
-        /// The step that found it.
+        /// The step that found the error.
         step: &'static str,
-        /// What was found.
+        /// The error.
         message: String,
     },
 }
@@ -56,11 +56,11 @@ impl CodegenError {
 /// One message of MLIR.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Line and column in the MLIR text, both from 1, where known.
+    /// Line and column in the MLIR text, both from 1, if known.
     pub position: Option<(usize, usize)>,
     /// The message, without its notes.
     pub message: String,
-    /// What MLIR added, such as the operation at fault.
+    /// Additions by MLIR, such as the operation at fault.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! LLVM's target machine, and what it makes of a module.
+//! LLVM's target machine, and the optimisation and emission of a module for it.
 
 use std::sync::Once;
 
@@ -32,8 +32,8 @@ pub(super) fn create(target: &Target) -> Result<TargetMachine, CodegenError> {
         .ok_or_else(|| CodegenError::internal("target machine", format!("none for {target}")))
 }
 
-/// Position-independent, so that the loader may put it anywhere; small, so that
-/// constants are reached from the instruction pointer.
+/// Position-independent, so the loader may place the code anywhere, and small, so constants are
+/// addressed relative to the instruction pointer.
 fn processor_options(cpu: &Cpu) -> TargetMachineOptions {
     TargetMachineOptions::new()
         .set_cpu(cpu.processor())
@@ -56,13 +56,13 @@ fn initialise() {
     });
 }
 
-/// A machine in the words that MLIR takes.
+/// The description of a machine for MLIR.
 pub(super) struct Description {
     pub(super) data_layout: String,
     pub(super) triple: String,
 }
 
-/// Puts `machine` into words.
+/// Describes `machine`.
 pub(super) fn describe(machine: &TargetMachine) -> Description {
     let layout = machine.get_target_data().get_data_layout();
     Description {
@@ -71,8 +71,8 @@ pub(super) fn describe(machine: &TargetMachine) -> Description {
     }
 }
 
-/// Leaves nothing in the module that the target has no instruction for, and tells
-/// its functions what they may assume.
+/// Replaces everything in the module for which the target has no instruction, and annotates its
+/// functions with the assumptions they may make.
 pub(super) fn prepare(module: &Module<'_>, target: &Target) -> Result<(), CodegenError> {
     if let Target::Cpu(cpu) = target {
         emulate::replace_missing(module, cpu)?;
@@ -92,7 +92,7 @@ fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
     let add = |attribute| function.add_attribute(AttributeLoc::Function, attribute);
     let nounwind = Attribute::get_named_enum_kind_id("nounwind");
     add(context.create_enum_attribute(nounwind, 0));
-    // Else LLVM turns a loop that clears memory into a call of `memset`.
+    // Otherwise LLVM turns a loop that clears memory into a call of `memset`.
     add(context.create_string_attribute("no-builtins", ""));
     if let Target::Cpu(cpu) = target {
         let width = (target.vector_lanes() * 32).to_string();
@@ -104,18 +104,17 @@ fn annotate(module: &Module<'_>, function: FunctionValue<'_>, target: &Target) {
     }
 }
 
-/// What is left to do for LLVM on a processor. The lowering has chosen vectors and
-/// loops, and writes no operation twice in a block; all of O3 takes many times as
-/// long for the same instructions.
+/// The passes that LLVM still has to do on a processor. The lowering has chosen vectors and
+/// loops, and writes no operation twice in a block; all of O3 takes many times as long for the
+/// same instructions.
 ///
-/// Instructions are combined last: what that makes of Philox's masks, moved out of
-/// the loop, would hide from instruction selection that a factor has 32 bits, and a
-/// product of such factors is one instruction where one of 64 bits is many.
+/// Instructions are combined last. Combining changes Philox's masks; if the changed masks were
+/// then moved out of the loop, instruction selection would not see that a factor has 32 bits,
+/// and a product of such factors is one instruction where one of 64 bits is many.
 const HOST_PASSES: &str = "always-inline,globaldce,\
     function(early-cse,simplifycfg,loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>)";
 
-/// Runs LLVM's optimisations: a GPU's code goes through O3, less what looks for
-/// vectors.
+/// Runs LLVM's optimisations: a GPU's code goes through O3 without vectorisation.
 pub(super) fn optimise(
     module: &Module<'_>,
     machine: &TargetMachine,

@@ -11,16 +11,15 @@ use melior::{
 
 use super::{CodegenError, Observer, context::Diagnostics, machine, observe, timed};
 
-/// The passes as `mlir-opt` spells them, for every target: a kernel is an
-/// `llvm.func` with the attribute `nvvm.kernel`, and asks for its thread and
-/// block with `nvvm` operations.
+/// The passes in the spelling of `mlir-opt`, for every target: a kernel is an `llvm.func` with
+/// the attribute `nvvm.kernel`, and gets its thread and block by `nvvm` operations.
 ///
-/// MLIR's own way, `gpu.func` and `convert-gpu-to-nvvm`, is no way here: that
-/// pass turns `math` into calls of libdevice and refuses LLVM's intrinsics.
+/// MLIR's own route, `gpu.func` and `convert-gpu-to-nvvm`, does not work here: that pass turns
+/// `math` into calls of libdevice and refuses LLVM's intrinsics.
 ///
-/// `arith-expand` rounds bf16 with integers. The processor's own instruction
-/// flushes denormals, so bits would depend on the target, and without one
-/// LLVM calls a function of the compiler's runtime.
+/// `arith-expand` rounds bf16 with integers. The processor's own instruction flushes denormals,
+/// so bits would depend on the target, and without that instruction LLVM calls a function of the
+/// compiler's runtime.
 const PASSES: &[&str] = &[
     "arith-expand{include-bf16=true}",
     "convert-vector-to-llvm",
@@ -42,8 +41,8 @@ pub(super) fn parse<'c>(
     parsed.flatten().ok_or_else(|| CodegenError::Parse { diagnostics: diagnostics.take() })
 }
 
-/// Tells the module its machine. Translation writes the alignment of each load
-/// and store that has none, so it must know the data layout by then.
+/// Describes the machine to the module. Translation writes the alignment of each load and store
+/// that has none, so it needs the data layout by then.
 pub(super) fn describe_machine(context: &Context, module: &mut Module<'_>, machine: &machine::Description) {
     let mut operation = module.as_operation_mut();
     for (name, value) in [("llvm.data_layout", &machine.data_layout), ("llvm.target_triple", &machine.triple)]
@@ -53,8 +52,8 @@ pub(super) fn describe_machine(context: &Context, module: &mut Module<'_>, machi
     }
 }
 
-/// Runs the passes one by one, so that a failure names its pass.
-/// MLIR's verifier runs after each.
+/// Runs the passes one by one, so that a failure names its pass. MLIR's verifier runs after
+/// each.
 pub(super) fn run(
     context: &Context,
     diagnostics: &Diagnostics,
@@ -81,15 +80,15 @@ fn run_pass(
         .map_err(|error| CodegenError::internal("MLIR pipeline", error))?;
     let result = manager.run(module);
     let diagnostics = diagnostics.take();
-    // A partial conversion reports what it could not convert, and succeeds.
+    // A partial conversion reports operations that it could not convert, and succeeds.
     if result.is_err() || !diagnostics.is_empty() {
         return Err(CodegenError::Pass { pass, diagnostics });
     }
     Ok(())
 }
 
-/// Pipelines find passes by name in MLIR's global registry, which must not be
-/// written to while another thread compiles.
+/// Registers the passes once. Pipelines find passes by name in MLIR's global registry, which
+/// must not be written to while another thread compiles.
 fn register_passes() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

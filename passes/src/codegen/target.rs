@@ -9,7 +9,7 @@ use thiserror::Error;
 
 pub use cpu::{Architecture, Cpu};
 
-/// What to compile for: a processor, this machine's or another, or an NVIDIA GPU.
+/// The target of a compilation: a processor, this machine's or another, or an NVIDIA GPU.
 ///
 /// Parsed from `cpu`, `cpu:avx2`, `cpu:x86-64-v4`, `cpu:aarch64`, `sm_80`, `sm_90`, ….
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,35 +27,35 @@ pub struct Nvidia {
     ptx_version: u32,
 }
 
-/// Why there is no such target.
+/// The reason why there is no such target.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TargetError {
-    /// The text names no target.
+    /// The text is not the name of a target.
     #[error("unknown target `{name}`{}; known are {known}", near::hint(.name, .known.split(", ")))]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// Every name that is understood.
         known: String,
     },
-    /// This machine is one that lossc generates no code for.
+    /// The architecture of this machine, for which lossc generates no code.
     #[error("lossc generates native code for x86-64 and AArch64, not for {architecture}")]
     UnsupportedArchitecture {
-        /// The architecture lossc itself was compiled for.
+        /// The architecture for which lossc itself was compiled.
         architecture: &'static str,
     },
-    /// A vector is 4, 8 or 16 lanes of f32.
+    /// A number of lanes that is not 4, 8 or 16, or exceeds the target's vectors.
     #[error("{lanes} lanes do not fit the target's vectors of {widest} lanes of f32")]
     Lanes {
-        /// The lanes asked for.
+        /// The requested lanes.
         lanes: usize,
-        /// The lanes the processor has.
+        /// The lanes of the processor.
         widest: usize,
     },
 }
 
-/// Compute capability and the oldest PTX version that knows it (63 is 6.3):
-/// the older the text, the more drivers take it.
+/// Compute capability and the oldest PTX version that knows it (63 is 6.3): more drivers accept
+/// an older version.
 const ARCHITECTURES: [(u32, u32); 12] = [
     (70, 63),
     (72, 63),
@@ -76,7 +76,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When lossc generates no code for its architecture.
+    /// If lossc generates no code for its architecture.
     pub fn host() -> Result<Self, TargetError> {
         Cpu::host().map(Self::Cpu)
     }
@@ -93,8 +93,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When `lanes` is not 4, 8 or 16, is wider than the processor's vectors,
-    /// or the target is a GPU.
+    /// If `lanes` is not 4, 8 or 16, is wider than the processor's vectors, or the target is a
+    /// GPU.
     pub fn with_vector_lanes(mut self, lanes: usize) -> Result<Self, TargetError> {
         let widest = self.vector_lanes();
         match &mut self {
@@ -104,8 +104,8 @@ impl Target {
         Ok(self)
     }
 
-    /// Lanes of f32 in one vector register: 16 with AVX-512, 8 with AVX2 and 4
-    /// otherwise; on a GPU the 4 that one 16-byte load of a thread brings.
+    /// Lanes of f32 in one vector register: 16 with AVX-512, 8 with AVX2 and 4 otherwise; on a
+    /// GPU the 4 of a thread's 16-byte load.
     pub fn vector_lanes(&self) -> usize {
         match self {
             Self::Cpu(cpu) => cpu.lanes,
@@ -113,8 +113,8 @@ impl Target {
         }
     }
 
-    /// All that the generated code depends on, as a key for caches. `Display`
-    /// is shorter and says `cpu` for any host.
+    /// All properties on which the generated code depends, as a key for caches. `Display` is
+    /// shorter and writes `cpu` for any host.
     pub fn fingerprint(&self) -> String {
         match self {
             Self::Cpu(cpu) => {
@@ -125,8 +125,8 @@ impl Target {
         }
     }
 
-    /// The instruction sets that code for a processor may use, by LLVM's names:
-    /// what another machine must have to run it. Empty for a GPU.
+    /// The instruction sets that code for a processor may use, by LLVM's names: another machine
+    /// needs them to run the code. Empty for a GPU.
     pub fn needed_features(&self) -> Vec<&str> {
         match self {
             Self::Cpu(cpu) => cpu.needed_features(),
@@ -134,7 +134,7 @@ impl Target {
         }
     }
 
-    /// Whether code for this target can run on this machine's processor.
+    /// Returns whether code for this target can run on this machine's processor.
     pub fn runs_on_host_processor(&self) -> bool {
         matches!(self, Self::Cpu(cpu) if cpu.runs_on_host())
     }

@@ -1,4 +1,4 @@
-//! The crossing from MLIR to LLVM IR, the one place where both meet.
+//! The translation from MLIR to LLVM IR, the one place where both meet.
 
 use inkwell::{context::Context, module::Module as LlvmModule};
 use melior::ir::Module;
@@ -6,8 +6,8 @@ use mlir_sys::mlirTranslateModuleToLLVMIR;
 
 use super::{CodegenError, context::Diagnostics};
 
-/// Translates the lowered module. The result is LLVM's own and lives in
-/// `llvm`; the MLIR module and its context may go.
+/// Translates the lowered module. The result belongs to LLVM and lives in `llvm`; the MLIR
+/// module and its context may be dropped.
 pub(super) fn translate<'l>(
     module: &Module<'_>,
     diagnostics: &Diagnostics,

@@ -1,4 +1,4 @@
-//! Gradients against central differences, on the f64 interpreter.
+//! Gradients compared with central differences, on the f64 interpreter.
 
 use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::ops::{Derivative, OpDefinition, table};
@@ -11,7 +11,7 @@ fn uniform(index: u64) -> f32 {
     (index * 37 % 101) as f32 / 101.0
 }
 
-/// All results of `program` on one plane a group.
+/// All results of `program`, with one plane per group.
 fn evaluate(program: &Program, logits: &[f64], labels: &[f64], planes: usize) -> Vec<Vec<f64>> {
     let groups: Vec<_> = (0..planes).collect();
     let scalars: Vec<_> =
@@ -42,8 +42,8 @@ fn differences(program: &Program, logits: &[f64], labels: &[f64], planes: usize)
     (0..logits.len()).map(slope).collect()
 }
 
-/// The largest difference between the program's gradient and the slope, relative
-/// to its size.
+/// The largest difference between the program's gradient and the slope, relative to the slope's
+/// size.
 fn error(program: &Program, logits: &[f64], labels: &[f64], planes: usize) -> f64 {
     let gradient = differentiate(program).expect("the loss has a gradient");
     let found = evaluate(&gradient, logits, labels, planes).pop().expect("a gradient");
@@ -52,8 +52,7 @@ fn error(program: &Program, logits: &[f64], labels: &[f64], planes: usize) -> f6
     found.iter().zip(&expected).map(error).fold(0.0, f64::max)
 }
 
-/// The sum over pixels of `op` with the logits as operand `index` and constants
-/// as the others.
+/// The sum over pixels of `op` with the logits as operand `index` and constants as the others.
 fn program_of(definition: &OpDefinition, index: usize, others: f32) -> Program {
     let mut builder = Builder::new(definition.mnemonic);
     let logits = builder.pixel_argument("logit", Element::F32);
@@ -84,7 +83,7 @@ fn every_partial_derivative_is_the_slope() {
 
 #[test]
 fn library_gradients_are_the_slopes() {
-    // Away from 0, where softplus(-|x|) bends, and from the drop decisions.
+    // Away from 0, where softplus(-|x|) has a kink, and from the drop decisions.
     let logits: Vec<_> = (0..40).map(|x| f64::from(x) * 0.21 - 4.1).collect();
     let labels: Vec<_> = (0..40).map(|x| f64::from(u8::from(x % 5 == 0))).collect();
     for file in library::all().expect("the library parses") {
@@ -124,7 +123,7 @@ fn adjoints_flow_through_sums_and_broadcasts() {
     }
 }
 
-/// The check must be able to fail.
+/// The check can fail.
 #[test]
 fn a_wrong_gradient_is_caught() {
     let logits = [0.3, 1.2, -2.0];
@@ -190,8 +189,8 @@ fn selected_sum() -> Program {
     b.finish_named([("loss", loss)]).expect("well typed")
 }
 
-/// 0 · infinity from a sum that no pixel of the group selected: the guard of what a
-/// broadcast handed out holds for what it came from too.
+/// 0 · infinity from a sum that no pixel of the group selected: the guard of a broadcast's
+/// results holds for its operand too.
 #[test]
 fn a_sum_that_no_pixel_selects_never_reaches_the_gradient() {
     let gradient = differentiate(&selected_sum()).expect("smooth");

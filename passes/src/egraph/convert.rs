@@ -1,8 +1,7 @@
 //! Programs to expressions of the e-graph's language and back.
 //!
-//! A constant has no level in an e-graph, so that a rule's `1.0` is the constant
-//! of whatever level the rule meets. On the way back it takes the level its user
-//! needs.
+//! A constant has no level in an e-graph, so a rule's `1.0` is the constant of any level that
+//! the rule matches. On the way back it takes the level that its user needs.
 
 use std::collections::HashMap;
 
@@ -18,7 +17,7 @@ pub fn to_expression(program: &Program) -> RecExpr<LossNode> {
     to_placed_expression(program).0
 }
 
-/// The same, and by node where it was written.
+/// The same, and by node the location where it was written.
 pub(super) fn to_placed_expression(program: &Program) -> (RecExpr<LossNode>, Vec<Option<Place>>) {
     let roots: Vec<_> = program.results().iter().map(|result| result.value).collect();
     let needed = program.needed(roots.iter().copied());
@@ -46,7 +45,7 @@ pub fn from_expression(expression: &RecExpr<LossNode>, like: &Program) -> Result
     from_placed_expression(expression, &vec![None; expression.len()], like)
 }
 
-/// The same, where each node was written at its place.
+/// The same, with each node written at its location.
 pub(super) fn from_placed_expression(
     expression: &RecExpr<LossNode>,
     places: &[Option<Place>],
@@ -87,8 +86,8 @@ struct Back<'a> {
 type Placed = (Id, Level);
 
 impl Back<'_> {
-    /// The value of `id`, at `wanted` if it is of no level itself. No recursion: a
-    /// program may be as deep as it is long.
+    /// The value of `id`, at `wanted` if it has no level of its own. There is no recursion,
+    /// because a program may be as deep as it is long.
     fn build(&mut self, id: Id, wanted: Level) -> ValueId {
         let root = self.at(id, wanted);
         let mut open = vec![root];
@@ -121,7 +120,8 @@ impl Back<'_> {
         node.children.iter().map(|&child| self.at(child, below)).collect()
     }
 
-    /// Whether it broadcasts a constant: that is built where it is wanted.
+    /// Returns whether `id` broadcasts a constant, which is built directly at the level where it
+    /// is needed.
     fn is_needless(&self, id: Id) -> bool {
         let node = &self.expression[id];
         matches!(node.op, NodeOp::Op(Op::Broadcast | Op::BroadcastGroups))
@@ -140,7 +140,7 @@ impl Back<'_> {
     }
 }
 
-/// The level at which `op` wants an operand that has none of its own.
+/// The level at which `op` needs an operand that has none of its own.
 fn operand_level(op: Op, level: Level) -> Level {
     match op {
         Op::Sum | Op::Count => Level::Pixel,

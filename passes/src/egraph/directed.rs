@@ -1,9 +1,9 @@
-//! Directed rewriting: every rule of a table wherever it applies, to the end.
+//! Directed rewriting: every rule of a table wherever it applies, until none does.
 //!
-//! Operands come first, and each distinct node is rewritten once, so the time taken
-//! grows with the program and nothing else, and what becomes of a node does not depend
-//! on what else the program has. There is no limit, so the rules must come to an end by
-//! themselves: each makes a measure smaller, which is tested where the table stands.
+//! Operands come first, and each distinct node is rewritten once. So the time grows with the
+//! program alone, and the form that a node takes does not depend on the rest of the program.
+//! There is no limit, so the rules must terminate by themselves: each makes a measure smaller,
+//! which is tested where the table is.
 
 use std::collections::HashMap;
 
@@ -17,8 +17,8 @@ use super::sides::Sides;
 use super::terms::Terms;
 use super::{Condition, Facts, FactsAnalysis, LossNode, NodeOp, ProgramCost, Rewriting, Rule};
 
-/// Rewrites `program` by `rules` until none applies. The proof is kept only if `explain`
-/// is set.
+/// Rewrites `program` by `rules` until none applies. The proof is returned only if `explain` is
+/// set.
 pub fn direct(program: &Program, rules: &[Rule], explain: bool) -> Result<Rewriting, BuildError> {
     let mut directed = Directed::new(program, rules);
     let (expression, places) = to_placed_expression(program);
@@ -47,22 +47,22 @@ struct Directed {
     rules: HashMap<NodeOp, Vec<Sides>>,
     analysis: FactsAnalysis,
     terms: Terms,
-    /// By term, where it was written, or what it was made from.
+    /// By term, the location where it, or the term it was made from, was written.
     places: Vec<Option<Place>>,
-    /// By term, what is known of it.
+    /// By term, its facts.
     facts: Vec<Facts>,
-    /// What each term becomes, as far as that is known.
+    /// The normal form of each term for which it is known.
     normal: HashMap<Id, Id>,
     steps: Vec<Step>,
 }
 
-/// What is left to do.
+/// A step that remains to be done.
 enum Task {
     /// Bring a term into normal form.
     Open(Id),
-    /// The same, once its operands are.
+    /// The same, once its operands are in normal form.
     Close(Id),
-    /// The first becomes what the second has become.
+    /// Give the first term the normal form of the second.
     Follow(Id, Id),
 }
 
@@ -84,7 +84,8 @@ impl Directed {
         }
     }
 
-    /// What becomes of `root`. No recursion: a program may be as deep as it is long.
+    /// The normal form of `root`. There is no recursion, because a program may be as deep as it
+    /// is long.
     fn normal_form(&mut self, root: Id) -> Id {
         let mut open = vec![Task::Open(root)];
         while let Some(task) = open.pop() {
@@ -104,7 +105,7 @@ impl Directed {
         self.normal[&root]
     }
 
-    /// What the term `id`, whose operands have their normal forms, becomes next.
+    /// The next form of the term `id`, whose operands have their normal forms.
     fn next(&mut self, id: Id) -> Option<Id> {
         let LossNode { op, children } = self.terms.node(id).clone();
         let children = children.iter().map(|child| self.normal[child]).collect();
@@ -112,12 +113,12 @@ impl Directed {
             same if same == id => self.rewritten(id),
             changed => Some(changed),
         };
-        // What is new was made of this term.
+        // New terms were made of this one.
         self.places.resize(self.terms.len(), self.places[usize::from(id)]);
         next
     }
 
-    /// What the first rule that applies makes of the term `id`.
+    /// The result of the first rule that applies to the term `id`.
     fn rewritten(&mut self, id: Id) -> Option<Id> {
         self.learn();
         let rules = self.rules.get(&self.terms.node(id).op)?;
@@ -134,7 +135,7 @@ impl Directed {
         Some(to)
     }
 
-    /// Draws what is known of the terms that were added.
+    /// Computes the facts of the terms that were added.
     fn learn(&mut self) {
         for index in self.facts.len()..self.terms.len() {
             let node = self.terms.node(Id::from(index));

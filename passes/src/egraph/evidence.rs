@@ -1,5 +1,5 @@
-//! Evidence for a rule, made from its table line: both sides as programs, run on
-//! random and edge values that meet its conditions, in exact f32 against f64.
+//! Evidence for a rule, made from its table line: both sides become programs and are run on
+//! random and edge values that meet its conditions, in exact f32 and in f64.
 
 mod axioms;
 mod pattern;
@@ -46,15 +46,15 @@ const EXTREMES: [f64; 6] = [1e35, 1e38, -1e38, -3e38, f32::MAX as f64, f32::MIN_
 /// The edges that meet each other often enough only if they are drawn often.
 const HARDEST: [f64; 4] = [0.0, 1.0, f64::INFINITY, f64::NEG_INFINITY];
 
-/// Checks `rule`; says where its sides differ by more than its class allows, or
-/// where the right side is less defined.
+/// Checks `rule`; an error says where its sides differ by more than its class allows, or where
+/// the right side is less defined.
 pub(crate) fn check(rule: &Rule) -> Result<(), String> {
     check_at(rule, &[EDGES.as_slice(), &EXTREMES].concat())?;
-    // Among all edges two that overflow together seldom meet.
+    // If drawn from all edges, two that overflow together seldom meet.
     check_at(rule, &EXTREMES)
 }
 
-/// As [`check`], at these edges.
+/// Checks `rule` at these edges; see [`check`].
 fn check_at(rule: &Rule, edges: &[f64]) -> Result<(), String> {
     let sides = Sides::of(rule)?;
     for round in 0..4 {
@@ -74,7 +74,7 @@ fn check_at(rule: &Rule, edges: &[f64]) -> Result<(), String> {
     Ok(())
 }
 
-/// What the left side gives, in exact f32 and in real numbers.
+/// The value of the left side, in exact f32 and in real numbers.
 #[derive(Clone, Copy, Debug)]
 struct Expected {
     exact: f64,
@@ -93,8 +93,8 @@ impl Expected {
         if found.is_nan() && !self.exact.is_nan() {
             return false;
         }
-        // A comparison may round either way where its sides are nearly equal; how
-        // near is checked by the library's kept negatives.
+        // A comparison may round either way where its sides are nearly equal; the library's kept
+        // negatives check how near they must be.
         if is_mask {
             return scale > 0.0 && scale < 1e-5;
         }
@@ -139,7 +139,7 @@ impl Values {
         values
     }
 
-    /// The value of the program at each of its places.
+    /// The values of the program at all its pixels or groups.
     fn run(&self, program: &Program, precision: Precision) -> Vec<f64> {
         let first = (0..PLANES * PLANE_LENGTH).map(|index| f64::from(u8::from(index % PLANE_LENGTH == 0)));
         let mut pixels = vec![first.collect::<Vec<_>>()];
@@ -164,8 +164,7 @@ impl Values {
         pixels.chain(self.scalars.iter().copied())
     }
 
-    /// The size of the largest finite input there: what errors are measured by
-    /// where terms cancel.
+    /// The square of the largest finite input there: the scale of errors where terms cancel.
     fn scale(&self, index: usize, count: usize) -> f64 {
         let sizes = self.near(index, count).filter(|value| value.is_finite()).map(f64::abs);
         sizes.fold(0.0, f64::max).powi(2)
@@ -190,7 +189,7 @@ fn meets(condition: Condition, variable: &Variable, value: f64) -> bool {
     }
 }
 
-/// SplitMix64: reproducible, and no part of what is tested.
+/// SplitMix64: reproducible, and independent of the code under test.
 struct Random(u64);
 
 impl Random {
@@ -201,7 +200,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// An edge or an ordinary value, an f32, that is allowed.
+    /// An edge or an ordinary value, as an f32, that `allowed` admits.
     fn value(&mut self, edges: &[f64], allowed: &dyn Fn(&f64) -> bool) -> f64 {
         loop {
             let value = match self.next() % 4 {

@@ -1,19 +1,17 @@
-//! The cheapest program of an e-graph, proven so.
+//! The provably cheapest program of an e-graph.
 //!
-//! Passes over the data come first: each class keeps only the nodes of least
-//! depth in reductions, since a pass costs more than any arithmetic. So it is
-//! fixed in which pass each reduction is computed, and a program's cost is that
-//! of the kernels its schedule has: a pixel's value is paid in every kernel that
-//! needs it, and once in each, however many values there share it ([`kernels`]).
-//! That the schedule may then keep a value for a later kernel of the same call is
-//! not foreseen here.
+//! Passes over the data come first: each class keeps only the nodes of least depth in
+//! reductions, since a pass costs more than any arithmetic. This fixes the pass in which each
+//! reduction is computed, and a program's cost is that of the kernels of its schedule: a pixel's
+//! value is paid for once in every kernel that needs it, however many values there share it
+//! ([`kernels`]). The extraction does not foresee that the schedule may save a value for a later
+//! kernel of the same call.
 //!
-//! An e-class keeps one node in the whole program, so that a mask has the same
-//! bits wherever it is computed. Which one is found by branch and bound
-//! ([`search`]), after dropping the nodes that no cheapest program has
-//! ([`choices`]). Of programs of equal cost the first in a fixed order is taken,
-//! and what bounds the search is a number of steps: the result is the same on
-//! every machine.
+//! An e-class takes one node in the whole program, so a mask has the same bits wherever it is
+//! computed. Branch and bound ([`search`]) finds the nodes, after the nodes that no cheapest
+//! program has were dropped ([`choices`]). Of programs of equal cost the first in a fixed order
+//! is taken, and the search is bounded by a number of steps: the result is the same on every
+//! machine.
 
 mod choices;
 mod fallback;
@@ -35,10 +33,10 @@ use choices::Choices;
 /// The cost of one op at a level, in units of the caller's choice.
 pub type OpCost = dyn Fn(Op, Level) -> u64;
 
-/// What a program costs.
+/// The cost of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProgramCost {
-    /// Reductions over pixels that wait for one another.
+    /// The longest chain of reductions over pixels that wait for one another.
     pub depth: usize,
     /// The costs of the distinct values of each kernel, for one call of each
     /// entry point.
@@ -49,9 +47,9 @@ pub struct ProgramCost {
 pub struct Extraction {
     /// The program.
     pub expression: RecExpr<LossNode>,
-    /// What it costs.
+    /// The program's cost.
     pub cost: ProgramCost,
-    /// The limit that was hit, if it may not be the cheapest.
+    /// The limit that was hit, if the program may not be the cheapest.
     pub limit: Option<String>,
 }
 
@@ -65,7 +63,7 @@ pub fn extract(egraph: &LossGraph, root: Id, cost: &OpCost) -> Extraction {
     Extraction { expression, cost: ProgramCost { depth, arithmetic: found.cost }, limit: found.limit }
 }
 
-/// What `expression` costs, every node of it in `egraph`.
+/// The cost of `expression`, all of whose nodes are in `egraph`.
 pub(super) fn cost_of(expression: &RecExpr<LossNode>, egraph: &LossGraph, cost: &OpCost) -> ProgramCost {
     let choices = Choices::of_expression(expression, &egraph.analysis, cost);
     ProgramCost { depth: choices.depth(), arithmetic: choices.cost(&vec![0; expression.len()]) }
@@ -78,7 +76,7 @@ fn node_cost(node: &LossNode, level: Option<Level>, cost: &OpCost) -> u64 {
     }
 }
 
-/// How many passes over the data end at this node.
+/// The number of passes over the data that end at this node: 0 or 1.
 fn steps(node: &LossNode) -> usize {
     usize::from(matches!(node.op, NodeOp::Op(Op::Sum | Op::Count)))
 }

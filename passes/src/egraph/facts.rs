@@ -1,21 +1,21 @@
-//! What is known of an e-class: its type, and where its values lie. Side
-//! conditions of rules ask here.
+//! Facts about an e-class: its type, and the range of its values. Side conditions of rules are
+//! checked on them.
 
 use egg::{Analysis, DidMerge, Id, merge_option};
 use lossc_dialect::{Element, Level, Op, Program, Type};
 
 use super::{LossGraph, LossNode, NodeOp};
 
-/// Where the floats of an e-class lie. An end is never NaN.
+/// The range of the floats of an e-class. An end is never NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
-    /// No value is below.
+    /// The lower bound of the values.
     pub low: f32,
-    /// No value is above.
+    /// The upper bound of the values.
     pub high: f32,
-    /// Whether a value may be NaN.
+    /// True if a value may be NaN.
     pub nan: bool,
-    /// Whether every value is a whole number.
+    /// True if every value is a whole number.
     pub whole: bool,
 }
 
@@ -29,17 +29,18 @@ impl Range {
         Self { low, high, nan: false, whole: false }
     }
 
-    /// Neither infinite nor NaN.
+    /// Returns whether no value is infinite or NaN.
     pub fn is_finite(self) -> bool {
         self.low.is_finite() && self.high.is_finite() && !self.nan
     }
 
-    /// No larger in size than [`SMALL`], and no NaN.
+    /// Returns whether no value is larger in size than [`SMALL`], or NaN.
     pub fn is_small(self) -> bool {
         self.low >= -SMALL && self.high <= SMALL && !self.nan
     }
 
-    /// May be a zero that a program could tell from one of the other sign.
+    /// Returns whether a value may be a zero that a program could distinguish from the other
+    /// zero.
     pub fn may_be_signed_zero(self) -> bool {
         self.low < 0.0 && self.high >= 0.0
     }
@@ -52,22 +53,22 @@ impl Range {
         self.low <= 0.0 && self.high >= 0.0
     }
 
-    /// Zero or above, or NaN.
+    /// Returns whether every value is zero or above, or NaN.
     pub fn is_nonnegative(self) -> bool {
         self.low >= 0.0
     }
 
-    /// Zero or below, or NaN.
+    /// Returns whether every value is zero or below, or NaN.
     pub fn is_nonpositive(self) -> bool {
         self.high <= 0.0
     }
 
-    /// Between zero and one, or NaN.
+    /// Returns whether every value is between zero and one, or NaN.
     pub fn is_unit(self) -> bool {
         self.low >= 0.0 && self.high <= 1.0
     }
 
-    /// Between one and two, or NaN.
+    /// Returns whether every value is between one and two, or NaN.
     pub fn is_one_to_two(self) -> bool {
         self.low >= 1.0 && self.high <= 2.0
     }
@@ -81,15 +82,15 @@ impl Range {
         }
     }
 
-    /// The range without an end that is NaN, as the sum of opposite infinities: of that
-    /// nothing is known.
+    /// The range without ends that are NaN. The sum of opposite infinities makes such an end,
+    /// and then nothing is known.
     fn settled(self) -> Self {
         let or = |end: f32, unknown: f32| if end.is_nan() { unknown } else { end };
         Self { low: or(self.low, f32::NEG_INFINITY), high: or(self.high, f32::INFINITY), ..self }
     }
 
-    /// Equal values lie in both ranges. Ends are in total order, so that it does not
-    /// matter which range comes first, nor how often.
+    /// The range of values that lie in both ranges. Ends are in total order, so neither the
+    /// order of the ranges nor repetition matters.
     fn intersect(self, other: Self) -> Self {
         let last = |a: f32, b: f32| if a.total_cmp(&b).is_lt() { b } else { a };
         Self {
@@ -101,7 +102,8 @@ impl Range {
     }
 }
 
-/// By the bits of its ends: a zero's sign is known or not, and what is known settles.
+/// Equality of the bits of the ends: whether a zero's sign is known makes a difference, and
+/// repeated merging still settles.
 impl PartialEq for Range {
     fn eq(&self, other: &Self) -> bool {
         let parts = |it: &Self| (it.low.to_bits(), it.high.to_bits(), it.nan, it.whole);
@@ -109,21 +111,22 @@ impl PartialEq for Range {
     }
 }
 
-/// What is known of an e-class.
+/// The facts about an e-class.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// Its level; none if it is made of constants alone, or equal to such a value,
-    /// and fits any.
+    /// The class's level; `None` if it fits any, because it is made of constants alone, or equal
+    /// to such a value.
     pub level: Option<Level>,
-    /// Its element type.
+    /// The class's element type.
     pub element: Element,
-    /// Its value, if it is a constant.
+    /// The class's value, if it is a constant.
     pub constant: Option<f32>,
-    /// Where its values lie.
+    /// The range of the class's values.
     pub range: Range,
 }
 
-/// By the bits of the constant: a NaN that did not equal itself would be news for ever.
+/// Equality of the bits of the constant: a NaN that did not equal itself would look like a
+/// change for ever.
 impl PartialEq for Facts {
     fn eq(&self, other: &Self) -> bool {
         let parts = |it: &Self| (it.level, it.element, it.constant.map(f32::to_bits), it.range);
@@ -143,7 +146,7 @@ impl FactsAnalysis {
         Self { arguments: program.arguments().iter().map(|argument| argument.ty).collect() }
     }
 
-    /// What is known of `op` on operands of which `operands` is known.
+    /// The facts about `op` on operands with the facts `operands`.
     pub fn facts(&self, op: NodeOp, operands: &[Facts]) -> Facts {
         let NodeOp::Op(op) = op else { return Self::roots() };
         if let Op::Argument(index) = op {
@@ -190,7 +193,7 @@ fn level(op: Op, operands: &[Facts]) -> Option<Level> {
     }
 }
 
-/// Where the values of `op` lie. Rounding is monotonic, so bounds hold in f32.
+/// The range of the values of `op`. Rounding is monotonic, so bounds hold in f32.
 fn range(op: Op, operands: &[Facts]) -> Range {
     unsettled_range(op, operands).settled()
 }
@@ -237,7 +240,7 @@ fn unsettled_range(op: Op, operands: &[Facts]) -> Range {
 }
 
 fn add(a: Range, b: Range) -> Range {
-    // Opposite infinities add to NaN.
+    // The sum of opposite infinities is NaN.
     let cancels = a.high == f32::INFINITY && b.low == f32::NEG_INFINITY
         || a.low == f32::NEG_INFINITY && b.high == f32::INFINITY;
     let nan = a.nan || b.nan || cancels;
@@ -245,7 +248,8 @@ fn add(a: Range, b: Range) -> Range {
 }
 
 fn product(a: Range, b: Range, guarded: bool) -> Range {
-    // 0 times infinity is no number; near there the products are near 0 or beyond.
+    // 0 times infinity is NaN; the other products near that corner are in the range of 0 and the
+    // other corners.
     let vanishes_at_infinity = |a: Range, b: Range| a.has_zero() && b.is_unbounded();
     let nan = a.nan || b.nan || vanishes_at_infinity(b, a) || !guarded && vanishes_at_infinity(a, b);
     let corner = |a: f32, b: f32| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
@@ -257,7 +261,7 @@ fn product(a: Range, b: Range, guarded: bool) -> Range {
 }
 
 fn ratio_or_zero(numerator: Range, denominator: Range) -> Range {
-    // A whole denominator is 0, which gives 0, or at least 1 in size.
+    // A whole denominator is 0, for which the ratio is 0, or at least 1 in size.
     if !(denominator.whole && denominator.is_finite() && numerator.is_finite()) {
         return Range::ANY;
     }
@@ -276,7 +280,7 @@ impl Analysis<LossNode> for FactsAnalysis {
 
     fn merge(&mut self, known: &mut Facts, other: Facts) -> DidMerge {
         let before = *known;
-        // What equals a value of any level fits any level itself.
+        // A class that is equal to a value of any level fits any level itself.
         known.level = known.level.and(other.level);
         merge_option(&mut known.constant, other.constant, |_, _| DidMerge(false, false));
         known.range = known.range.intersect(other.range);

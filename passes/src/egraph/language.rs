@@ -1,4 +1,4 @@
-//! The e-graph's language: the ops of the table, nothing more.
+//! The e-graph's language: just the ops of the table.
 
 use std::fmt;
 
@@ -17,9 +17,9 @@ pub enum NodeOp {
 /// An e-node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LossNode {
-    /// What it computes.
+    /// The node's head.
     pub op: NodeOp,
-    /// From which e-classes.
+    /// The operands' e-classes.
     pub children: Vec<Id>,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for LossNode {
             NodeOp::Roots => formatter.write_str("roots"),
             NodeOp::Op(Op::Argument(index)) => write!(formatter, "${index}"),
             NodeOp::Op(op) => match op.constant_value() {
-                // A decimal says no more of a NaN than that it is one.
+                // A decimal would lose the bits of a NaN.
                 Some(value) if value.is_nan() => write!(formatter, "nan:{:08x}", value.to_bits()),
                 Some(value) => write!(formatter, "{value:?}"),
                 None => match op.compared() {

@@ -1,11 +1,11 @@
-//! The way from source to result, step by step, in a form that is checked
-//! without an e-graph.
+//! The way from source to result, step by step, in a form that can be checked without an
+//! e-graph.
 //!
-//! A proof is a table of terms, children first, and steps. Each step names a rule and
-//! two nodes of the table that are an instance of its sides, and so equal. What is made
-//! of equal operands by the same op is equal too; by that the source must come out
-//! equal to the result. Terms share what they have in common, so a step says once what
-//! holds in many places, and a proof is no longer than the program and its steps.
+//! A proof is a table of terms, children first, and steps. Each step names a rule and two nodes
+//! of the table that are an instance of its sides, and so equal. Nodes with the same op and
+//! equal operands are equal too; the source must thereby turn out equal to the result. Terms
+//! share common parts, so a step states once a fact that holds in many places, and a proof is no
+//! longer than the program and its steps.
 
 mod check;
 mod closure;
@@ -26,14 +26,14 @@ use super::{LossNode, Rule};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    /// All nodes of all terms, children first: an op, then the indices of its
-    /// children. `$0` is the first argument; a constant stands for itself.
+    /// All nodes of all terms, children first: an op, then the indices of its children. `$0` is
+    /// the first argument; a constant is written as its value.
     pub nodes: Vec<String>,
-    /// The node that is the source.
+    /// The index of the source's node.
     pub source: usize,
-    /// The node that is the result.
+    /// The index of the result's node.
     pub result: usize,
-    /// What is equal, and why.
+    /// The steps, each with the equality it shows and the reason.
     pub steps: Vec<Step>,
 }
 
@@ -43,16 +43,16 @@ pub struct Proof {
 pub struct Step {
     /// The rule's name.
     pub rule: String,
-    /// Which of its sides is the one before.
+    /// The side of the rule from which the step starts.
     pub direction: Direction,
     /// The node that is rewritten.
     pub from: usize,
-    /// What it becomes.
+    /// The node that it becomes.
     pub to: usize,
 }
 
-/// Which way a rule is read. What a rule equates is equal both ways; that a
-/// program only gets better is the extraction's affair.
+/// The direction in which a rule is read. A rule's sides are equal either way; only the
+/// extraction ensures that a program gets better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -62,66 +62,66 @@ pub enum Direction {
     Backward,
 }
 
-/// Why a proof proves nothing. Steps count from 1.
+/// The reason why a proof proves nothing. Steps count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProofError {
-    /// A line of the table is no node.
+    /// A line of the table that is not a node.
     #[error("node {index}, `{text}`, is no operation on nodes before it")]
     Node {
-        /// Which line, from 0.
+        /// The line's index, from 0.
         index: usize,
-        /// What it says.
+        /// The line's text.
         text: String,
     },
-    /// A node that the table does not have.
-    #[error("{place} names a node that there is not")]
+    /// A reference to a node that the table does not have.
+    #[error("{place} names a node that does not exist")]
     Missing {
-        /// Who names it.
+        /// The part of the proof that refers to it.
         place: Place,
     },
-    /// The first term is another program.
+    /// A first term that is another program.
     #[error("the proof does not start at its source")]
     Source,
-    /// The tables have no such rule.
+    /// A rule that the tables do not have.
     #[error("step {step}: there is no rule `{rule}`")]
     UnknownRule {
-        /// Which step.
+        /// The step.
         step: usize,
-        /// What it names.
+        /// The name in it.
         rule: String,
     },
-    /// The two nodes are not what the rule's sides say.
+    /// Two nodes that are not an instance of the rule's sides.
     #[error("step {step} is no instance of `{rule}`")]
     Instance {
-        /// Which step.
+        /// The step.
         step: usize,
-        /// Its rule.
+        /// The step's rule.
         rule: String,
     },
-    /// A side condition does not follow.
+    /// A side condition that does not follow.
     #[error("step {step}: nothing shows that {condition}, as `{rule}` requires")]
     Condition {
-        /// Which step.
+        /// The step.
         step: usize,
-        /// Its rule.
+        /// The step's rule.
         rule: String,
-        /// What does not follow.
+        /// The condition.
         condition: String,
     },
-    /// The steps do not lead there.
+    /// Steps that do not lead to the result.
     #[error("the steps do not lead from the source to the result")]
     Apart,
-    /// The result is no program.
-    #[error("the proof ends at no program: {0}")]
+    /// A result that is not a program.
+    #[error("the proof does not end at a program: {0}")]
     Build(#[from] BuildError),
 }
 
 /// A part of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Its source.
+    /// The proof's source.
     Source,
-    /// Its result.
+    /// The proof's result.
     Result,
     /// The step with this number, from 1.
     Step(usize),
@@ -153,8 +153,8 @@ impl Proof {
         names
     }
 
-    /// Checks that the proof leads from `source` by `rules`, and gives the program
-    /// that it leads to.
+    /// Checks that the proof leads from `source` by `rules`, and returns the program to which it
+    /// leads.
     pub fn check(&self, source: &Program, rules: &[Rule]) -> Result<Program, ProofError> {
         check::check(self, source, rules)
     }

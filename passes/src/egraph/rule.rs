@@ -8,12 +8,12 @@ use lossc_faults::{Fault, is_seeded};
 
 use super::{Facts, FactsAnalysis, LossGraph, LossNode};
 
-/// How close a rule's two sides are.
+/// The degree of equality of a rule's two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The same f32, but for the payload of a NaN.
+    /// The same f32, except for the payload of a NaN.
     Exact,
-    /// The same, but for the sign of a zero too: for programs that cannot tell.
+    /// The same, except also for the sign of a zero: for programs that cannot distinguish zeros.
     ExactButZero,
     /// Within this many units in the last place for each op on the right.
     Ulps(u32),
@@ -21,7 +21,7 @@ pub enum Class {
     Real,
 }
 
-/// What must hold for a rule to fire. The string names a variable of the rule.
+/// A side condition of a rule. The string names a variable of the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Every value is finite.
@@ -34,23 +34,22 @@ pub enum Condition {
     Unit(&'static str),
     /// Every value lies between one and two, or is NaN.
     OneToTwo(&'static str),
-    /// No value is larger than [`SMALL`](super::facts::SMALL): what a chunk adds up to is
-    /// finite.
+    /// No value is larger than [`SMALL`](super::facts::SMALL): the sum of a chunk is finite.
     Small(&'static str),
     /// A sum of it is NaN only if a term is: no term is negative, or all are small.
     Summable(&'static str),
     /// It is not the constant 0.
     NotZero(&'static str),
-    /// It has one value a group.
+    /// It has one value per group.
     PerGroup(&'static str),
-    /// It has one value in all.
+    /// It has one value per call.
     PerCall(&'static str),
-    /// It has a value per pixel, so that arithmetic on it is f32: that of groups is f64.
+    /// It has one value per pixel, so arithmetic on it is f32: that of groups is f64.
     PerPixel(&'static str),
 }
 
 impl Condition {
-    /// The variable it asks about.
+    /// The condition's variable.
     pub(super) fn variable(self) -> &'static str {
         match self {
             Self::Finite(name)
@@ -67,7 +66,7 @@ impl Condition {
         }
     }
 
-    /// Whether it holds of a value of which `facts` are known.
+    /// Returns whether the condition holds of a value with these facts.
     pub(super) fn holds(self, facts: &Facts) -> bool {
         match self {
             Self::Finite(_) => facts.range.is_finite(),
@@ -78,7 +77,8 @@ impl Condition {
             Self::Small(_) => facts.range.is_small() || is_seeded(Fault::SumsMayOverflow),
             Self::Summable(_) => facts.range.is_small() || facts.range.is_nonnegative(),
             Self::NotZero(_) => facts.constant != Some(0.0),
-            // What fits any level fits these: so a condition that once held goes on to.
+            // A value that fits any level fits these, so a condition that held once continues to
+            // hold.
             Self::PerGroup(_) => facts.level.is_none_or(|level| level == Level::Group),
             Self::PerCall(_) => facts.level.is_none_or(|level| level == Level::Scalar),
             Self::PerPixel(_) => facts.level.is_none_or(|level| level == Level::Pixel),
@@ -110,15 +110,15 @@ impl fmt::Display for Condition {
 /// A directed rewrite rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// The law, in kebab case.
+    /// The name of the law, in kebab case.
     pub name: &'static str,
-    /// What is matched.
+    /// The pattern that is matched.
     pub left: &'static str,
-    /// What it may become.
+    /// The pattern that it may become.
     pub right: &'static str,
-    /// How close the sides are.
+    /// The degree of equality of the sides.
     pub class: Class,
-    /// What must hold.
+    /// The side conditions.
     pub conditions: &'static [Condition],
 }
 
@@ -127,12 +127,12 @@ pub const fn exact(name: &'static str, left: &'static str, right: &'static str) 
     Rule { name, left, right, class: Class::Exact, conditions: &[] }
 }
 
-/// A rule whose sides are the same f32, but for the sign of a zero.
+/// A rule whose sides are the same f32, except for the sign of a zero.
 pub const fn but_zero(name: &'static str, left: &'static str, right: &'static str) -> Rule {
     Rule { name, left, right, class: Class::ExactButZero, conditions: &[] }
 }
 
-/// A rule whose sides round differently, by at most `count` units an op.
+/// A rule whose sides round differently, by at most `count` units per op.
 pub const fn ulps(count: u32, name: &'static str, left: &'static str, right: &'static str) -> Rule {
     Rule { name, left, right, class: Class::Ulps(count), conditions: &[] }
 }
@@ -143,7 +143,7 @@ pub const fn real(name: &'static str, left: &'static str, right: &'static str) -
 }
 
 impl Rule {
-    /// The rule under conditions.
+    /// The rule with these conditions.
     pub const fn when(self, conditions: &'static [Condition]) -> Self {
         Self { conditions, ..self }
     }
@@ -164,7 +164,7 @@ impl Rule {
     ///
     /// # Panics
     ///
-    /// As [`Rule::sides`].
+    /// If a side is not a pattern, see [`Rule::sides`].
     pub(super) fn side_conditions(&self) -> Vec<(Condition, Var)> {
         let variable = |condition: &Condition| -> Var {
             let name = condition.variable();
@@ -173,11 +173,11 @@ impl Rule {
         self.conditions.iter().map(|it| (*it, variable(it))).collect()
     }
 
-    /// The rule as egg runs it.
+    /// The rule in egg's form.
     ///
     /// # Panics
     ///
-    /// As `Rule::sides`.
+    /// If a side is not a pattern, see `Rule::sides`.
     pub fn to_egg(&self) -> Rewrite<LossNode, FactsAnalysis> {
         let ([left, right], side_conditions) = (self.sides(), self.side_conditions());
         let condition = move |egraph: &mut LossGraph, _: Id, subst: &Subst| {

@@ -1,4 +1,4 @@
-//! Saturation within limits that hold: also inside a round, and without a clock.
+//! Saturation within strict limits: they hold even inside a round, and do not depend on time.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use super::{Facts, FactsAnalysis, LossGraph, LossNode, Rule};
 
 type LossClass = EClass<LossNode, Facts>;
 
-/// How far a phase may go. There is no limit on time: the same program gives the
-/// same result on every machine.
+/// Limits of a phase. There is no limit on time: the same program yields the same result on
+/// every machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Rounds of all rules.
     pub iterations: usize,
     /// Nodes in the e-graph.
     pub nodes: usize,
-    /// Matches of one rule that are applied in one round; the oldest classes come
-    /// first, those of the source before those that rules made.
+    /// Matches of one rule that are applied in one round; the oldest classes come first, those
+    /// of the source before those that rules made.
     pub matches: usize,
 }
 
@@ -27,18 +27,18 @@ impl Default for Limits {
     }
 }
 
-/// The limit that kept the rules from coming to an end.
+/// The limit that stopped the rules before they had finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     /// The last of this many rounds still changed something.
     Rounds(usize),
     /// The next match could have led to more nodes than this.
     Nodes(usize),
-    /// All that is left are matches of a rule that has more than `count` in a round.
+    /// Only matches of a rule that has more than `count` of them in a round are left.
     Matches {
         /// The rule.
         rule: &'static str,
-        /// How many matches are applied.
+        /// The number of matches that are applied.
         count: usize,
     },
 }
@@ -53,17 +53,17 @@ impl fmt::Display for Limit {
     }
 }
 
-/// How saturation ended.
+/// The state at the end of saturation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
-    /// Rounds, the last one, which changed nothing, among them.
+    /// The number of rounds, including the last one, which changed nothing.
     pub rounds: usize,
-    /// The limit that was hit, if the rules did not come to an end.
+    /// The limit that was hit, if the rules had not finished.
     pub limit: Option<Limit>,
 }
 
-/// Applies `rules` to `egraph` until nothing changes or a limit is hit. Whatever is
-/// in the e-graph then is equal to the source, so any limit leaves a sound program.
+/// Applies `rules` to `egraph` until nothing changes or a limit is hit. Everything in the
+/// e-graph is then equal to the source, so any limit leaves a sound program.
 pub(super) fn saturate(egraph: &mut LossGraph, rules: &[Rule], limits: Limits) -> End {
     egraph.rebuild();
     let rules: Vec<_> = rules.iter().map(Applied::of).collect();
@@ -81,7 +81,7 @@ pub(super) fn saturate(egraph: &mut LossGraph, rules: &[Rule], limits: Limits) -
     End { rounds: limits.iterations, limit: Some(Limit::Rounds(limits.iterations)) }
 }
 
-/// A rule as egg runs it, and how many nodes a match of it may add.
+/// A rule in egg's form, with the number of nodes that a match of it may add.
 struct Applied {
     name: &'static str,
     rewrite: Rewrite<LossNode, FactsAnalysis>,
@@ -90,20 +90,20 @@ struct Applied {
 
 impl Applied {
     fn of(rule: &Rule) -> Self {
-        // With explanations egg writes down the left side too.
+        // With explanations egg adds the left side too.
         let growth = rule.sides().iter().map(|side| side.ast.len()).sum();
         Self { name: rule.name, rewrite: rule.to_egg(), growth }
     }
 }
 
-/// Nodes and classes: a rule that does anything adds to the one or takes from the
-/// other.
+/// The numbers of nodes and classes: a rule that has any effect adds to the former or reduces
+/// the latter.
 fn size(egraph: &LossGraph) -> (usize, usize) {
     (egraph.total_size(), egraph.number_of_classes())
 }
 
-/// All rules once, on what was there before the round. Gives the rule that had more
-/// matches than it may have, if there is one; fails at the limit of nodes.
+/// Applies all rules once, to the nodes from before the round. Returns the limit of a rule that
+/// has too many matches, if there is one; fails at the limit of nodes.
 fn round(egraph: &mut LossGraph, rules: &[Applied], limits: Limits) -> Result<Option<Limit>, Limit> {
     let enough = limits.matches.saturating_add(1);
     let found: Vec<_> = rules.iter().map(|rule| rule.rewrite.search_with_limit(egraph, enough)).collect();
@@ -146,10 +146,11 @@ fn forget_useless(egraph: &mut LossGraph) {
     }
 }
 
-/// A node that needs its own class, as `select(m, x, 0)` among those of `x`, stands
-/// in no program; but rules that match through it find ever longer names for the
-/// same value, as `select(m and (m and k), x, 0)`. And a class that fits any level
-/// has a node that does: one that fits a single level must not be taken elsewhere.
+/// Returns whether some program needs the node. A node that needs its own class, like `select(m,
+/// x, 0)` in the class of `x`, is in no program, but rules that match through it find ever
+/// longer names for the same value, like `select(m and (m and k), x, 0)`. And a class that fits
+/// any level has a node that fits any level: one that fits a single level must not be used
+/// elsewhere.
 fn is_useful(egraph: &LossGraph, class: &LossClass, node: &LossNode) -> bool {
     let operands: Vec<_> = node.children.iter().map(|&child| egraph[child].data).collect();
     let level = egraph.analysis.facts(node.op, &operands).level;

@@ -1,7 +1,7 @@
-//! A rule's two sides as patterns, and where they stand in a table of terms.
+//! A rule's two sides as patterns, and their instances in a table of terms.
 //!
-//! Operands of `add` and `mul` and their like may stand in either order: a rule is
-//! written once, and means both.
+//! Operands of `add`, `mul` and similar ops may be in either order: a rule is written once, and
+//! means both.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use lossc_dialect::Op;
 use super::terms::Terms;
 use super::{Condition, LossNode, NodeOp, Rule};
 
-/// What each variable of a rule stands for.
+/// The node bound to each variable of a rule.
 pub(super) type Bindings = BTreeMap<Var, Id>;
 
-/// A rule, ready to be matched.
+/// A rule in a form that can be matched.
 pub(super) struct Sides {
     pub(super) name: &'static str,
     left: PatternAst<LossNode>,
@@ -28,7 +28,7 @@ impl Sides {
         Self { name: rule.name, left: left.ast, right: right.ast, side_conditions: rule.side_conditions() }
     }
 
-    /// The op at the root of the left side; none if that is a variable.
+    /// The op at the root of the left side; `None` if the root is a variable.
     pub(super) fn head(&self) -> Option<NodeOp> {
         match &self.left[root(&self.left)] {
             ENodeOrVar::ENode(node) => Some(node.op),
@@ -36,7 +36,7 @@ impl Sides {
         }
     }
 
-    /// All ways in which the left side is the node `id`.
+    /// All bindings for which the left side is the node `id`.
     pub(super) fn matches(&self, terms: &Terms, id: Id) -> Vec<Bindings> {
         matches(terms, &self.left, root(&self.left), id, vec![Bindings::new()])
     }
@@ -56,14 +56,14 @@ impl Sides {
         built[built.len() - 1]
     }
 
-    /// What the rule asks for where its sides are `left` and `right`; none if they
-    /// cannot be.
+    /// The conditions of the rule where its sides are `left` and `right`; `None` if these are
+    /// not an instance.
     pub(super) fn instance(&self, terms: &Terms, left: Id, right: Id) -> Option<Vec<(Condition, Id)>> {
         let found = matches(terms, &self.right, root(&self.right), right, self.matches(terms, left));
         self.asked(found.first()?)
     }
 
-    /// The conditions, each with what it asks about.
+    /// The conditions, each with its node.
     pub(super) fn asked(&self, bindings: &Bindings) -> Option<Vec<(Condition, Id)>> {
         let ask = |(condition, variable): &(Condition, Var)| Some((*condition, *bindings.get(variable)?));
         self.side_conditions.iter().map(ask).collect()
@@ -74,8 +74,8 @@ fn root(pattern: &PatternAst<LossNode>) -> Id {
     Id::from(pattern.len() - 1)
 }
 
-/// The ways among `known`, each with what it binds further, in which the part `at` of
-/// `pattern` is the node `id`.
+/// The extensions of the bindings in `known` for which the part `at` of `pattern` is the node
+/// `id`.
 fn matches(
     terms: &Terms,
     pattern: &PatternAst<LossNode>,
@@ -108,7 +108,7 @@ fn matches(
     }
 }
 
-/// Whether an op's two operands may stand in either order.
+/// Returns whether an op's two operands may be in either order.
 fn commutes(op: NodeOp) -> bool {
     matches!(op, NodeOp::Op(Op::Add | Op::Mul | Op::Equal | Op::And | Op::Or))
 }

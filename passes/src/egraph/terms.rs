@@ -1,5 +1,5 @@
-//! Terms as one table of distinct nodes, children first. Terms share what they
-//! have in common, so a proof of hundreds of terms stays small.
+//! Terms as one table of distinct nodes, children first. Terms share common parts, so a proof of
+//! hundreds of terms stays small.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use lossc_dialect::{Op, Place};
 
 use super::{LossNode, NodeOp, ProofError};
 
-/// The table.
+/// The table of terms.
 #[derive(Default)]
 pub(super) struct Terms {
     nodes: Vec<LossNode>,
@@ -16,7 +16,7 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// The table that `lines` hold, for a program of so many arguments.
+    /// Reads the table from `lines`, for a program of `arguments` arguments.
     pub(super) fn read(lines: &[String], arguments: usize) -> Result<Self, ProofError> {
         let mut terms = Self::default();
         for (index, text) in lines.iter().enumerate() {
@@ -29,7 +29,7 @@ impl Terms {
         Ok(terms)
     }
 
-    /// The node `text` stands for: its op, then the indices of its children.
+    /// The node that `text` denotes: its op, then the indices of its children.
     fn parse(&self, text: &str) -> Option<LossNode> {
         let mut words = text.split_whitespace();
         let op = words.next()?;
@@ -73,7 +73,8 @@ impl Terms {
         self.placed_expression(root, &vec![None; self.len()]).0
     }
 
-    /// The same, with those of the `places` of all nodes that its nodes have.
+    /// The same, with the entries of `places` for its nodes, where `places` has one for each
+    /// node of the table.
     pub(super) fn placed_expression(
         &self,
         root: Id,
@@ -90,7 +91,7 @@ impl Terms {
         (expression, kept)
     }
 
-    /// Which nodes `root` needs, itself included.
+    /// Marks the nodes that `root` needs, including itself.
     fn needed(&self, root: Id) -> Vec<bool> {
         let mut needed = vec![false; usize::from(root) + 1];
         needed[usize::from(root)] = true;

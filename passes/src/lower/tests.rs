@@ -1,5 +1,5 @@
-//! Every op lowers on every target, and what LLVM makes of it is as meant. That
-//! the code computes what the interpreter says is shown where code can be run.
+//! Every op lowers on every target, and LLVM generates the intended instructions. Tests that run
+//! code show that it computes the interpreter's values.
 
 use lossc_dialect::ops::{Numerics, OpDefinition, Signature, table};
 use lossc_dialect::program::GRADIENT;
@@ -41,7 +41,7 @@ impl Floats {
         Self { builder, levels: [scalar, group, pixel] }
     }
 
-    /// Operands that `definition` takes at `level`, if it works there.
+    /// Operands that `definition` takes at `level`, if it has that level.
     fn operands(&mut self, definition: &OpDefinition, level: Level) -> Option<Vec<ValueId>> {
         let value = self.levels[level as usize];
         let other = self.builder.constant_like(0.5, value);
@@ -103,7 +103,7 @@ fn every_op_lowers_at_every_level_on_every_target() {
     }
 }
 
-/// Pixels by the fast meaning, groups by the exact one; and the code compiles.
+/// Pixels use the fast meaning, groups the exact one; and the code compiles.
 #[test]
 fn fast_meanings_are_for_pixels() {
     let approximations = |definition: &OpDefinition, numerics| {
@@ -183,7 +183,7 @@ fn what_nobody_has_written_is_not_read() {
     let error = |entry, op| {
         format!("{entry} reads loss.{op} before any pass has computed it; this is an error of lossc")
     };
-    // The reduction over groups a pass later than it is read.
+    // The reduction over groups is computed one pass after it is read.
     let late = refused(&|schedule| {
         let reductions = std::mem::take(&mut schedule.kernels[0].group_reductions);
         schedule.kernels[1].group_reductions.splice(0..0, reductions);
@@ -224,12 +224,12 @@ fn a_library_loss_keeps_its_pixels_in_vectors() {
     for program in library_programs() {
         let text = assembly(&program, "cpu:avx512");
         let count = |slow: &str| text.lines().filter(|line| line.contains(slow)).count();
-        // Lanes taken out or put in one by one.
+        // Instructions that extract or insert single lanes.
         for slow in ["vpinsr", "vpextr", "vgather", "vscatter"] {
             assert_eq!(count(slow), 0, "{slow} in {}\n{text}", program.name());
         }
-        // Products of 64 by 64 bits: Philox has none in its loop, but LLVM makes
-        // one of the stream's product before it.
+        // Products of 64 by 64 bits: Philox has none in its loop, but LLVM makes one of the
+        // stream's product before the loop.
         let kernels = schedule(&program, Options::default()).kernels.len();
         assert!(count("vpmullq") <= kernels, "{}\n{text}", program.name());
         assert!(text.contains("%zmm"));
@@ -243,14 +243,14 @@ fn blocks_with<'a>(text: &'a str, instruction: &str) -> Vec<&'a str> {
 
 #[test]
 fn vectors_of_128_bits_are_worked_on_whole() {
-    // A product of pixels, one of 32 by 32 bits, and what is work on single numbers.
+    // A product of pixels, a product of 32 by 32 bits, and instructions on single numbers.
     let targets = [
         ("cpu:sse2", "\tmulpd\t", "\tpmuludq\t", ["pinsr", "pextr", "mulsd", "\timul", "\tcall"]),
         ("cpu:neon", "\tfmla\t", "\tumull\t", ["\tumov\t", "\tins\t", "\tfmadd\t", "\tmul\tx", "\tbl\t"]),
     ];
     for (target, product, random_product, slow) in targets {
         for program in library_programs() {
-            // An object that needed anything would be an error.
+            // An object with unresolved symbols would be an error.
             compiled(&program, target, Output::Code);
             let text = assembly(&program, target);
             let [pixels, draws] = [product, random_product].map(|it| blocks_with(&text, it));
@@ -259,7 +259,7 @@ fn vectors_of_128_bits_are_worked_on_whole() {
             {
                 assert!(!block.contains(word), "{word:?} in {} for {target}\n{block}", program.name());
             }
-            // Two blocks of counters, each ten rounds of two products, of which the
+            // Two blocks of counters, each with ten rounds of two products, of which the
             // stream's first is the same for all.
             let is_random = program.values().any(|(_, node)| node.op == Op::Uniform);
             assert_eq!(draws.len(), usize::from(is_random), "{} for {target}", program.name());
@@ -279,8 +279,7 @@ fn a_library_loss_is_scalar_code_without_calls_on_a_gpu() {
                 assert!(text.contains(&format!(".visible .entry {entry}_{kernel}(")), "{text}");
             }
         }
-        // f64 is for totals alone: the loop over pixels, which has the polynomials,
-        // has none.
+        // f64 is for totals alone: the loop over pixels, which has the polynomials, has none.
         let pixels = text.split("$L__BB").filter(|block| block.contains("fma.rn.f32"));
         pixels.for_each(|block| assert!(!block.contains("rn.f64"), "{block}"));
         assert!(!text.contains("call"), "{text}");

@@ -91,7 +91,7 @@ const HOST: Table = Table {
     uniform: 10 * (2 * 10 + 2 * 10 + 4 * 6) / 2 + 40,
     // An extension to 32 bits and a conversion.
     cast: 20,
-    // Next to nothing, but never free.
+    // The least, so that fewer are cheaper: a register filled before the loop.
     broadcast: 1,
     // 8 bytes, written and read, at about the time of five fmas per byte.
     kept_float: 400,
@@ -105,7 +105,7 @@ const HOST: Table = Table {
     sum: 10,
     // As a sum.
     count: 10,
-    // Next to nothing, but never free.
+    // The least, so that fewer are cheaper: thousands of pixels share it.
     group: 1,
 };
 
@@ -147,7 +147,7 @@ const NVIDIA: Table = Table {
     uniform: 10 * (2 * 40 + 2 * 20) / 4 + 70,
     // A conversion.
     cast: 20,
-    // Next to nothing, but never free.
+    // The least, so that fewer are cheaper: a register filled before the loop.
     broadcast: 1,
     // Half an instruction, and capacity of the shared memory that other pixels then lack.
     kept_float: 100,
@@ -161,7 +161,7 @@ const NVIDIA: Table = Table {
     sum: 10,
     // An addition of integers.
     count: 20,
-    // Next to nothing, but never free.
+    // The least, so that fewer are cheaper: thousands of pixels share it.
     group: 1,
 };
 

@@ -1,4 +1,4 @@
-//! Counts of what a caller should hear about, in the same pass as the loss.
+//! Counts of input that a caller should hear about, in the same pass as the loss.
 
 use lossc_dialect::{Builder, Element, Level, Program};
 
@@ -14,8 +14,8 @@ pub const NAN_LOGITS: &str = "nan_logits";
 /// The result that counts weights of pixels that are negative, infinite or NaN.
 pub const INVALID_WEIGHTS: &str = "invalid_weights";
 
-/// Adds the counts as results. They see every pixel: an ignored pixel's label is
-/// valid, and its logit is not looked at.
+/// Adds the counts as results. They see every pixel: an ignored pixel's label is valid, and its
+/// logit is not examined.
 pub(super) fn count_invalid(
     program: &Program,
     ignore_index: Option<i64>,
@@ -47,7 +47,7 @@ pub(super) fn count_invalid(
     Ok(builder.finish(results)?)
 }
 
-/// Adds the count of weights that are none, in the pass that reads them anyway.
+/// Adds the count of invalid weights, in the pass that reads the weights anyway.
 pub(super) fn count_invalid_weights(program: &Program) -> Result<Program, SpecialiseError> {
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);

@@ -1,10 +1,10 @@
-//! How a loss grows with the number of pixels: like a sum, or not at all, as a mean.
+//! The growth of a loss with the number of pixels: like a sum, or, for a mean, none.
 
 use std::collections::BTreeSet;
 
 use lossc_dialect::{Op, Program, ValueId};
 
-/// The powers of a group's pixels and of the groups that a term grows with.
+/// The powers of the number of pixels of a group and of the number of groups in a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Power {
     pixels: i32,
@@ -14,22 +14,23 @@ struct Power {
 const CONSTANT: Power = Power { pixels: 0, groups: 0 };
 const SUM: Power = Power { pixels: 1, groups: 1 };
 
-/// Terms of more powers than this are not told apart.
+/// The largest number of different powers that are tracked.
 const MOST_TERMS: usize = 8;
 
-/// How a value grows.
+/// The growth of a value.
 #[derive(Clone, Debug, PartialEq)]
 enum Growth {
-    /// A number of the text, or made of such: small beside whatever it is added to.
+    /// A number of the text, or made of such: small next to any term it is added to.
     Number,
     /// Like the sum of these powers.
     Terms(BTreeSet<Power>),
-    /// In another way.
+    /// In an unknown way.
     Unknown,
 }
 
-/// Whether the loss is a sum over pixels and groups, as far as can be told: no term of it is
-/// a mean or a ratio, which to divide by the number of pixels makes no sense.
+/// Returns whether the loss is a sum over pixels and groups, to the extent that this can be
+/// told: no term of it is a mean or a ratio, for which a division by the number of pixels makes
+/// no sense.
 pub fn is_sum(program: &Program) -> bool {
     let mut growths: Vec<Growth> = Vec::with_capacity(program.len());
     for (value, _) in program.values() {
@@ -71,7 +72,8 @@ impl Growth {
         Self::Terms(BTreeSet::from([power]))
     }
 
-    /// Of a function without a power: of what does not grow it does not grow.
+    /// The growth of a function that is no power: if the operands do not grow, neither does the
+    /// function.
     fn of_function<'a>(operands: impl Iterator<Item = &'a Self>) -> Self {
         let all = operands.fold(Self::Number, |all, operand| all.plus(operand));
         match all {
@@ -98,7 +100,7 @@ impl Growth {
         let (Some(one), Some(other_terms)) = (factor(self), factor(other)) else { return Self::Unknown };
         match (self, other) {
             (Self::Number, Self::Number) => return Self::Number,
-            // 1 / (a + b) is no sum of powers.
+            // 1 / (a + b) is not a sum of powers.
             _ if power < 0 && other_terms.len() > 1 => return Self::Unknown,
             _ => {}
         }
@@ -109,7 +111,8 @@ impl Growth {
         Self::bounded(one.iter().flat_map(|a| other_terms.iter().map(move |b| product(a, b))).collect())
     }
 
-    /// Powers are bounded too: a chain of squares would leave every integer behind.
+    /// `terms`, unless they or their powers are too many or too large: a chain of squares would
+    /// overflow any integer.
     fn bounded(terms: BTreeSet<Power>) -> Self {
         let is_small = |power: &Power| power.pixels.abs() < 1 << 20 && power.groups.abs() < 1 << 20;
         if terms.len() <= MOST_TERMS && terms.iter().all(is_small) {

@@ -1,4 +1,4 @@
-//! Labels: what they may be, and which of them is ignored.
+//! Labels: their valid values, and the ignored one.
 
 use half::{bf16, f16};
 use lossc_dialect::{Builder, Element, Level, Program, ValueId};
@@ -16,7 +16,8 @@ pub(super) fn labels(
     Ok(arguments[index])
 }
 
-/// Whether each of `labels` is `label`. What an f32 may not hold is compared as an integer.
+/// The mask of the pixels whose label is `label`. Types that f32 may not hold exactly are
+/// compared as integers.
 pub(super) fn is_label(builder: &mut Builder, labels: ValueId, label: i64) -> ValueId {
     let is_wide = matches!(builder.ty(labels).element, Element::I32 | Element::I64);
     if is_wide && !is_seeded(Fault::IgnoredLabelsAreRounded) {
@@ -27,7 +28,7 @@ pub(super) fn is_label(builder: &mut Builder, labels: ValueId, label: i64) -> Va
     builder.equal(labels, label)
 }
 
-/// Checks that `index` is a label that its type has.
+/// Checks that the labels' type can hold `index`.
 pub(super) fn check_index(program: &Program, index: i64) -> Result<(), SpecialiseError> {
     let (_, labels) = program.pixel_arguments().nth(1).ok_or(SpecialiseError::NoLabels("ignore_index"))?;
     let element = labels.ty.element;

@@ -4,7 +4,7 @@ use lossc_dialect::{Builder, Program};
 
 use super::SpecialiseError;
 
-/// The loss divided by the number of pixels; 0 where there is none.
+/// The loss divided by the number of pixels; 0 if there are none.
 pub(super) fn mean(program: &Program) -> Result<Program, SpecialiseError> {
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);

@@ -1,4 +1,4 @@
-//! What each reduction sees: only valid pixels, or pixels by weight.
+//! Restrictions of the pixels that reductions see: only valid pixels, or pixels by weight.
 
 use lossc_dialect::program::BuildError;
 use lossc_dialect::{Builder, Element, Op, Program, ValueId};
@@ -10,15 +10,15 @@ use super::{INVALID_LABELS, SpecialiseError};
 /// The argument that holds the map of pixel weights.
 pub const WEIGHT_MAP: &str = "weight_map";
 
-/// Pixels whose label is `index` are as if they were not there: no reduction sees
-/// them, and their gradient is 0.
+/// Treats pixels whose label is `index` as absent: no reduction sees them, and their gradient is
+/// 0.
 pub(super) fn ignore(program: &Program, index: i64) -> Result<Program, SpecialiseError> {
     check_index(program, index)?;
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);
     let ignored = is_label(&mut builder, labels(program, &arguments, "ignore_index")?, index);
     let valid = builder.not(ignored);
-    // The count of invalid labels knows of the ignored one itself.
+    // The count of invalid labels handles the ignored one itself.
     let exempt = program.result(INVALID_LABELS);
     let restrict = |builder: &mut Builder, reduction: ValueId, op: Op, operand: ValueId| match op {
         Op::Count if Some(reduction) != exempt => builder.and(valid, operand),
@@ -39,7 +39,7 @@ pub(super) fn ignore(program: &Program, index: i64) -> Result<Program, Specialis
     Ok(rebuild(program, builder, &arguments, pixels, restrict)?)
 }
 
-/// Each pixel's share in a sum is multiplied by its weight. Counts count pixels.
+/// Multiplies each pixel's term in a sum by its weight. Counts count pixels.
 pub(super) fn weight(program: &Program) -> Result<Program, SpecialiseError> {
     let mut builder = Builder::new(program.name());
     let arguments = builder.declare_arguments(program);
@@ -51,8 +51,8 @@ pub(super) fn weight(program: &Program) -> Result<Program, SpecialiseError> {
     Ok(rebuild(program, builder, &arguments, Builder::pixels, restrict)?)
 }
 
-/// A copy of the program with `pixels` for the number of pixels, and `restrict` applied to
-/// what each reduction reads.
+/// A copy of the program with `pixels` for the number of pixels, and `restrict` applied to the
+/// operand of each reduction.
 fn rebuild(
     program: &Program,
     mut builder: Builder,

@@ -1,4 +1,4 @@
-//! Storage types: a loss is written for one, and compiled for what the caller has.
+//! Storage types: a loss is written for one, and compiled for the caller's.
 
 use lossc_dialect::{Argument, Builder, Element, Op, Program, Type};
 
@@ -16,10 +16,10 @@ pub(super) fn store_as(program: &Program, elements: &[Element]) -> Result<Progra
         check(argument, index, element)?;
         let ty = Type::new(argument.ty.level, element);
         let value = builder.argument(Argument { ty, ..argument.clone() });
-        // Where the text computes with the argument itself, it is an f32.
+        // The program's own uses of the argument expect an f32.
         arguments.push(if own == Element::F32 { builder.cast(value, own) } else { value });
     }
-    // A cast that has become one to its own type is left out.
+    // A cast that has become one to its operand's own type is left out.
     let results = program.rebuild(&mut builder, &arguments, |builder, value, operands| {
         let node = program.node(value);
         if node.op == Op::Cast {

@@ -1,4 +1,4 @@
-//! The rules come to an end, and to the same one in however large a loss.
+//! The rules terminate, with the same result in a loss of any size.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{RULES, stabilise};
 use crate::differentiate::differentiate;
 use crate::egraph::{ENodeOrVar, LossNode, NodeOp, Pattern, Var};
 
-/// What an op adds to the measure of a term, and how often each operand counts in it.
+/// The term that an op adds to a measure, and the factor of its operands' measures.
 fn weight(op: Op) -> (u64, u64) {
     match op {
         Op::Log => (10, 1),
@@ -18,7 +18,7 @@ fn weight(op: Op) -> (u64, u64) {
     }
 }
 
-/// The measure of a pattern: a number, and so often that of each variable.
+/// The measure of a pattern: a number, and the factor of each variable's measure.
 fn measure(pattern: &str) -> (u64, BTreeMap<Var, u64>) {
     let pattern: Pattern<LossNode> = pattern.parse().expect("a pattern");
     let mut known: Vec<(u64, BTreeMap<Var, u64>)> = vec![];
@@ -46,7 +46,7 @@ fn every_rule_makes_the_measure_smaller() {
     for rule in RULES {
         let ((before, left), (after, right)) = (measure(rule.left), measure(rule.right));
         let grows = right.iter().any(|(variable, count)| left.get(variable).is_none_or(|it| count > it));
-        // A variable measures 1 at least.
+        // A variable's measure is at least 1.
         let total = |own: u64, variables: &BTreeMap<Var, u64>| own + variables.values().sum::<u64>();
         assert!(!grows && total(after, &right) < total(before, &left), "{}", rule.name);
     }
@@ -102,7 +102,7 @@ fn a_sum_of_32_naive_terms_is_stable() {
     assert_eq!(value_and_gradient(&program, 100.0), (weights * 100.0, weights));
 }
 
-/// One naive term beside `count` other ops.
+/// One naive term next to `count` other ops.
 fn beside(count: usize) -> Program {
     loss(|builder, logits| {
         let mut sum = naive_term(builder, logits, 1.0);
@@ -134,7 +134,7 @@ fn what_becomes_of_a_term_does_not_depend_on_its_company() {
     }
 }
 
-/// Every way to write the same term.
+/// All ways to write the same term.
 #[test]
 fn commuted_and_nested_forms_are_stable() {
     type Form = fn(&mut Builder, ValueId) -> ValueId;

@@ -1,7 +1,7 @@
-//! The logarithms, quotients and powers that stay unstable, by name and place.
+//! The logarithms, quotients and powers that stay unstable, by name and location.
 //!
-//! What may be 0 in a loss's own formula is the author's affair, and only told to who
-//! asks. What is not 0 in the formula but may be rounded to 0 is worth a warning: a
+//! A value that may be 0 in a loss's own formula is the author's business, and reported only on
+//! request. A value that is not 0 in the formula but may be rounded to 0 deserves a warning: a
 //! difference that cancels, or a probability or exponential that has run out of bits.
 
 mod vanishing;
@@ -13,29 +13,29 @@ use lossc_dialect::{Op, Program, ValueId};
 
 use vanishing::Analysis;
 
-/// An operation whose result may be infinite or NaN though its formula's is not.
+/// An operation whose result may be infinite or NaN although its formula's is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unstable {
     /// The operation's name: `log`.
     pub mnemonic: &'static str,
-    /// Where it was written; none of a program that has no text.
+    /// The location where it was written; `None` if the program has no text.
     pub place: Option<Place>,
-    /// What may happen to it.
+    /// The problem that may occur.
     pub hazard: Hazard,
-    /// Whether rounding may bring that about, in an ordinary call.
+    /// True if rounding may cause it in an ordinary call.
     pub by_rounding: bool,
 }
 
-/// What an operation may meet.
+/// A problem that an operation may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hazard {
     /// The logarithm of 0 or less.
     Logarithm,
-    /// The logarithm of 1 and something that may be -1 or less.
+    /// The logarithm of 1 plus a value that may be -1 or less.
     LogarithmOfRest,
     /// A divisor that may be 0.
     Divisor,
-    /// A base that may be 0 or less under an exponent that may be below 1.
+    /// A base that may be 0 or less with an exponent that may be below 1.
     Base,
 }
 
@@ -62,8 +62,8 @@ impl fmt::Display for Unstable {
     }
 }
 
-/// What is unstable in `program`, a loss without its gradient, in the order in which it
-/// is computed.
+/// The unstable operations of `program`, a loss without its gradient, in the order of
+/// computation.
 pub fn unstable(program: &Program) -> Vec<Unstable> {
     let analysis = Analysis::of(program);
     let needed = program.needed(program.results().iter().map(|result| result.value));
@@ -81,7 +81,7 @@ fn look(
     let (hazard, critical, by_rounding) = match (op, operands) {
         (Op::Log, &[x]) if low(x) <= 0.0 => (Hazard::Logarithm, x, analysis.vanishes(x)),
         (Op::Log1p, &[x]) if low(x) <= -1.0 => {
-            // A bound that is met exactly is that of a probability.
+            // A bound of exactly -1 is that of a negated probability.
             (Hazard::LogarithmOfRest, x, low(x) == -1.0 && !analysis.is_given(x))
         }
         (Op::Div, &[_, d]) if analysis.may_be_zero(d) => (Hazard::Divisor, d, analysis.vanishes(d)),

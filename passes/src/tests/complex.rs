@@ -24,7 +24,7 @@ impl Complex {
         complex(size * self.im.cos(), size * self.im.sin())
     }
 
-    /// With the cosine's distance from 1 kept apart from it.
+    /// The cosine's distance from 1 is kept as a separate term.
     fn exp_m1(self) -> Self {
         let bend = 2.0 * (self.im / 2.0).sin().powi(2);
         complex(self.re.exp_m1() - self.re.exp() * bend, self.re.exp() * self.im.sin())
@@ -85,8 +85,8 @@ impl Neg for Complex {
     }
 }
 
-/// The ops over complex numbers. What is analytic in pieces decides by the real
-/// part, so that a step along the imaginary axis stays in its piece.
+/// The ops over complex numbers. Ops that are analytic in pieces decide by the real part, so
+/// that a step along the imaginary axis stays in its piece.
 pub(super) struct Complexes;
 
 impl Arithmetic for Complexes {

@@ -1,6 +1,6 @@
-//! Derivatives by the complex step: `f'(x) = Im f(x + ih) / h`, for an `h` whose
-//! square is nothing. No two near numbers are subtracted, so what is left is the
-//! rounding of the function itself.
+//! Derivatives by the complex step: `f'(x) = Im f(x + ih) / h`, for an `h` whose square is
+//! negligible. No two nearby numbers are subtracted, so the only error is the rounding of the
+//! function itself.
 
 use lossc_dialect::interpret::{Precision, interpret};
 use lossc_dialect::ops::{Derivative, OpDefinition, table};
@@ -35,8 +35,8 @@ fn slopes(program: &Program, sample: &Sample) -> Vec<f64> {
     (0..sample.pixels[0].len()).map(slope).collect()
 }
 
-/// The largest difference between the program's gradient and the slope, relative
-/// to its size.
+/// The largest difference between the program's gradient and the slope, relative to the slope's
+/// size.
 fn error(program: &Program, sample: &Sample) -> f64 {
     let gradient = differentiate(program).expect("the loss has a gradient");
     let with_upstream = Sample { scalars: vec![1.0], ..sample.clone() };
@@ -45,7 +45,7 @@ fn error(program: &Program, sample: &Sample) -> f64 {
     found.iter().zip(slopes(program, sample)).map(error).fold(0.0, f64::max)
 }
 
-/// The sum over pixels of `op`, by operand `index`, where the others are `others`.
+/// The sum over pixels of `op`, by operand `index`, with `others` as the other operands.
 fn program_of(definition: &OpDefinition, index: usize, others: f32) -> Program {
     let mut builder = Builder::new(definition.mnemonic);
     let logits = builder.pixel_argument("logit", Element::F32);
@@ -84,7 +84,7 @@ fn library_gradients_are_the_complex_steps() {
     }
 }
 
-/// The check must be able to fail: a derivative wrong in its eleventh digit.
+/// The check can fail: a derivative that is wrong in its eleventh digit.
 #[test]
 fn a_slightly_wrong_derivative_is_caught() {
     let sigmoid = table().find(|it| it.mnemonic == "sigmoid").expect("in the table");

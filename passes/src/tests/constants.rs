@@ -1,5 +1,5 @@
-//! Constants that equal nothing, that are infinite, or that are a zero with a sign, as
-//! operands of every op and in every rule: rewriting comes to an end, with a proof.
+//! Constants that are NaN, infinite, or a signed zero, as operands of every op and in every
+//! rule: rewriting terminates, with a proof.
 
 use lossc_dialect::{Builder, Element, Level, Program};
 
@@ -19,7 +19,7 @@ const ALL: &[f32] =
 fn rewrite(program: &Program) -> Result<(), String> {
     let stable = stabilise(program, true).map_err(|error| error.to_string())?;
     check(program, &stable, stabilise::RULES)?;
-    // Of a random program, the gradient need not exist.
+    // The gradient of a random program need not exist.
     let source = differentiate(&stable.program).unwrap_or(stable.program);
     let cheap = saturate(&source, CostModel::Host, true).map_err(|error| error.to_string())?;
     check(&source, &cheap, &rules::all())
@@ -33,7 +33,7 @@ fn programs_of_odd_constants_come_to_an_end() {
     }
 }
 
-/// What hung: a select that is NaN either way, which a rule unites with NaN.
+/// A regression test for a hang: a select that is NaN either way, which a rule unites with NaN.
 #[test]
 fn a_nan_that_a_rule_unites_with_another_value_comes_to_an_end() {
     for bits in [0x7fc0_0000, 0xffc0_0000, 0x7f80_0001] {

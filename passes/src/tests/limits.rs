@@ -1,5 +1,5 @@
-//! Saturation within its limits: they hold, what is left is sound, and programs
-//! that were too much once no longer are.
+//! Saturation within its limits: they hold, the result is sound, and programs that were once too
+//! large no longer are.
 
 use lossc_dialect::{Program, text};
 
@@ -26,7 +26,7 @@ fn check_meaning(source: &Program, result: &Program) {
     assert!(tally.compared.get() > tally.skipped.get(), "{tally:?}");
 }
 
-/// Each limit in turn, so small that no library loss comes to an end.
+/// Each limit in turn, so small that saturation finishes for no library loss.
 #[test]
 fn a_limit_leaves_a_sound_program_and_is_named() {
     for program in programs() {
@@ -49,8 +49,8 @@ fn a_limit_leaves_a_sound_program_and_is_named() {
     }
 }
 
-/// A sum of many terms, and the two rules that have made e-graphs of thousands of
-/// nodes out of less.
+/// A sum of many terms, and the two rules that have made e-graphs of thousands of nodes out of
+/// smaller programs.
 fn explosion(limits: Limits) -> Rewriting {
     let terms: String = (1..12).map(|index| format!("%{index} = \"loss.add\"(%{}, %logit) : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>\n", index - 1)).collect();
     let program = parse(&format!(
@@ -69,7 +69,7 @@ fn explosion(limits: Limits) -> Rewriting {
     rewritten(&program, &rules, limits)
 }
 
-/// Also inside a round, in which these rules would multiply the nodes.
+/// The limit holds even inside a round, in which these rules would multiply the nodes.
 #[test]
 fn the_limit_of_nodes_is_never_passed() {
     for nodes in [30, 100, 500, 1_000] {
@@ -79,7 +79,7 @@ fn the_limit_of_nodes_is_never_passed() {
     }
 }
 
-/// A round adds no more nodes than the matches that are applied can.
+/// A round adds no more nodes than the applied matches can.
 #[test]
 fn the_limit_of_matches_holds_in_each_round() {
     let limits = |iterations| Limits { iterations, matches: 5, ..Limits::default() };
@@ -94,8 +94,8 @@ fn parse(source: &str) -> Program {
     text::parse("limits.mlir", source).expect("a loss").programs.remove(0)
 }
 
-/// Zeros by a select, `0 = select(m, 0, 0)`: rules that merge selects matched through
-/// it again and again, and 14,476 nodes and 36 s later the limit of rounds was hit.
+/// Zeros by a select, `0 = select(m, 0, 0)`: rules that merge selects matched through it again
+/// and again, and saturation hit the limit of rounds after 14,476 nodes and 36 s.
 const ZEROS: &str = r#"
 func.func @zeros(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>) -> (tensor<f32>, tensor<?xf32> {loss.name = "group"}) {
   %0 = "loss.exp"(%label) : (tensor<?x?xf32>) -> tensor<?x?xf32>
@@ -112,8 +112,8 @@ func.func @zeros(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>) -> (tensor<f3
   return %6, %10 : tensor<f32>, tensor<?xf32>
 }"#;
 
-/// A select under its own mask and under the mask's opposite: `m and not m` and
-/// `m and (not m and m)` and so on were ever new masks.
+/// A select under its own mask and under the mask's opposite: `m and not m`, `m and (not m and
+/// m)` and so on always were new masks.
 const OPPOSITES: &str = r#"
 func.func @opposites(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>) -> (tensor<f32>, tensor<?xf32> {loss.name = "group"}) {
   %0 = "loss.sum"(%logit) : (tensor<?x?xf32>) -> tensor<?xf32>
@@ -129,8 +129,8 @@ func.func @opposites(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>) -> (tenso
   return %9, %7 : tensor<f32>, tensor<?xf32>
 }"#;
 
-/// A sum of selects under a mask that never holds was split by masks within masks,
-/// `((m and not m) and not m) and m`, six new nodes a round for ever.
+/// A sum of selects under a mask that is never true was split by masks within masks, `((m and
+/// not m) and not m) and m`, with six new nodes per round for ever.
 const SPLITS: &str = r#"
 func.func @splits(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>) -> (tensor<f32>, tensor<?x?xf32> {loss.name = "gradient"}) {
   %1 = "loss.constant"() {value = 1.0 : f32} : () -> tensor<?x?xf32>
@@ -159,8 +159,8 @@ fn programs_that_exploded_once_come_to_an_end() {
     }
 }
 
-/// Zeros of a group made the constant 0 a group's, and with it a number selected
-/// against 0, which then was weighted as if it were one: ill-typed, an error.
+/// Zeros of a group gave the constant 0 the level of groups, and with it a scalar selected
+/// against 0, which was then weighted as a value of a group: an ill-typed program and an error.
 #[test]
 fn zeros_of_a_group_lend_their_level_to_no_number() {
     let program = parse(
@@ -187,7 +187,7 @@ func.func @levels(%logit: tensor<?x?xf32>, %label: tensor<?x?xf32>, %gamma: tens
     check_meaning(&program, &result.program);
 }
 
-/// What `explain` shows of a library loss is known and small; far from the limits.
+/// The sizes that `explain` shows for library losses are far from the limits.
 #[test]
 fn library_losses_are_far_from_the_limits() {
     for program in programs() {

@@ -1,5 +1,5 @@
-//! Random programs: every rewriting has a proof that holds, and every loss with a
-//! gradient a certificate.
+//! Random programs: every rewriting has a proof that holds, and every loss with a gradient has a
+//! certificate.
 
 use lossc_dialect::{Program, text};
 
@@ -33,7 +33,7 @@ fn random_losses_have_certificates() {
     for_random_programs(100, |plan, shapes| {
         let source = plan.program(shapes, false);
         let stable = stabilise(&source, true).map_err(|error| error.to_string())?;
-        // Of a random program, the gradient need not exist.
+        // The gradient of a random program need not exist.
         let Ok(gradient) = differentiate(&stable.program) else { return Ok(()) };
         let cheap = saturate(&gradient, CostModel::Host, true).map_err(|error| error.to_string())?;
         Certificate::new(&source, &stable, &gradient, &cheap).map_err(|error| error.to_string())?;

@@ -1,5 +1,5 @@
-//! The gradients of random programs: against central differences where the loss
-//! is smooth, and through the same checks as any program.
+//! The gradients of random programs: compared with central differences where the loss is smooth,
+//! and put through the same checks as any program.
 
 use std::cell::Cell;
 
@@ -13,10 +13,10 @@ use super::random_programs::{check_saturation, for_random_programs, samples};
 use super::reference::Tally;
 use crate::differentiate::{DifferentiateError, differentiate};
 
-/// The gradient against the slopes: a number wherever there is a slope and the
-/// chain rule holds, and that number, unless it is ill-conditioned itself.
-/// What guards and selects promise is checked: an infinity or a NaN that they pass
-/// by leaves the gradient a number.
+/// Compares the gradient with the slopes: it must be a number wherever there is a slope and the
+/// chain rule holds, and equal to the slope unless it is itself ill-conditioned. The promise of
+/// guards and selects is checked: an infinity or a NaN that they exclude leaves the gradient a
+/// number.
 fn check_gradient(
     program: &Program,
     gradient: &Program,

@@ -1,4 +1,4 @@
-//! Random programs through every rewriting pass. `LOSSC_SEED` tries others.
+//! Random programs through every rewriting pass. `LOSSC_SEED` selects others.
 
 use lossc_dialect::{Level, Op, Program, text};
 use lossc_programs::evaluate::Sample;
@@ -33,8 +33,8 @@ const EDGES: [f64; 12] = [
     0.25,
 ];
 
-/// Ordinary pixels; edges; and a group without positives among edges, with both
-/// infinities but no NaN.
+/// Ordinary pixels; edges; and a group without positives among edges, with both infinities but
+/// no NaN.
 pub(super) fn samples() -> Vec<Sample> {
     let count = PLANES * PLANE_LENGTH;
     let ordinary = |scale: f32, shift: usize| -> Vec<f64> {
@@ -63,13 +63,13 @@ pub(super) fn samples() -> Vec<Sample> {
     ]
 }
 
-/// One shape an op, a few constants, and one shape a rule.
+/// One shape per op, a few constants, and one shape per rule.
 pub(super) fn shapes() -> Vec<Shape> {
     plain_shapes().chain(stabilise::RULES.iter().copied().chain(saturate::rules::all()).map(left)).collect()
 }
 
-/// The plain shapes, and the sides of one rule as often as all of them together:
-/// parts of the right side are cheaper where they are there already.
+/// The plain shapes, and the sides of one rule as often as all of them together: parts of the
+/// right side are cheaper if they are already present.
 fn shapes_for(rule: Rule) -> Vec<Shape> {
     let right = Rule { left: rule.right, ..rule };
     plain_shapes().enumerate().flat_map(|(index, shape)| [shape, left([rule, right][index % 2])]).collect()
@@ -91,8 +91,8 @@ fn seed() -> u64 {
     std::env::var("LOSSC_SEED").ok().map_or(1, |seed| seed.parse().expect("LOSSC_SEED is a number"))
 }
 
-/// Runs `check` on `cases` random programs of `shapes`, and shrinks the first that
-/// fails in `shrinks` steps at most.
+/// Runs `check` on `cases` random programs of `shapes`, and shrinks the first that fails in at
+/// most `shrinks` steps.
 fn run_random_programs(
     cases: u32,
     shrinks: u32,
@@ -109,8 +109,8 @@ fn run_random_programs(
     TestRunner::new(config).run(&Plan::any(9), |plan| check(&plan, shapes).map_err(TestCaseError::fail))
 }
 
-/// Runs `check` on `cases` random programs; prints the seed, and the smallest
-/// program found that fails.
+/// Runs `check` on `cases` random programs; prints the seed, and the smallest failing program
+/// that was found.
 pub(super) fn for_random_programs(cases: u32, check: impl Fn(&Plan, &[Shape]) -> Result<(), String>) {
     for_random_programs_of(&shapes(), cases, check);
 }
@@ -133,7 +133,7 @@ pub(super) fn for_random_programs_of(
     }
 }
 
-/// What holds of any rewriting of `source`.
+/// Checks the properties of any rewriting of `source`.
 pub(super) fn check_rewriting(
     source: &Program,
     rewriting: &Rewriting,
@@ -150,7 +150,7 @@ pub(super) fn check_rewriting(
     let pair = Pair { source, result: &rewriting.program, exact, tally };
     let by = || format!("by {:?}:\n{}", rewriting.rules, text::print(&rewriting.program));
     samples.iter().try_for_each(|sample| pair.check(sample)).map_err(|error| format!("{error}\n{}", by()))?;
-    // The extraction may be content with less than the cheapest.
+    // The extraction may settle for a program that is not the cheapest.
     if let Some(limit) = rewriting.limit.as_ref().filter(|limit| !limit.ends_with("the extraction")) {
         return Err(format!("no end after {limit} {}", by()));
     }
@@ -189,8 +189,8 @@ fn rewritten_programs_mean_what_their_sources_mean() {
     assert!(compared > skipped, "{tally:?}: most values can be compared");
 }
 
-/// Whether a compiler that has `wrong` among its rules, and is drawn to its right
-/// side because `dear` costs much, is caught.
+/// Returns whether a compiler that has `wrong` among its rules, and is drawn to its right side
+/// because `dear` is costly, is caught.
 fn is_caught(wrong: Rule, dear: Op, cases: u32, samples: &[Sample]) -> bool {
     let rules = [wrong];
     let cost = move |op: Op, _: Level| match op {
@@ -207,7 +207,7 @@ fn is_caught(wrong: Rule, dear: Op, cases: u32, samples: &[Sample]) -> bool {
     run_random_programs(cases, 0, &shapes_for(wrong), check).is_err()
 }
 
-/// The negative control: the reference is not so forgiving that it lets wrong rules by.
+/// The negative control: the reference is not so forgiving that it accepts wrong rules.
 #[test]
 fn random_programs_catch_wrong_rules() {
     let samples = samples();
@@ -217,7 +217,7 @@ fn random_programs_catch_wrong_rules() {
     assert!(missed.is_empty(), "not caught: {}", missed.join(", "));
 }
 
-/// The same check passes where nothing is wrong: else the control says nothing.
+/// The same check passes for correct rules; otherwise the control would prove nothing.
 #[test]
 fn random_programs_let_right_rules_by() {
     let samples = samples();

@@ -1,4 +1,4 @@
-//! Whether a rewritten program means what its source means.
+//! The check that a rewritten program means the same as its source.
 
 use std::cell::Cell;
 
@@ -7,7 +7,8 @@ use lossc_dialect::interpret::{Precision, interpret};
 use lossc_programs::bounds::{Bounded, Bounds};
 use lossc_programs::evaluate::{Sample, evaluate};
 
-/// How much was compared, and how much could not be for want of a sure value.
+/// The numbers of values that were compared, and of those that were skipped for lack of a
+/// certain value.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub compared: Cell<usize>,
@@ -19,7 +20,7 @@ pub(super) struct Tally {
 pub(super) struct Pair<'a> {
     pub source: &'a Program,
     pub result: &'a Program,
-    /// Whether they should have the same bits.
+    /// True if they should have the same bits.
     pub exact: bool,
     pub tally: &'a Tally,
 }
@@ -31,14 +32,14 @@ struct Values {
 }
 
 impl Pair<'_> {
-    /// Compares them on `sample`; says where they differ.
+    /// Compares the programs on `sample`; an error says where they differ.
     pub(super) fn check(&self, sample: &Sample) -> Result<(), String> {
         self.check_within(sample, &Bounds::F64, Precision::Real)?;
         self.check_within(sample, &Bounds::F32, Precision::Exact)?;
         if self.exact { self.check_bits(sample) } else { Ok(()) }
     }
 
-    /// Both as computed in `precision`, against each other's bounds.
+    /// Compares both as computed in `precision`, against each other's bounds.
     fn check_within(&self, sample: &Sample, bounds: &Bounds, precision: Precision) -> Result<(), String> {
         let arguments = sample.arguments(bounds);
         let known = |program: &Program| {
@@ -60,7 +61,7 @@ impl Pair<'_> {
         Ok(())
     }
 
-    /// Both in exact f32, bit for bit, but for signs of zeros and of NaN.
+    /// Compares both in exact f32, bit for bit, except for signs of zeros and of NaN.
     fn check_bits(&self, sample: &Sample) -> Result<(), String> {
         let arguments = sample.arguments(&Bounds::EXACT);
         let known = evaluate(&Bounds::EXACT, self.source, sample, &arguments).into_iter().flatten();
@@ -69,7 +70,7 @@ impl Pair<'_> {
         for ((bounded, source), result) in known.zip(run(self.source)).zip(run(self.result)) {
             let same = source == result || source.is_nan() && result.is_nan();
             if bounded.error == 0.0 && !same {
-                return Err(format!("{result:e} has not the bits of {source:e} on {sample:?}"));
+                return Err(format!("{result:e} does not have the bits of {source:e} on {sample:?}"));
             }
             self.tally.exactly.set(self.tally.exactly.get() + usize::from(bounded.error == 0.0));
         }
@@ -83,7 +84,7 @@ impl Values {
         if source.is_nan() || !self.source.is_known() {
             return true;
         }
-        // Never less defined, however ill-conditioned the result is.
+        // The result is never less defined, however ill-conditioned it is.
         if result.is_nan() {
             return false;
         }

@@ -1,4 +1,4 @@
-//! What is folded, what is not, and that it means the same.
+//! The reductions that are folded, those that are not, and the equality of the results.
 
 use lossc_dialect::interpret::{Inputs, Precision, interpret};
 use lossc_dialect::{Builder, Element, Level, Op, Program, text};
@@ -10,7 +10,7 @@ fn reductions(program: &Program) -> Vec<Op> {
     program.values().map(|(_, node)| node.op).filter(is_reduction).collect()
 }
 
-/// A loss of logits in which everything else is the same everywhere.
+/// A loss of logits in which everything else is uniform.
 fn uniform() -> Program {
     let mut b = Builder::new("uniform");
     let x = b.pixel_argument("logit", Element::F32);
@@ -34,7 +34,7 @@ fn uniform() -> Program {
 #[test]
 fn what_is_the_same_everywhere_is_not_reduced() {
     let folded = fold(&uniform());
-    // The sum of logits, that of the groups, and a count that is a result.
+    // The sum of logits, the sum over groups, and a count that is a result.
     assert_eq!(reductions(&folded), [Op::Sum, Op::Count, Op::SumGroups], "{}", text::print(&folded));
     assert_eq!(fold(&folded), folded);
 }

@@ -1,4 +1,4 @@
-//! Processors: which there are, and what code may use of each.
+//! Processors, and the instructions that code may use on each.
 
 use inkwell::targets::TargetMachine;
 
@@ -7,7 +7,7 @@ use super::TargetError;
 /// The lanes of f32 that every processor has, in vectors of 128 bits.
 const LEAST_LANES: usize = 4;
 
-/// An instruction set that lossc generates code for.
+/// An architecture for which lossc generates code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Architecture {
     /// 64-bit x86, from SSE2 up.
@@ -17,14 +17,14 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The one that lossc runs on.
+    /// The architecture on which lossc runs.
     fn host() -> Result<Self, TargetError> {
         let architecture = std::env::consts::ARCH;
         let known = [Self::X86, Self::Aarch64].into_iter().find(|known| known.name() == architecture);
         known.ok_or(TargetError::UnsupportedArchitecture { architecture })
     }
 
-    /// The name that Rust and bundles use.
+    /// The name in Rust and in bundles.
     pub fn name(self) -> &'static str {
         match self {
             Self::X86 => "x86_64",
@@ -42,21 +42,21 @@ impl Architecture {
     }
 }
 
-/// A processor without a maker.
+/// A generic processor.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Level {
     name: &'static str,
     alias: &'static str,
     architecture: Architecture,
-    /// The processor that LLVM generates code for.
+    /// The processor for which LLVM generates code.
     processor: &'static str,
     lanes: usize,
-    /// What it has beyond what every processor of its architecture has.
+    /// The features beyond those that every processor of its architecture has.
     needs: &'static [&'static str],
 }
 
-/// The levels of the x86-64 psABI, and what every 64-bit ARM has; within an
-/// architecture from the least to the most.
+/// The levels of the x86-64 psABI, and the one that every 64-bit ARM has; within an architecture
+/// in ascending order.
 const LEVELS: [Level; 5] = [
     Level {
         name: "x86-64",
@@ -103,9 +103,9 @@ const LEVELS: [Level; 5] = [
     },
 ];
 
-/// What LLVM says of a processor but generated code never relies on unasked:
-/// what every x86-64 has or other features imply, and instructions for system code or
-/// behind intrinsics that lossc does not use. Names that end in `-` are prefixes.
+/// Features that LLVM lists for a processor but generated code never uses on its own: those that
+/// every x86-64 has or other features imply, and instructions for system code or behind
+/// intrinsics that lossc does not use. Names that end in `-` are prefixes.
 #[rustfmt::skip]
 const NEVER_USED_UNASKED: [&str; 46] = [
     "64bit", "cmov", "cx8", "sahf", "crc32", "evex512", "avx10.1", "avx10.1-512",
@@ -116,12 +116,12 @@ const NEVER_USED_UNASKED: [&str; 46] = [
     "kl", "widekl", "lwp", "amx-",
 ];
 
-/// A processor as LLVM describes it.
+/// A processor in LLVM's terms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cpu {
     name: String,
     architecture: Architecture,
-    /// The processor that LLVM generates code for.
+    /// The processor for which LLVM generates code.
     processor: String,
     features: String,
     pub(super) lanes: usize,
@@ -147,9 +147,8 @@ impl Cpu {
         Self { processor: name.clone(), name, architecture, features, lanes, level: None }
     }
 
-    /// A 64-bit ARM processor. LLVM's name of one stands for features that it does
-    /// not list, and that need not all be there; what each has is enough for the
-    /// vectors that lossc makes.
+    /// A 64-bit ARM processor. LLVM's name of one stands for features that it does not list, and
+    /// that need not all be present; the features that all have are enough for lossc's vectors.
     fn any_aarch64(name: String) -> Self {
         let level = LEVELS.iter().find(|level| level.architecture == Architecture::Aarch64);
         let any = level.map(Self::level).expect("a level for each architecture");
@@ -172,38 +171,37 @@ impl Cpu {
         LEVELS.iter().find(|level| level.name == name || level.alias == name).map(Self::level)
     }
 
-    /// What it is called: `sapphirerapids`, `x86-64-v3`.
+    /// The processor's name: `sapphirerapids`, `x86-64-v3`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its instruction set.
+    /// The processor's instruction set.
     pub fn architecture(&self) -> Architecture {
         self.architecture
     }
 
-    /// The processor that LLVM generates code for.
+    /// The processor for which LLVM generates code.
     pub(in crate::codegen) fn processor(&self) -> &str {
         &self.processor
     }
 
-    /// LLVM's feature string, such as `+avx2,+fma`; empty if the processor says all.
+    /// LLVM's feature string, such as `+avx2,+fma`; empty if the processor's name implies all.
     pub(in crate::codegen) fn features(&self) -> &str {
         &self.features
     }
 
-    /// Whether it rounds `a * b + c` once.
+    /// Returns whether the processor rounds `a * b + c` once.
     pub(in crate::codegen) fn has_fused_multiply_add(&self) -> bool {
         self.architecture == Architecture::Aarch64 || self.has("fma")
     }
 
-    /// Whether it converts f16.
+    /// Returns whether the processor converts f16.
     pub(in crate::codegen) fn converts_half(&self) -> bool {
         self.architecture == Architecture::Aarch64 || self.has("f16c")
     }
 
-    /// Whether it has this of the instruction sets that not all of its architecture
-    /// have.
+    /// Returns whether the processor has `feature`, one that not all of its architecture have.
     fn has(&self, feature: &str) -> bool {
         match self.level {
             Some(level) => level.needs.contains(&feature),
@@ -211,12 +209,12 @@ impl Cpu {
         }
     }
 
-    /// The name of its level, if it was asked for by that.
+    /// The name of the processor's level, if it was requested by that.
     pub(super) fn level_name(&self) -> Option<&'static str> {
         self.level.map(|level| level.name)
     }
 
-    /// The instruction sets that its code may use.
+    /// The instruction sets that the processor's code may use.
     pub(super) fn needed_features(&self) -> Vec<&str> {
         if let Some(level) = self.level {
             return level.needs.to_vec();
@@ -232,7 +230,7 @@ impl Cpu {
         needed
     }
 
-    /// Whether code for it can run on this machine.
+    /// Returns whether code for the processor can run on this machine.
     pub(super) fn runs_on_host(&self) -> bool {
         let is_host = Architecture::host() == Ok(self.architecture);
         is_host && self.level.is_none_or(|level| level.is_within(&host_features()))
@@ -245,7 +243,7 @@ impl Level {
     }
 }
 
-/// What `cpu:` may be followed by.
+/// The names that may follow `cpu:`.
 pub(super) fn level_names() -> impl Iterator<Item = &'static str> {
     LEVELS.iter().flat_map(|level| [level.alias, level.name])
 }

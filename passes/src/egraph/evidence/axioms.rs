@@ -1,8 +1,8 @@
-//! The rules follow from a short list of laws: each rule is an axiom by name, or
-//! saturation by the axioms finds its two sides equal.
+//! The rules follow from a short list of laws: each rule is an axiom by name, or saturation by
+//! the axioms finds its two sides equal.
 //!
-//! The laws need not be directed, cheap or of use to the compiler; each has
-//! evidence as the rules have, in the direction that is better defined.
+//! The laws need not be directed, cheap or useful to the compiler; each has the same kind of
+//! evidence as the rules, in the direction that is better defined.
 
 mod derive;
 
@@ -12,8 +12,8 @@ use crate::egraph::rule::{Rule, real};
 use crate::saturate;
 use derive::follows;
 
-/// The rules that are axioms themselves: definitions, and laws that no other
-/// rule is an instance of.
+/// The rules that are themselves axioms: definitions, and laws of which no other rule is an
+/// instance.
 const AXIOMS: &[&str] = &[
     "neg-neg",
     "abs-neg",
@@ -54,7 +54,7 @@ const LAWS: &[Rule] = &[
     real("neg-zero",       "(neg 0.0)",                "0.0"),
     real("zero-as-neg",    "0.0",                      "(neg 0.0)"),
     real("less-neg",       "(less (neg ?a) (neg ?b))", "(less ?b ?a)"),
-    // A function of selects is a select of the function.
+    // A function of a select is a select of the function.
     real("select-neg",           "(neg (select ?m ?a ?b))",              "(select ?m (neg ?a) (neg ?b))"),
     real("select-add",           "(add (select ?m ?a ?b) ?c)",           "(select ?m (add ?a ?c) (add ?b ?c))"),
     real("select-mul",           "(mul ?c (select ?m ?a ?b))",           "(select ?m (mul ?c ?a) (mul ?c ?b))"),
@@ -75,20 +75,20 @@ const LAWS: &[Rule] = &[
     real("absorbing-mul-zero",  "(absorbing_mul ?w 0.0)", "0.0").when(&[Finite("?w")]),
     real("broadcast-by-groups", "(broadcast ?s)",         "(broadcast (broadcast_groups ?s))").when(&[PerCall("?s")]),
     real("div-as-mul",          "(div ?a ?b)",            "(mul ?a (div 1.0 ?b))"),
-    // What sigmoid computes is one quotient.
+    // Sigmoid is defined by a single quotient.
     real("sigmoid-quotient",     "(sigmoid ?x)",
                                  "(div (select (less ?x 0.0) (exp_nonpositive (neg (abs ?x))) 1.0) (add 1.0 (exp_nonpositive (neg (abs ?x)))))"),
-    // A quotient is compared without a division: its denominator is positive.
+    // A quotient with a positive denominator is compared without a division.
     real("less-quotient",        "(less ?u (div ?n (add 1.0 (exp_nonpositive (neg (abs ?x))))))",
                                  "(less (mul ?u (add 1.0 (exp_nonpositive (neg (abs ?x))))) ?n)"),
 ];
 
-/// The rules of the phase, the axioms among them first.
+/// The phase's rules, divided into axioms and others.
 fn classified() -> (Vec<Rule>, Vec<Rule>) {
     saturate::rules::all().into_iter().partition(|rule| AXIOMS.contains(&rule.name))
 }
 
-/// Laws are of real numbers: what overflows is for the rules to mind.
+/// Laws are about real numbers: overflow is the concern of the rules.
 #[test]
 fn every_law_has_evidence() {
     let converse = |law: &Rule| check_at(&Rule { left: law.right, right: law.left, ..*law }, &EDGES);
@@ -108,7 +108,7 @@ fn every_rule_is_an_axiom_or_follows_from_the_axioms() {
     assert!(open.is_empty(), "neither axioms nor consequences of them: {}", open.join(", "));
 }
 
-/// Otherwise the list would not be short.
+/// If one did, the list would not be minimal.
 #[test]
 fn no_axiom_follows_from_the_others() {
     let (axioms, _) = classified();
@@ -120,11 +120,11 @@ fn no_axiom_follows_from_the_others() {
     assert!(redundant.is_empty(), "no axioms: {}", redundant.join(", "));
 }
 
-/// The test must be able to fail.
+/// The test can fail.
 #[test]
 fn wrong_rules_do_not_follow() {
     let laws = [LAWS, &classified().0].concat();
-    // True of real numbers, which is all that the axioms know; wrong in its class.
+    // It is true of real numbers, which are all that the axioms know; only its class is wrong.
     let wrong = super::tests::WRONG.iter().filter(|rule| rule.name != "fma-exact");
     let following: Vec<_> = wrong.filter(|rule| follows(rule, &laws)).map(|rule| rule.name).collect();
     assert!(following.is_empty(), "{} follow", following.join(", "));

@@ -1,4 +1,4 @@
-//! A rule's sides as programs, its variables as their arguments.
+//! A rule's sides as programs whose arguments are the rule's variables.
 
 use std::collections::HashMap;
 
@@ -10,15 +10,15 @@ use crate::egraph::{LossNode, NodeOp};
 
 type Ast = RecExpr<ENodeOrVar<LossNode>>;
 
-/// A variable of a rule, as an argument.
+/// A rule's variable as an argument.
 pub(super) struct Variable {
     pub name: String,
     pub level: Level,
     pub element: Element,
 }
 
-/// Both sides of a rule as programs of the same arguments: first a mask that
-/// holds at the first pixel of each plane, then the variables.
+/// Both sides of a rule as programs of the same arguments: first a mask that is true at the
+/// first pixel of each plane, then the variables.
 pub(super) struct Sides {
     pub variables: Vec<Variable>,
     pub left: Program,
@@ -71,7 +71,7 @@ struct Types<'a> {
 }
 
 impl Types<'_> {
-    /// The level of `id`, if it does not hang on variables alone.
+    /// The level of `id`, unless it depends on variables alone.
     fn level(&self, ast: &Ast, id: Id) -> Option<Level> {
         let (op, children) = operation(ast, id)?;
         match op {
@@ -82,7 +82,7 @@ impl Types<'_> {
         }
     }
 
-    /// Gives the variables below `id` their types, where it stands at `level`.
+    /// Assigns types to the variables below `id`, which is at `level`.
     fn visit(&mut self, ast: &Ast, id: Id, level: Level, mask: bool) {
         let Some((op, children)) = operation(ast, id) else {
             if let ENodeOrVar::Var(variable) = &ast[id] {
@@ -149,8 +149,8 @@ fn program(ast: &Ast, variables: &[Variable], level: Level) -> Result<Program, S
     builder.finish_named(results).map_err(|error| error.to_string())
 }
 
-/// A variable's value. One a group is the sum of a tensor of which only the first
-/// pixel of each plane is seen.
+/// A variable's value. A variable of a group is the sum of a tensor of which only the first
+/// pixel of each plane is used.
 fn argument(builder: &mut Builder, variable: &Variable, first: ValueId) -> ValueId {
     let name = variable.name.trim_start_matches('?').to_owned();
     if variable.level == Level::Scalar {

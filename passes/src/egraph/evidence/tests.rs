@@ -24,10 +24,10 @@ fn names_are_unique_in_each_phase() {
     }
 }
 
-/// Rules that look right, and what is wrong with them.
+/// Wrong rules that look right, each with its error.
 #[rustfmt::skip]
 pub(crate) const WRONG: &[Rule] = &[
-    // A product of sums is no sum of products.
+    // A product of sums is not a sum of products.
     real("sum-of-products", "(mul (sum ?a) (sum ?b))", "(sum (mul ?a ?b))"),
     // 0 times infinity.
     exact("zero-mul", "(mul 0.0 ?x)", "(sub 0.0 0.0)"),
@@ -44,7 +44,7 @@ pub(crate) const WRONG: &[Rule] = &[
     real("softplus-naive", "(softplus ?x)", "(log (add 1.0 (exp ?x)))"),
     // Only for one sign.
     real("exp-abs", "(exp (neg (abs ?x)))", "(exp (neg ?x))"),
-    // Adds up what is ignored.
+    // Adds up ignored pixels.
     real("split-all",            "(sum (select ?v (select ?m ?a ?b) 0.0))",
          "(add (sum (select (and ?v ?m) ?a 0.0)) (sum (select (not ?m) ?b 0.0)))"),
     // Out of the shorter functions' range.
@@ -62,8 +62,8 @@ pub(crate) const WRONG: &[Rule] = &[
     exact("select-swap", "(select (not ?m) ?a ?b)", "(select ?m ?a ?b)"),
 ];
 
-/// Rules that are wrong at edges which random programs seldom meet: where the sign of a
-/// zero is seen, and where a chunk's sum overflows.
+/// Rules that are wrong at edges which random programs seldom reach: where the sign of a zero is
+/// observed, and where a chunk's sum overflows.
 #[rustfmt::skip]
 const WRONG_AT_EDGES: &[Rule] = &[
     exact("signed-add-zero",   "(add ?x 0.0)",                                      "?x"),

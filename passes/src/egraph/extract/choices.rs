@@ -1,4 +1,4 @@
-//! The choices that an extraction has: for each class the nodes it may take.
+//! The choices of an extraction: for each class the nodes that it may take.
 
 use std::collections::HashMap;
 
@@ -25,8 +25,8 @@ pub(super) struct Candidate {
     pub(super) operands: Vec<Operand>,
 }
 
-/// The classes below a root, each with its candidates. The first class is the
-/// root; an expression's are numbered as its nodes.
+/// The classes below a root, each with its candidates. In an e-graph's choices the first class
+/// is the root; an expression's classes are numbered as its nodes.
 #[derive(Clone, Debug)]
 pub(super) struct Choices {
     pub(super) root: usize,
@@ -34,7 +34,7 @@ pub(super) struct Choices {
     depth: usize,
 }
 
-/// What is known of a class whatever it takes.
+/// The properties of a class that do not depend on its choice.
 #[derive(Clone, Copy)]
 struct Place {
     level: Option<Level>,
@@ -56,7 +56,7 @@ impl Candidate {
 }
 
 impl Choices {
-    /// The choices of `root` and all it may need, where no node is deeper in
+    /// The choices of `root` and of all classes it may need, where no node is deeper in
     /// reductions than its class in `depths`.
     pub(super) fn of_graph(egraph: &LossGraph, root: Id, depths: &HashMap<Id, usize>, cost: &OpCost) -> Self {
         let root = egraph.find(root);
@@ -86,7 +86,7 @@ impl Choices {
         Self { root: 0, classes, depth: depths[&root] }
     }
 
-    /// The choices of a program: none.
+    /// The choices of a program, one per class.
     pub(super) fn of_expression(
         expression: &RecExpr<LossNode>,
         analysis: &FactsAnalysis,
@@ -108,7 +108,7 @@ impl Choices {
         Self { root: classes.len() - 1, classes, depth: places.last().map_or(0, |place| place.depth) }
     }
 
-    /// The passes over the data that its programs need before the last.
+    /// The number of passes over the data that its programs need before the last.
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
@@ -172,8 +172,8 @@ impl Choices {
         order
     }
 
-    /// Drops candidates until no more can be, without a loss: some cheapest program
-    /// remains. Gives what each class needs at least.
+    /// Drops candidates as long as that is safe: some cheapest program always remains. Returns
+    /// the needs of each class.
     pub(super) fn reduce(&mut self) -> Needs {
         loop {
             let needs = Needs::of(self);
@@ -194,8 +194,8 @@ impl Choices {
         self.classes[class].retain(|candidate| !candidate.operands.iter().any(needs_itself));
     }
 
-    /// Drops the candidates of `class` for which another may stand at no higher
-    /// cost, since they need all that it needs.
+    /// Drops the candidates of `class` that another can replace at no higher cost, since they
+    /// need everything that it needs.
     fn drop_dominated(&mut self, class: usize, needs: &Needs) {
         for index in (0..self.classes[class].len()).rev() {
             let candidates = &self.classes[class];

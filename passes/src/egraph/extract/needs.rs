@@ -1,19 +1,19 @@
-//! What a class needs whatever is chosen: the dominators of the graph of choices.
+//! The needs of a class whatever is chosen: the dominators of the graph of choices.
 
 use super::choices::{Candidate, Choices};
 use super::kernels::Kernels;
 
-/// For each class, the kernels in which each class is computed at least if it is,
-/// in every program without a cycle.
+/// For each class, the kernels in which it needs each class to be computed, at least, in every
+/// program without a cycle.
 #[derive(Clone, Debug)]
 pub(super) struct Needs {
     rows: Vec<Vec<Kernels>>,
 }
 
 impl Needs {
-    /// The needs of all classes of `choices`: the largest sets of which each is
-    /// what every candidate's operands need, which a class whose candidates all
-    /// need itself never leaves.
+    /// The needs of all classes of `choices`: the greatest fixed point at which each class needs
+    /// the intersection of its candidates' needs. A class whose candidates all need it keeps the
+    /// full set.
     pub(super) fn of(choices: &Choices) -> Self {
         let count = choices.classes.len();
         let mut needs = Self { rows: vec![vec![Kernels::ALL; count]; count] };
@@ -35,12 +35,12 @@ impl Needs {
         needs
     }
 
-    /// What `class` needs, itself included.
+    /// The needs of `class`, including itself.
     pub(super) fn of_class(&self, class: usize) -> &[Kernels] {
         &self.rows[class]
     }
 
-    /// What a candidate needs.
+    /// The needs of a candidate.
     pub(super) fn of_candidate(&self, candidate: &Candidate) -> Vec<Kernels> {
         let mut row = vec![Kernels::NONE; self.rows.len()];
         for operand in &candidate.operands {
@@ -50,7 +50,7 @@ impl Needs {
     }
 }
 
-/// Adds to `demands` what is needed by a user in `kernels` whose needs are `row`.
+/// Adds the needs `row` of a user in `kernels` to `demands`.
 pub(super) fn add(demands: &mut [Kernels], row: &[Kernels], kernels: Kernels) {
     for (demand, need) in demands.iter_mut().zip(row) {
         *demand = demand.union(need.for_user(kernels));

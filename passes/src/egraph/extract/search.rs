@@ -5,25 +5,25 @@ use super::fallback;
 use super::kernels::Kernels;
 use super::needs::{self, Needs};
 
-/// Choices made before the search is given up; a library loss needs a few hundred.
+/// Choices to make before the search is given up; a library loss needs a few hundred.
 pub(super) const STEPS: usize = 20_000;
 
-/// Classes up to which what they need is worked out, which takes their square.
+/// The largest number of classes whose needs are computed, which takes quadratic time.
 pub(super) const CLASSES: usize = 1_000;
 
-/// The choice of each class.
+/// The choices that an extraction has found.
 pub(super) struct Found {
     /// The choices that were left.
     pub(super) choices: Choices,
     /// The candidate of each class.
     pub(super) chosen: Vec<usize>,
-    /// What the program costs.
+    /// The cost of the program.
     pub(super) cost: u64,
-    /// The limit that was hit, if it may not be the cheapest.
+    /// The limit that was hit, if the program may not be the cheapest.
     pub(super) limit: Option<String>,
 }
 
-/// The cheapest program of `choices`, or the cheapest found in so many steps.
+/// The cheapest program of `choices`, or the cheapest found within `steps` steps.
 pub(super) fn cheapest(mut choices: Choices, steps: usize) -> Found {
     if choices.classes.len() > CLASSES {
         return without_search(choices, format!("{CLASSES} classes in the extraction"));
@@ -47,7 +47,7 @@ fn without_search(choices: Choices, limit: String) -> Found {
 struct Search<'a> {
     choices: &'a Choices,
     needs: &'a Needs,
-    /// What each candidate needs.
+    /// The needs of each candidate.
     rows: Vec<Vec<Vec<Kernels>>>,
     /// The classes with a choice, users first where that is possible.
     order: Vec<usize>,
@@ -86,7 +86,7 @@ impl<'a> Search<'a> {
         demands
     }
 
-    /// Decides all that is open where `demands` says what is needed so far.
+    /// Decides all open classes, given the demands so far.
     fn visit(&mut self, demands: &[Kernels]) {
         self.steps += 1;
         let Some(&class) =
@@ -113,7 +113,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Keeps the program that is now decided, if it is the cheapest so far.
+    /// Records the decided program if it is the cheapest so far.
     fn keep(&mut self, demands: &[Kernels]) {
         let cost = self.cost(demands);
         if self.best.as_ref().is_none_or(|(best, _)| cost < *best) {
@@ -122,8 +122,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// `demands` with what `class` needs, just decided. Classes decided before may
-    /// thereby be needed in further kernels.
+    /// `demands` with the needs of `class`, which has just been decided. Classes decided before
+    /// may thereby be needed in further kernels.
     fn demands_with(&self, class: usize, demands: &[Kernels]) -> Vec<Kernels> {
         let mut met = demands.to_vec();
         met[class] = Kernels::NONE;
@@ -137,7 +137,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether `class`, taking `candidate`, would need itself.
+    /// Returns whether `class` would need itself if it took `candidate`.
     fn closes_a_cycle(&self, class: usize, candidate: usize) -> bool {
         let mut needed = self.rows[class][candidate].clone();
         let mut open: Vec<_> = self.order.clone();
@@ -153,8 +153,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What is demanded, at the least cost of each class: no program with the
-    /// choices so far is cheaper.
+    /// The cost of the demanded classes, each at its least: no program with the choices so far
+    /// is cheaper.
     fn cost(&self, demands: &[Kernels]) -> u64 {
         let needed = demands.iter().enumerate().filter(|(_, demand)| !demand.is_empty());
         needed.map(|(class, demand)| self.least_cost(class) * demand.runs()).sum()

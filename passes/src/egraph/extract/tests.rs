@@ -1,5 +1,5 @@
-//! The extraction against all programs of small e-graphs, and its costs against
-//! the kernels of schedules.
+//! The extraction compared with all programs of small e-graphs, and its costs compared with the
+//! kernels of schedules.
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,11 @@ fn cost(op: Op, level: Level) -> u64 {
     }
 }
 
-/// A node to add, on nodes added before, and a node that it is said to equal.
+/// A node to add to the nodes before it, and a node to be merged with.
 type Step = (usize, usize, usize, Option<usize>);
 
-/// An e-graph of pixels and groups. What is merged is of the same level, so there
-/// are cycles, and classes with many nodes.
+/// An e-graph of pixels and groups. Only classes of the same level are merged, so there are
+/// cycles, and classes with many nodes.
 fn graph(steps: &[Step]) -> (LossGraph, Id) {
     let mut egraph: LossGraph = EGraph::new(FactsAnalysis::default());
     let node = |op, children: Vec<Id>| LossNode { op: NodeOp::Op(op), children };
@@ -56,7 +56,7 @@ fn graph(steps: &[Step]) -> (LossGraph, Id) {
         let level = egraph[id].data.level;
         let peers = if level == Some(Level::Pixel) { &mut pixels } else { &mut groups };
         if let Some(equal) = equal {
-            // Mostly what was added last, which seldom makes a cycle.
+            // Mostly the nodes added last, which seldom makes a cycle.
             let back = if equal < 4 { equal * 7 } else { equal % 3 };
             egraph.union(id, peers[peers.len() - 1 - back % peers.len()]);
         }
@@ -86,7 +86,7 @@ fn programs(
     }
 }
 
-/// The program as an expression; none if it has a cycle.
+/// The program as an expression; `None` if it has a cycle.
 fn expression(
     egraph: &LossGraph,
     class: Id,
@@ -107,8 +107,7 @@ fn expression(
     Some(id)
 }
 
-/// The least cost of all programs of which every value is as shallow as its class
-/// allows.
+/// The least cost of all programs in which every value is as shallow as its class allows.
 fn least_cost(egraph: &LossGraph, root: Id) -> Option<ProgramCost> {
     let depths = depths(egraph);
     let mut least: Option<ProgramCost> = None;
@@ -129,13 +128,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((0..12_usize, 0..32_usize, 0..32_usize, equal), 4..24)
 }
 
-/// Whether all programs of a graph can be tried.
+/// Returns whether all programs of a graph can be tried.
 fn is_small(egraph: &LossGraph) -> bool {
     let programs = egraph.classes().try_fold(1_usize, |count, class| count.checked_mul(class.len()));
     programs.is_some_and(|count| count < 20_000)
 }
 
-/// The tests below compare something: most graphs hold several programs.
+/// The tests below compare something: most graphs have several programs.
 #[test]
 fn graphs_hold_choices_and_cycles() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
@@ -181,7 +180,7 @@ proptest! {
         prop_assert_eq!(found.limit, None);
     }
 
-    /// Also where the search ends early, or is not begun.
+    /// The same if the search ends early, or is not begun.
     #[test]
     fn limits_leave_a_program_and_say_so(steps in steps(), most_steps in 0..4_usize) {
         let (egraph, root) = graph(&steps);
@@ -214,11 +213,11 @@ fn a_value_is_paid_in_every_kernel() {
     let found = extract(&egraph, root, &cost);
     let text = found.expression.to_string();
     assert!(text.contains("(mul ") && !text.contains("(add "), "{text}");
-    // The exponential and the sum twice, as forward and in both; so the product.
+    // The exponential and the sum count twice, as in `forward` and in both; so does the product.
     assert_eq!(found.cost.arithmetic, 2 * (7 + 1) + 2 * (3 + 4));
 }
 
-/// The cost that the kernels of each entry point have.
+/// The cost of the kernels of all entry points.
 fn cost_of_schedule(program: &Program) -> u64 {
     let schedule = schedule(program, Default::default());
     let value_cost = |value| cost(program.node(value).op, program.ty(value).level);

@@ -1,4 +1,4 @@
-//! Checks a proof, without an e-graph.
+//! Checking a proof, without an e-graph.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ pub(super) fn check(proof: &Proof, source: &Program, rules: &[Rule]) -> Result<P
 struct Claim<'a> {
     number: usize,
     step: &'a Step,
-    /// What its conditions ask of which nodes.
+    /// The conditions, each with its node.
     side_conditions: Vec<(Condition, Id)>,
     from: Id,
     to: Id,
@@ -46,7 +46,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Checks all of a step but its conditions.
+    /// Checks a step except for its conditions.
     fn step<'s>(&self, number: usize, step: &'s Step) -> Result<Claim<'s>, ProofError> {
         let id = |index| self.terms.id(index).ok_or(ProofError::Missing { place: Place::Step(number) });
         let (from, to) = (id(step.from)?, id(step.to)?);
@@ -64,12 +64,12 @@ impl Checker<'_> {
     }
 }
 
-/// Checks the conditions of all steps, and gives what is equal by them.
+/// Checks the conditions of all steps, and returns the equalities that follow.
 ///
-/// A condition was met by what the e-graph knew of a value in all its forms, so
-/// here too: what a step shows to be equal is known under both forms. A step adds
-/// to what is known only once its own conditions follow from steps that were
-/// accepted before, in whatever order; so no step is its own reason.
+/// The e-graph met a condition by the facts of a value in all its forms. So here too, a step
+/// that shows two forms equal makes the facts of each known of both. A step adds facts only once
+/// its own conditions follow from steps that were accepted before, in whatever order; so no step
+/// justifies itself.
 fn accept<'a>(
     mut open: Vec<Claim<'_>>,
     terms: &'a Terms,

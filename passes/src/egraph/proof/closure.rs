@@ -1,4 +1,4 @@
-//! Equal nodes, and what is equal because its operands are.
+//! Equal nodes, and the nodes that are equal because their operands are.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use crate::egraph::terms::Terms;
 /// Classes of equal nodes, closed under congruence.
 pub(super) struct Closure<'a> {
     terms: &'a Terms,
-    /// For each node one that it is equal to; itself, if it stands for its class.
+    /// For each node an equal one; itself, if it is the leader of its class.
     leaders: Vec<Id>,
-    /// By the node that stands for a class, the nodes with an operand in it.
+    /// By leader of a class, the nodes with an operand in the class.
     users: Vec<Vec<Id>>,
-    /// Nodes by what they are on classes.
+    /// Nodes by their form: their op and the leaders of their operands.
     forms: HashMap<LossNode, Id>,
 }
 
 impl<'a> Closure<'a> {
-    /// No node is equal to another yet.
+    /// The closure in which no nodes are equal yet.
     pub(super) fn new(terms: &'a Terms) -> Self {
         let mut users = vec![vec![]; terms.len()];
         for (id, node) in terms.iter() {
@@ -29,7 +29,7 @@ impl<'a> Closure<'a> {
         Self { terms, leaders: terms.iter().map(|(id, _)| id).collect(), users, forms }
     }
 
-    /// The node that stands for the class of `id`.
+    /// The leader of the class of `id`.
     pub(super) fn find(&self, mut id: Id) -> Id {
         while self.leaders[usize::from(id)] != id {
             id = self.leaders[usize::from(id)];
@@ -37,8 +37,8 @@ impl<'a> Closure<'a> {
         id
     }
 
-    /// Makes two nodes equal, and with them what is made of them. Gives for each class
-    /// that is no more the node that stood for it and the one that does now.
+    /// Makes two nodes equal, and with them the nodes that use them. Returns for each class that
+    /// is merged into another its leader and the other's.
     pub(super) fn equate(&mut self, one: Id, other: Id) -> Vec<(Id, Id)> {
         let (mut open, mut merged) = (vec![(one, other)], vec![]);
         while let Some((one, other)) = open.pop() {
@@ -54,8 +54,8 @@ impl<'a> Closure<'a> {
         merged
     }
 
-    /// Hands the users of one class to another; gives which of them have thereby become
-    /// the same as nodes known before.
+    /// Moves the users of one class to another; returns those that are now the same as a known
+    /// node, each with that node.
     fn congruent(&mut self, gone: Id, stays: Id) -> Vec<(Id, Id)> {
         let users = std::mem::take(&mut self.users[usize::from(gone)]);
         let mut equal = vec![];

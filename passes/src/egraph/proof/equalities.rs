@@ -1,4 +1,4 @@
-//! What is known of the nodes of a proof, of each in all its known forms.
+//! Facts about the nodes of a proof, each in all its known forms.
 
 use egg::{Analysis as _, Id};
 
@@ -6,21 +6,21 @@ use super::closure::Closure;
 use crate::egraph::terms::Terms;
 use crate::egraph::{Condition, Facts, FactsAnalysis, LossNode};
 
-/// How often what is known of a value is carried on to what uses it. Nodes come
-/// children first, so once would do but for what equal forms tell of each other.
+/// The number of times that facts about values are propagated to their users. Nodes come
+/// children first, so once would be enough, except that equal forms add facts.
 const ROUNDS: usize = 3;
 
-/// Which nodes are known to be equal, and the facts that follow.
+/// The nodes that are known to be equal, and the facts that follow.
 pub(super) struct Equalities<'a> {
     terms: &'a Terms,
     analysis: FactsAnalysis,
     classes: Closure<'a>,
-    /// By the node that stands for a class, what is known of that.
+    /// By leader of a class, the facts about the class.
     facts: Vec<Facts>,
 }
 
 impl<'a> Equalities<'a> {
-    /// No node is equal to another yet.
+    /// The equalities in which no nodes are equal yet.
     pub(super) fn new(terms: &'a Terms, analysis: FactsAnalysis) -> Self {
         let mut facts: Vec<Facts> = Vec::with_capacity(terms.len());
         for (_, node) in terms.iter() {
@@ -30,7 +30,7 @@ impl<'a> Equalities<'a> {
         Self { terms, analysis, classes: Closure::new(terms), facts }
     }
 
-    /// Both nodes are equal.
+    /// Makes both nodes equal.
     pub(super) fn equate(&mut self, one: Id, other: Id) {
         for (gone, stays) in self.classes.equate(one, other) {
             let known = self.facts[usize::from(gone)];
@@ -38,13 +38,13 @@ impl<'a> Equalities<'a> {
         }
     }
 
-    /// Whether both nodes are known to be equal.
+    /// Returns whether both nodes are known to be equal.
     pub(super) fn are_equal(&self, one: Id, other: Id) -> bool {
         self.classes.find(one) == self.classes.find(other)
     }
 
-    /// Whether `condition` follows for the node `id`. That a value is not the
-    /// constant 0 is a rule's appetite, not its ground: the node itself is asked.
+    /// Returns whether `condition` follows for the node `id`. For a value that must not be the
+    /// constant 0 the node itself is tested: this condition makes a rule useful, not valid.
     pub(super) fn shows(&self, condition: Condition, id: Id) -> bool {
         match condition {
             Condition::NotZero(_) => condition.holds(&self.own(self.terms.node(id))),
@@ -52,8 +52,7 @@ impl<'a> Equalities<'a> {
         }
     }
 
-    /// Draws the conclusions from new equalities: what is known of one form is known of
-    /// the other.
+    /// Draws the conclusions from new equalities: the facts about one form hold for the other.
     pub(super) fn learn(&mut self) {
         for _ in 0..ROUNDS {
             for (id, node) in self.terms.iter() {

@@ -1,8 +1,8 @@
 //! egg's explanation as steps on shared terms.
 //!
-//! egg explains a rewriting as a tree: a term, and for each of its children a proof of
-//! its own. That equal children make equal terms a checker knows by itself, so what is
-//! kept are the rules at their places, each once.
+//! egg explains a rewriting as a tree: a term, and for each of its children a proof of its own.
+//! A checker knows by itself that equal children make equal terms, so only the rules are
+//! recorded, each once for the nodes it rewrites.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -29,14 +29,14 @@ struct Link<'a> {
     made: Made<'a>,
 }
 
-/// How the part's last term is made from its first.
+/// The origin of the part's last term.
 enum Made<'a> {
     ByRule(Step),
-    /// In its children.
+    /// By rewriting its children.
     Inside(&'a Rc<Term>),
 }
 
-/// What is known of the parts of a proof; parts share parts, and each is read once.
+/// The known parts of a proof; parts share parts, and each is read once.
 #[derive(Default)]
 struct Recorder {
     terms: Terms,
@@ -44,7 +44,7 @@ struct Recorder {
     /// The terms whose children have been read.
     is_read: HashSet<*const Term>,
     steps: Vec<Step>,
-    /// By the places of a step, that it is there.
+    /// The rules of the recorded steps, by the nodes of a step.
     is_known: HashMap<(usize, usize), Vec<String>>,
 }
 
@@ -62,7 +62,7 @@ impl Recorder {
         ends
     }
 
-    /// Keeps the steps of `proof`, and gives its first and last term.
+    /// Records the steps of `proof`, and returns its first and last term.
     fn chain(&mut self, proof: &[Rc<Term>]) -> (Id, Id) {
         let start = self.ends(&proof[0]).0;
         let (mut here, mut links) = (start, vec![]);
@@ -104,7 +104,7 @@ impl Recorder {
     }
 }
 
-/// The links without those that come back to where they started.
+/// The links without those that return to an earlier term.
 fn without_detours(start: Id, links: Vec<Link<'_>>) -> Vec<Link<'_>> {
     let mut kept: Vec<Link<'_>> = vec![];
     for link in links {

@@ -1,4 +1,4 @@
-//! Proofs hold by egg's own check too; a condition that is not met is seen.
+//! Proofs also hold by egg's own check; a condition that is not met is detected.
 
 use egg::FromOp as _;
 use lossc_dialect::{Builder, Element, Level, Op, Program, library};
@@ -25,7 +25,7 @@ fn egg_agrees_with_the_explanations_of_the_library() {
     }
 }
 
-/// A sum of logits under a weight that is infinite for a group without negatives.
+/// A sum of logits with a weight that is infinite for a group without negatives.
 fn infinite_weight() -> Program {
     let mut builder = Builder::new("infinite");
     let logits = builder.pixel_argument("logit", Element::F32);

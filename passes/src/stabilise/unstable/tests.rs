@@ -1,11 +1,11 @@
-//! What is named, what is warned of, and what is left alone.
+//! The operations that are named, those with a warning, and those that are left alone.
 
 use lossc_dialect::{library, text};
 
 use super::{Hazard, Unstable, unstable};
 use crate::stabilise::stabilise;
 
-/// What is unstable in the stable form of a loss whose pixel terms are `lines`, the last
+/// The unstable operations in the stable form of a loss whose pixel terms are `lines`, the last
 /// of which is `%r`.
 fn of(lines: &str) -> Vec<Unstable> {
     let pixel = "tensor<?x?xf32>";

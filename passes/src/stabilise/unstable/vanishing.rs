@@ -1,19 +1,19 @@
-//! Which values may be rounded to 0.
+//! Detection of values that may be rounded to 0.
 
 use lossc_dialect::ops::Meaning;
 use lossc_dialect::{Level, Node, Op, Program, ValueId};
 
 use crate::egraph::{Facts, FactsAnalysis, NodeOp, Range};
 
-/// Below this an exponential, and with it a probability, has few bits left or none.
+/// Below this operand an exponential, and with it a probability, has few bits left or none.
 const UNDERFLOW: f32 = -80.0;
 
-/// What is known of the values of a program.
+/// Facts about the values of a program.
 pub(super) struct Analysis<'a> {
     program: &'a Program,
     facts: Vec<Facts>,
     vanishes: Vec<bool>,
-    /// What a value is by the defaults of numbers, if it hangs on nothing else.
+    /// The value for the default scalars, if it depends on nothing else.
     defaults: Vec<Option<f64>>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Analysis<'a> {
         has_zero(self.range(value))
     }
 
-    /// Whether rounding may make `value` 0 though its formula does not.
+    /// Returns whether rounding may make `value` 0 although its formula does not.
     pub(super) fn vanishes(&self, value: ValueId) -> bool {
         self.vanishes[value.index()]
     }
@@ -49,7 +49,7 @@ impl<'a> Analysis<'a> {
         self.defaults[value.index()]
     }
 
-    /// Whether `value` comes from the caller as it is, or is a total.
+    /// Returns whether `value` comes directly from the caller, or is a total.
     pub(super) fn is_given(&self, value: ValueId) -> bool {
         let node = self.program.node(value);
         match node.op {
@@ -64,8 +64,8 @@ impl<'a> Analysis<'a> {
         let nonnegative = |facts: &Facts| facts.range.is_nonnegative();
         match (node.op, operands.as_slice()) {
             (Op::Sub, &[a, b]) => facts(Op::Add, &[a, facts(Op::Neg, &[b])]),
-            // Of operands that are not negative neither is the result, and a power of a
-            // probability is one.
+            // If the operands are not negative, neither is the result, and a power of a
+            // probability is at most one.
             (Op::Pow | Op::Div, [a, b]) if nonnegative(a) && nonnegative(b) => {
                 let high = if node.op == Op::Pow && a.range.is_unit() { 1.0 } else { f32::INFINITY };
                 let known = facts(node.op, &operands);
@@ -100,8 +100,8 @@ impl<'a> Analysis<'a> {
         a.is_nonnegative() && b.is_nonnegative() || a.is_nonpositive() && b.is_nonpositive()
     }
 
-    /// Whether a sum cancels by rounding. The difference of two totals is an ordinary
-    /// one: an intersection taken from a union.
+    /// Returns whether a sum cancels by rounding. The difference of two totals does not count:
+    /// it is ordinary, like an intersection subtracted from a union.
     fn cancels(&self, node: &Node, operands: &[ValueId]) -> bool {
         let is_number = |it: &ValueId| self.program.node(*it).op.constant_value().is_some();
         node.ty.level == Level::Pixel || operands.iter().any(is_number)
@@ -120,7 +120,8 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    /// Whether `value` is nowhere used but where a select has looked at `critical`.
+    /// Returns whether every use of `value` is guarded by a select whose mask depends on
+    /// `critical`.
     pub(super) fn is_guarded(&self, value: ValueId, critical: ValueId) -> bool {
         let looks = self.looks_at(critical);
         let mut is_exposed = vec![false; self.program.len()];
@@ -135,7 +136,7 @@ impl<'a> Analysis<'a> {
         !is_exposed[value.index()]
     }
 
-    /// Which masks are made of a comparison of `critical`.
+    /// Marks the masks that are made of a comparison of `critical`.
     fn looks_at(&self, critical: ValueId) -> Vec<bool> {
         let mut looks = vec![false; self.program.len()];
         for (value, node) in self.program.values() {

@@ -1,4 +1,4 @@
-//! Whether a rule's sides are equal by other rules.
+//! The test whether a rule's sides are equal by other rules.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::egraph::rule::{Condition, Rule};
 use crate::egraph::{FactsAnalysis, LossNode};
 use lossc_dialect::{Element, Level};
 
-/// Whether saturation by `laws` makes the sides of `rule` equal.
+/// Returns whether saturation by `laws` makes the sides of `rule` equal.
 pub(super) fn follows(rule: &Rule, laws: &[Rule]) -> bool {
     let instances = instances(rule);
     let [left, right] = [rule.left, rule.right].map(|text| instance(text, &instances));
@@ -29,8 +29,8 @@ pub(super) fn follows(rule: &Rule, laws: &[Rule]) -> bool {
     equal(&runner)
 }
 
-/// An expression for each variable of `rule`: as general as its type and the
-/// rule's conditions allow.
+/// An expression for each variable of `rule`, as general as its type and the rule's conditions
+/// allow.
 fn instances(rule: &Rule) -> HashMap<String, String> {
     let sides = Sides::of(rule).unwrap_or_else(|error| panic!("{error}"));
     let all = sides.variables.iter().enumerate().map(|(index, variable)| {
@@ -58,7 +58,7 @@ fn instances(rule: &Rule) -> HashMap<String, String> {
     all.collect()
 }
 
-/// The pattern `text` with `instances` for its variables.
+/// The pattern `text` with its variables replaced by `instances`.
 fn instance(text: &str, instances: &HashMap<String, String>) -> RecExpr<LossNode> {
     let spaced = text.replace('(', " ( ").replace(')', " ) ");
     let words = spaced.split_whitespace().map(|word| instances.get(word).map_or(word, String::as_str));
