@@ -139,7 +139,7 @@ impl Compiled {
     pub(crate) fn new(compiler: Compiler, loss: Loss) -> Result<Self, Error> {
         let Checked { description, elements, optimised } = compiler.checked(&loss)?;
         let choice = description.choice.as_ref().map(|choice| choice.name.as_str());
-        let scalars = loss.numbers(choice);
+        let scalars = loss.scalars(choice);
         let origin = Some(Origin { compiler, loss, optimised });
         Ok(Self { description, scalars, code: Mutex::default(), elements, origin })
     }

@@ -116,7 +116,7 @@ impl Compiler {
         let compile = || request.generate(&request.optimise()?);
         let mut bundle = Arc::unwrap_or_clone(request.find().map_or_else(compile, Ok)?);
         let choice = description(&bundle)?.choice;
-        for (name, value) in loss.numbers(choice.as_ref().map(|choice| choice.name.as_str())) {
+        for (name, value) in loss.scalars(choice.as_ref().map(|choice| choice.name.as_str())) {
             let scalars = bundle.manifest.scalars.iter_mut();
             scalars.filter(|scalar| scalar.name == name).for_each(|scalar| scalar.default = value);
         }

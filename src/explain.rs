@@ -40,7 +40,7 @@ pub struct AppliedRule {
     pub name: &'static str,
     /// The pattern it matched.
     pub left: &'static str,
-    /// The pattern it put in its place.
+    /// The pattern it put in its location.
     pub right: &'static str,
     /// Closeness of the two: `exact`, `within 1 ulp`, `real`.
     pub class: String,
@@ -65,7 +65,7 @@ pub struct UnstableOp {
     /// The operation's name: `log`.
     pub op: &'static str,
     /// The line and column in the loss's text; `None` if it has none there.
-    pub place: Option<(usize, usize)>,
+    pub location: Option<(usize, usize)>,
     /// The possible failure.
     pub hazard: String,
     /// True if rounding may cause the failure; otherwise the formula itself does.
@@ -78,7 +78,7 @@ impl From<Unstable> for UnstableOp {
     fn from(unstable: Unstable) -> Self {
         Self {
             op: unstable.mnemonic,
-            place: unstable.place.map(|place| (place.line, place.column)),
+            location: unstable.location.map(|location| (location.line, location.column)),
             hazard: unstable.hazard.to_string(),
             by_rounding: unstable.by_rounding,
             line: unstable.to_string(),

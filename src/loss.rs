@@ -44,7 +44,7 @@ pub struct Selection<'a> {
     /// `schedule`, if the loss has a choice.
     pub choice: Option<&'a str>,
     /// The scalars that were set.
-    pub numbers: Vec<(String, f32)>,
+    pub scalars: Vec<(String, f32)>,
 }
 
 impl Loss {
@@ -133,7 +133,7 @@ impl Loss {
         let choice = file.choice.as_ref().map(|choice| choice.default.as_str());
         // Parsing has ensured that the default exists.
         let program = file.program(None).unwrap_or(&file.programs[0]);
-        let mut selection = Selection { program, choice, numbers: vec![] };
+        let mut selection = Selection { program, choice, scalars: vec![] };
         for (name, value) in &self.settings {
             selection.apply(file, name, value)?;
         }
@@ -184,7 +184,7 @@ impl Loss {
 
     /// The scalars that were set, if `choice` is known to be the loss's choice and the settings to
     /// be right. Does not read the text.
-    pub(crate) fn numbers(&self, choice: Option<&str>) -> Vec<(String, f32)> {
+    pub(crate) fn scalars(&self, choice: Option<&str>) -> Vec<(String, f32)> {
         let numbers = self.settings.iter().filter(|(name, _)| choice != Some(name));
         numbers.filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect()
     }
@@ -205,7 +205,7 @@ impl<'a> Selection<'a> {
             return Err(self.unknown_option(file, name));
         }
         let number = number(value).ok_or_else(|| wrong_value(file, name, value, "a finite number".into()))?;
-        self.numbers.push((name.into(), number));
+        self.scalars.push((name.into(), number));
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub mod types;
 pub mod verify;
 
 pub use ops::Op;
-pub use program::{Argument, Builder, MAX_OPS, Node, Place, Program, ProgramResult, ValueId};
+pub use program::{Argument, Builder, MAX_OPS, Node, Program, ProgramResult, SourceLocation, ValueId};
 pub use types::{Element, Level, Type};
 
 #[cfg(test)]

@@ -73,16 +73,16 @@ pub const UPSTREAM: &str = "upstream";
 /// as its gradient, may have more.
 pub const MAX_OPS: usize = 2_000;
 
-/// Location of an operation in its text.
+/// SourceLocation of an operation in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct SourceLocation {
     /// The line, from 1.
     pub line: usize,
     /// The column, from 1.
     pub column: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.line, self.column)
     }
@@ -96,7 +96,7 @@ pub struct Program {
     nodes: Vec<Node>,
     results: Vec<ProgramResult>,
     /// By node, its location in the text.
-    places: Vec<Option<Place>>,
+    locations: Vec<Option<SourceLocation>>,
 }
 
 /// Equality ignores the locations in the text.
@@ -174,10 +174,10 @@ impl Program {
         }
     }
 
-    /// Location of the operation of `value`, or of the one that it was made from; `None` if it
+    /// SourceLocation of the operation of `value`, or of the one that it was made from; `None` if it
     /// comes from no text.
-    pub fn place(&self, value: ValueId) -> Option<Place> {
-        self.places[value.index()]
+    pub fn location(&self, value: ValueId) -> Option<SourceLocation> {
+        self.locations[value.index()]
     }
 
     /// The type of a value.
@@ -200,13 +200,13 @@ impl Program {
         let mut copies = vec![ValueId(0); self.len()];
         for (value, node) in self.values().filter(|(value, _)| needed[value.index()]) {
             let operands: Vec<_> = node.operands.iter().map(|operand| copies[operand.index()]).collect();
-            builder.set_place(self.place(value));
+            builder.set_location(self.location(value));
             copies[value.index()] = match node.op {
                 Op::Argument(index) => arguments[index as usize],
                 _ => copy(builder, value, &operands),
             };
         }
-        builder.set_place(None);
+        builder.set_location(None);
         results.iter_mut().for_each(|result| result.value = copies[result.value.index()]);
         results
     }

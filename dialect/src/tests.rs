@@ -7,7 +7,7 @@ use crate::ops::{Meaning, table};
 use crate::program::BuildError;
 use crate::text::{irdl, parse, print};
 use crate::types::Element;
-use crate::{Builder, Level, Op, Place, Type, ValueId, library};
+use crate::{Builder, Level, Op, SourceLocation, Type, ValueId, library};
 
 #[test]
 fn the_irdl_file_is_the_table() {
@@ -158,26 +158,26 @@ fn a_type_parses_from_its_text() {
 fn an_operation_keeps_the_place_where_it_was_first_written() {
     let mut builder = Builder::new("placed");
     let logits = builder.pixel_argument("logit", Element::F32);
-    builder.set_place(Some(Place { line: 3, column: 5 }));
+    builder.set_location(Some(SourceLocation { line: 3, column: 5 }));
     let first = builder.exp(logits);
-    builder.set_place(Some(Place { line: 4, column: 5 }));
+    builder.set_location(Some(SourceLocation { line: 4, column: 5 }));
     let again = builder.exp(logits);
     let sum = builder.sum(again);
-    builder.set_place(None);
+    builder.set_location(None);
     let loss = builder.sum_groups(sum);
     let program = builder.finish_named([("loss", loss)]).expect("a loss");
-    assert_eq!(program.place(first), Some(Place { line: 3, column: 5 }));
-    assert_eq!(program.place(sum), Some(Place { line: 4, column: 5 }));
-    assert_eq!(program.place(loss), None);
+    assert_eq!(program.location(first), Some(SourceLocation { line: 3, column: 5 }));
+    assert_eq!(program.location(sum), Some(SourceLocation { line: 4, column: 5 }));
+    assert_eq!(program.location(loss), None);
 
     let mut copy = Builder::new("placed");
     let arguments = copy.declare_arguments(&program);
     let results = copy.import(&program, &arguments);
     let copy = copy.finish(results).expect("a loss");
-    assert_eq!(copy.place(first), program.place(first), "a copy keeps places");
+    assert_eq!(copy.location(first), program.location(first), "a copy keeps locations");
     // Locations are no part of what a program is.
     let read = parse("placed.mlir", &print(&program)).expect("a loss").programs.remove(0);
-    assert_eq!((read.place(first).map(|place| place.line), &read), (Some(2), &program));
+    assert_eq!((read.location(first).map(|location| location.line), &read), (Some(2), &program));
 }
 
 #[test]

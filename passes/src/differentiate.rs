@@ -190,7 +190,7 @@ impl Reverse<'_> {
 
     /// The adjoint of a mean is that of a sum over the groups, divided by their number.
     fn flow_mean(&mut self, operand: ValueId, adjoint: Adjoint) {
-        let groups = match is_seeded(Fault::NumbersAreReducedLate) {
+        let groups = match is_seeded(Fault::ScalarsAreReducedLate) {
             true => {
                 let one = self.builder.constant(1.0, Level::Group);
                 self.builder.sum_groups(one)

@@ -59,8 +59,8 @@ pub enum LowerError {
         place: String,
     },
     /// A pixel value saved by one kernel for another on a GPU.
-    #[error("a GPU's kernels cannot keep loss.{mnemonic} for one another: fuse them")]
-    Kept {
+    #[error("a GPU's kernels cannot save loss.{mnemonic} for one another: fuse them")]
+    Saved {
         /// The op whose value it is.
         mnemonic: &'static str,
     },
@@ -82,8 +82,8 @@ impl LowerError {
         Self::Op { mnemonic: node.op.mnemonic(), place: node.ty.level.to_string() }
     }
 
-    fn kept(node: &Node) -> Self {
-        Self::Kept { mnemonic: node.op.mnemonic() }
+    fn saved(node: &Node) -> Self {
+        Self::Saved { mnemonic: node.op.mnemonic() }
     }
 }
 
@@ -95,7 +95,7 @@ impl LowerError {
 /// If the program has an op that has no lowering, a kernel reads what no earlier one has
 /// written, or fast numerics are requested for a processor.
 pub fn lower(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<String, LowerError> {
-    if !is_seeded(Fault::NumbersAreReducedLate) {
+    if !is_seeded(Fault::ScalarsAreReducedLate) {
         written::check(schedule)?;
     }
     // The values of groups are lowered by recursion.
@@ -108,7 +108,7 @@ fn module(schedule: &Schedule, target: &Target, numerics: Numerics) -> Result<St
         Target::Cpu(_) => host::module(schedule, target.vector_lanes()),
         Target::Nvidia(_) => match schedule.kernels.iter().find_map(|kernel| kernel.saves.first()) {
             // A GPU's kernels rematerialise; saving in memory has no code there.
-            Some(&kept) => Err(LowerError::kept(schedule.program.node(schedule.saved[kept].value))),
+            Some(&saved) => Err(LowerError::saved(schedule.program.node(schedule.saved[saved].value))),
             None => gpu::module(schedule, numerics),
         },
     }

@@ -20,7 +20,7 @@ mod tests;
 pub fn fold(program: &Program) -> Program {
     let lowest = lowest_levels(program);
     let folded = folded(program, &lowest);
-    if !folded.contains(&true) || is_seeded(Fault::NumbersAreReducedLate) {
+    if !folded.contains(&true) || is_seeded(Fault::ScalarsAreReducedLate) {
         return program.clone();
     }
     let mut builder = Builder::new(program.name());

@@ -8,8 +8,8 @@ use crate::engine::FOUND;
 
 /// Case of the slice that finds a fault first, if known: it determines an order, not a choice.
 const FROM: [(Fault, usize); 16] = [
-    (Fault::NumbersAreReducedLate, 58),
-    (Fault::KeptValuesAreOverwritten, 98),
+    (Fault::ScalarsAreReducedLate, 58),
+    (Fault::SavedValuesAreOverwritten, 98),
     (Fault::CompactionTakesTheWrongBound, 3),
     (Fault::SumsMayOverflow, 92),
     (Fault::RangesAreNotAsked, 75),

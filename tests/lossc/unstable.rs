@@ -30,7 +30,7 @@ fn an_unstable_logarithm_is_named_with_line_and_column() {
     let places: Vec<_> = explanation
         .unstable
         .iter()
-        .map(|it| (it.op, it.place.expect("written in a text").0, it.by_rounding))
+        .map(|it| (it.op, it.location.expect("written in a text").0, it.by_rounding))
         .collect();
     assert_eq!(places, [("log", 7, true), ("div", 10, false)]);
     let page = explanation.to_string();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use super::{Argument, Node, Place, Program, ProgramResult, ValueId};
+use super::{Argument, Node, Program, ProgramResult, SourceLocation, ValueId};
 use crate::ops::{Op, SignatureError};
 use crate::types::{Level, Type};
 use crate::verify;
@@ -47,9 +47,9 @@ pub struct Builder {
     nodes: Vec<Node>,
     known: HashMap<Node, ValueId>,
     /// By node, its location in the text.
-    places: Vec<Option<Place>>,
-    /// Location of the nodes added next.
-    place: Option<Place>,
+    locations: Vec<Option<SourceLocation>>,
+    /// SourceLocation of the nodes added next.
+    location: Option<SourceLocation>,
     /// The most operations allowed.
     limit: Option<usize>,
     error: Option<BuildError>,
@@ -63,8 +63,8 @@ impl Builder {
             arguments: vec![],
             nodes: vec![],
             known: HashMap::new(),
-            places: vec![],
-            place: None,
+            locations: vec![],
+            location: None,
             limit: None,
             error: None,
         }
@@ -78,8 +78,8 @@ impl Builder {
 
     /// Sets the location of the operations that follow. An operation that exists already keeps
     /// its location.
-    pub fn set_place(&mut self, place: Option<Place>) {
-        self.place = place;
+    pub fn set_location(&mut self, location: Option<SourceLocation>) {
+        self.location = location;
     }
 
     /// The number of operations so far: of nodes that are not arguments.
@@ -153,7 +153,7 @@ impl Builder {
         }
         let value = ValueId(self.nodes.len() as u32);
         self.nodes.push(node.clone());
-        self.places.push(self.place);
+        self.locations.push(self.location);
         self.known.insert(node, value);
         value
     }
@@ -214,8 +214,8 @@ impl Builder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let Self { name, arguments, nodes, places, .. } = self;
-        let program = Program { name, arguments, nodes, results, places };
+        let Self { name, arguments, nodes, locations, .. } = self;
+        let program = Program { name, arguments, nodes, results, locations };
         verify::verify(&program)?;
         Ok(program)
     }

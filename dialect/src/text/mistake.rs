@@ -35,11 +35,11 @@ const MESSAGE: usize = 600;
 /// A mistake and its location.
 pub(super) struct Mistake {
     message: String,
-    place: Place,
+    position: Position,
 }
 
 /// A location in a text.
-enum Place {
+enum Position {
     /// Line and column, from 1.
     Line(usize, usize),
     /// Bytes from the start.
@@ -50,8 +50,8 @@ enum Place {
 
 impl Mistake {
     pub(super) fn new(location: Location<'_>, message: impl Into<String>) -> Self {
-        let (line, column) = place(location);
-        Self { message: message.into(), place: Place::Line(line, column) }
+        let (line, column) = position(location);
+        Self { message: message.into(), position: Position::Line(line, column) }
     }
 
     /// A mistake of the text as a whole.
@@ -61,16 +61,16 @@ impl Mistake {
 
     /// A mistake this many bytes from the start.
     pub(super) fn at(offset: usize, message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: Place::Offset(offset) }
+        Self { message: message.into(), position: Position::Offset(offset) }
     }
 
     /// A mistake about a name that is a string in the text.
     pub(super) fn named(name: &str, message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: Place::String(name.into()) }
+        Self { message: message.into(), position: Position::String(name.into()) }
     }
 
     pub(super) fn into_error(self, file: &str, source: &str) -> ParseError {
-        let offset = self.place.offset(source);
+        let offset = self.position.offset(source);
         let start = source[..offset].rfind('\n').map_or(0, |end| end + 1);
         let (shown, span) = excerpt(source, start, offset);
         ParseError {
@@ -103,7 +103,7 @@ fn excerpt(source: &str, start: usize, offset: usize) -> (String, usize) {
     (source[from..to].to_owned(), offset - from)
 }
 
-impl Place {
+impl Position {
     /// The byte offset in `source`, or the nearest there is.
     fn offset(&self, source: &str) -> usize {
         let offset = match self {
@@ -123,7 +123,7 @@ impl Place {
 }
 
 /// The line and column of an operation, from 1.
-pub(super) fn place(location: Location<'_>) -> (usize, usize) {
+pub(super) fn position(location: Location<'_>) -> (usize, usize) {
     if !location.is_file_line_col_range() {
         return (1, 1);
     }

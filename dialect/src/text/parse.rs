@@ -13,11 +13,11 @@ use melior::ir::{BlockLike as _, BlockRef, Location, Module, RegionLike as _, Va
 use melior::utility::{load_irdl_dialects, register_all_dialects};
 
 use super::attributes::{DEFAULT, NAME, VALUE};
-use super::mistake::{Mistake, ParseError, place};
+use super::mistake::{Mistake, ParseError, position};
 use super::module::{self, operations, to_string};
 use super::{LossFile, guard, irdl};
 use crate::ops::Op;
-use crate::program::{Argument, Builder, LOSS, MAX_OPS, Place, Program, ProgramResult, ValueId};
+use crate::program::{Argument, Builder, LOSS, MAX_OPS, Program, ProgramResult, SourceLocation, ValueId};
 use crate::types::{Level, Type};
 
 /// The most arguments, and the most results, that a function may have.
@@ -195,8 +195,8 @@ impl Reader {
         let operands = operands.ok_or_else(|| wrong(&"an operand comes from nowhere in the function"))?;
         let result = operation.result(0).map_err(|error| wrong(&error))?;
         let asked = read_type(result.into(), location)?;
-        let (line, column) = place(location);
-        self.builder.set_place(Some(Place { line, column }));
+        let (line, column) = position(location);
+        self.builder.set_location(Some(SourceLocation { line, column }));
         let id = self.builder.try_op(op, &operands, asked).map_err(|error| wrong(&error))?;
         let ty = self.builder.ty(id);
         if ty != asked {

@@ -8,20 +8,20 @@ use std::collections::HashMap;
 use egg::{Id, RecExpr};
 use lossc_dialect::ops::Op;
 use lossc_dialect::program::BuildError;
-use lossc_dialect::{Builder, Element, Level, Place, Program, ProgramResult, Type, ValueId};
+use lossc_dialect::{Builder, Element, Level, Program, ProgramResult, SourceLocation, Type, ValueId};
 
 use super::{Facts, FactsAnalysis, LossNode, NodeOp};
 
 /// All results of `program` as one expression.
 pub fn to_expression(program: &Program) -> RecExpr<LossNode> {
-    to_placed_expression(program).0
+    to_located_expression(program).0
 }
 
 /// The same, and by node the location where it was written.
-pub(super) fn to_placed_expression(program: &Program) -> (RecExpr<LossNode>, Vec<Option<Place>>) {
+pub(super) fn to_located_expression(program: &Program) -> (RecExpr<LossNode>, Vec<Option<SourceLocation>>) {
     let roots: Vec<_> = program.results().iter().map(|result| result.value).collect();
     let needed = program.needed(roots.iter().copied());
-    let (mut expression, mut places) = (RecExpr::default(), vec![]);
+    let (mut expression, mut locations) = (RecExpr::default(), vec![]);
     // Equal constants of different levels are one node here.
     let mut known: HashMap<LossNode, Id> = HashMap::new();
     let mut ids = vec![Id::from(0); program.len()];
@@ -29,32 +29,32 @@ pub(super) fn to_placed_expression(program: &Program) -> (RecExpr<LossNode>, Vec
         let children = node.operands.iter().map(|operand| ids[operand.index()]).collect();
         let node = LossNode { op: NodeOp::Op(node.op), children };
         ids[value.index()] = *known.entry(node.clone()).or_insert_with(|| {
-            places.push(program.place(value));
+            locations.push(program.location(value));
             expression.add(node)
         });
     }
     let children = roots.iter().map(|root| ids[root.index()]).collect();
     expression.add(LossNode { op: NodeOp::Roots, children });
-    places.push(None);
-    (expression, places)
+    locations.push(None);
+    (expression, locations)
 }
 
 /// The program with the arguments and result names of `like` and the values of
 /// `expression`, whose root is a [`NodeOp::Roots`].
 pub fn from_expression(expression: &RecExpr<LossNode>, like: &Program) -> Result<Program, BuildError> {
-    from_placed_expression(expression, &vec![None; expression.len()], like)
+    from_located_expression(expression, &vec![None; expression.len()], like)
 }
 
 /// The same, with each node written at its location.
-pub(super) fn from_placed_expression(
+pub(super) fn from_located_expression(
     expression: &RecExpr<LossNode>,
-    places: &[Option<Place>],
+    locations: &[Option<SourceLocation>],
     like: &Program,
 ) -> Result<Program, BuildError> {
     let mut builder = Builder::new(like.name());
     let arguments = builder.declare_arguments(like);
     let facts = facts(expression, &FactsAnalysis::of(like));
-    let mut back = Back { expression, places, facts, arguments, builder, built: HashMap::new() };
+    let mut back = Back { expression, locations, facts, arguments, builder, built: HashMap::new() };
     let roots = expression.last().map(|root| root.children.clone()).unwrap_or_default();
     let mut results = Vec::new();
     for (result, root) in like.results().iter().zip(roots) {
@@ -75,7 +75,7 @@ fn facts(expression: &RecExpr<LossNode>, analysis: &FactsAnalysis) -> Vec<Facts>
 
 struct Back<'a> {
     expression: &'a RecExpr<LossNode>,
-    places: &'a [Option<Place>],
+    locations: &'a [Option<SourceLocation>],
     facts: Vec<Facts>,
     arguments: Vec<ValueId>,
     builder: Builder,
@@ -130,7 +130,7 @@ impl Back<'_> {
 
     fn value(&mut self, (id, level): Placed, operands: &[Placed]) -> ValueId {
         let operands: Vec<_> = operands.iter().map(|operand| self.built[operand]).collect();
-        self.builder.set_place(self.places[usize::from(id)]);
+        self.builder.set_location(self.locations[usize::from(id)]);
         match self.expression[id].op {
             NodeOp::Op(Op::Argument(index)) => self.arguments[index as usize],
             NodeOp::Op(_) if self.is_needless(id) => operands[0],

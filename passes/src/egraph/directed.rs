@@ -9,9 +9,9 @@ use std::collections::HashMap;
 
 use egg::Id;
 use lossc_dialect::Program;
-use lossc_dialect::program::{BuildError, Place};
+use lossc_dialect::program::{BuildError, SourceLocation};
 
-use super::convert::{from_placed_expression, to_placed_expression};
+use super::convert::{from_located_expression, to_located_expression};
 use super::proof::{Direction, Proof, Step};
 use super::sides::Sides;
 use super::terms::Terms;
@@ -21,13 +21,13 @@ use super::{Condition, Facts, FactsAnalysis, LossNode, NodeOp, ProgramCost, Rewr
 /// set.
 pub fn direct(program: &Program, rules: &[Rule], explain: bool) -> Result<Rewriting, BuildError> {
     let mut directed = Directed::new(program, rules);
-    let (expression, places) = to_placed_expression(program);
+    let (expression, locations) = to_located_expression(program);
     let source = directed.terms.add_expression(&expression).expect("an expression has a root");
-    directed.places = places;
+    directed.locations = locations;
     let result = directed.normal_form(source);
-    let Directed { terms, places, steps, .. } = directed;
-    let (expression, places) = terms.placed_expression(result, &places);
-    let rewritten = from_placed_expression(&expression, &places, program)?;
+    let Directed { terms, locations, steps, .. } = directed;
+    let (expression, locations) = terms.located_expression(result, &locations);
+    let rewritten = from_located_expression(&expression, &locations, program)?;
     let nodes = terms.len();
     let (source, result) = (usize::from(source), usize::from(result));
     let proof = explain.then(|| Proof { nodes: terms.write(), source, result, steps });
@@ -48,7 +48,7 @@ struct Directed {
     analysis: FactsAnalysis,
     terms: Terms,
     /// By term, the location where it, or the term it was made from, was written.
-    places: Vec<Option<Place>>,
+    locations: Vec<Option<SourceLocation>>,
     /// By term, its facts.
     facts: Vec<Facts>,
     /// The normal form of each term for which it is known.
@@ -77,7 +77,7 @@ impl Directed {
             rules: by_head,
             analysis: FactsAnalysis::of(program),
             terms: Terms::default(),
-            places: vec![],
+            locations: vec![],
             facts: vec![],
             normal: HashMap::new(),
             steps: vec![],
@@ -114,7 +114,7 @@ impl Directed {
             changed => Some(changed),
         };
         // New terms were made of this one.
-        self.places.resize(self.terms.len(), self.places[usize::from(id)]);
+        self.locations.resize(self.terms.len(), self.locations[usize::from(id)]);
         next
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use egg::{FromOp as _, Id, Language as _, RecExpr};
-use lossc_dialect::{Op, Place};
+use lossc_dialect::{Op, SourceLocation};
 
 use super::{LossNode, NodeOp, ProofError};
 
@@ -70,23 +70,23 @@ impl Terms {
 
     /// The term at `root`, with no other nodes.
     pub(super) fn expression(&self, root: Id) -> RecExpr<LossNode> {
-        self.placed_expression(root, &vec![None; self.len()]).0
+        self.located_expression(root, &vec![None; self.len()]).0
     }
 
-    /// The same, with the entries of `places` for its nodes, where `places` has one for each
+    /// The same, with the entries of `locations` for its nodes, where `locations` has one for each
     /// node of the table.
-    pub(super) fn placed_expression(
+    pub(super) fn located_expression(
         &self,
         root: Id,
-        places: &[Option<Place>],
-    ) -> (RecExpr<LossNode>, Vec<Option<Place>>) {
+        locations: &[Option<SourceLocation>],
+    ) -> (RecExpr<LossNode>, Vec<Option<SourceLocation>>) {
         let needed = self.needed(root);
         let (mut expression, mut kept) = (RecExpr::default(), vec![]);
         let mut ids = vec![Id::from(0); self.len()];
         for (id, node) in self.iter().filter(|(id, _)| needed[usize::from(*id)]) {
             let node = node.clone().map_children(|child| ids[usize::from(child)]);
             ids[usize::from(id)] = expression.add(node);
-            kept.push(places[usize::from(id)]);
+            kept.push(locations[usize::from(id)]);
         }
         (expression, kept)
     }

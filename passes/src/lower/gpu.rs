@@ -138,9 +138,9 @@ impl Entry {
         let tensors = if matches!(self, Self::Epilogue) { 0 } else { tensors(&schedule.program) };
         let mut emitter = Emitter::new(1).for_gpu(numerics);
         let call = Call::from_parameters(&mut emitter, tensors);
-        let room = matches!(self, Self::Cooperative(_)).then(|| emitter.name("room", I64));
-        body(&mut emitter, &call, room)?;
-        let parameters = call.values().into_iter().chain(room);
+        let capacity = matches!(self, Self::Cooperative(_)).then(|| emitter.name("capacity", I64));
+        body(&mut emitter, &call, capacity)?;
+        let parameters = call.values().into_iter().chain(capacity);
         let parameters: Vec<_> = parameters.map(|value| format!("{value}: {}", value.ty)).collect();
         let header = format!(
             "llvm.func @{}_{index}({}) attributes {{nvvm.kernel, nvvm.maxntid = array<i32: {BLOCK}>{}}}",

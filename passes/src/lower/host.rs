@@ -32,8 +32,8 @@ const POINTER: ValueType = ValueType::one(Scalar::Pointer(0));
 /// The module for a processor with vectors of `lanes` f32.
 pub(super) fn module(schedule: &Schedule, lanes: usize) -> Result<String, LowerError> {
     let mut text = format!("// {}, {lanes} pixels a vector\nmodule {{\n", schedule.program.name());
-    let saved = |value: &ValueId| Scalar::of(schedule.program.ty(*value).element).stored();
-    let outputs = schedule.kernels.iter().flat_map(|kernel| &kernel.outputs).map(saved).collect();
+    let stored = |value: &ValueId| Scalar::of(schedule.program.ty(*value).element).stored();
+    let outputs = schedule.kernels.iter().flat_map(|kernel| &kernel.outputs).map(stored).collect();
     text += &library::functions(lanes, &outputs);
     for (index, kernel) in schedule.kernels.iter().enumerate() {
         text += &kernel_function(schedule, kernel, index, lanes)?;

@@ -23,14 +23,14 @@ pub(super) struct PixelCode<'a> {
     /// The kernel's outputs.
     pub(super) outputs: Vec<Tensor>,
     /// The values that the kernel loads, saved by an earlier one.
-    pub(super) loads: Vec<Kept>,
+    pub(super) loads: Vec<SavedValue>,
     /// The values that the kernel saves.
-    pub(super) saves: Vec<Kept>,
+    pub(super) saves: Vec<SavedValue>,
 }
 
 /// A program value in a buffer.
 #[derive(Clone, Copy)]
-pub(super) struct Kept {
+pub(super) struct SavedValue {
     pub(super) value: ValueId,
     /// The buffer's index in the call's list: after inputs and outputs.
     pub(super) index: usize,
@@ -91,11 +91,11 @@ impl<'a> PixelCode<'a> {
             |(index, value)| Tensor { value, index: inputs + index, element: program.ty(value).element };
         let all = pixel_results(program).enumerate();
         let outputs = all.filter(|(_, value)| kernel.outputs.contains(value)).map(output).collect();
-        let kept = |&saved: &usize| {
+        let value = |&saved: &usize| {
             let Saved { value, buffer } = schedule.saved[saved];
-            Kept { value, index: tensors(program) + buffer, holds: schedule.buffer_of(saved) }
+            SavedValue { value, index: tensors(program) + buffer, holds: schedule.buffer_of(saved) }
         };
-        let [loads, saves] = [&kernel.loads, &kernel.saves].map(|list| list.iter().map(kept).collect());
+        let [loads, saves] = [&kernel.loads, &kernel.saves].map(|list| list.iter().map(value).collect());
         Self { schedule, lanes, values, reductions, outputs, loads, saves }
     }
 
@@ -122,7 +122,7 @@ impl<'a> PixelCode<'a> {
 
     /// Returns whether the kernel loads `value`, which an earlier one saved.
     fn is_loaded(&self, value: ValueId) -> bool {
-        self.loads.iter().any(|kept| kept.value == value)
+        self.loads.iter().any(|saved| saved.value == value)
     }
 
     /// The values that are the same for all pixels of a group.
@@ -149,8 +149,8 @@ impl<'a> PixelCode<'a> {
     }
 
     /// Adds the stored pixels of an input to `values`.
-    pub(super) fn read(&self, emitter: &mut Emitter, values: &mut Values, input: Tensor, saved: Value) {
-        values.insert(input.value, leaf::from_stored(emitter, saved, input.element));
+    pub(super) fn read(&self, emitter: &mut Emitter, values: &mut Values, input: Tensor, stored: Value) {
+        values.insert(input.value, leaf::from_stored(emitter, stored, input.element));
     }
 
     /// Adds all further values to those in `values`: broadcasts, arguments and random numbers.

@@ -139,8 +139,8 @@ fn every_storage_type_is_loaded_and_every_float_stored() {
     for label in Element::all() {
         for logit in [Element::F32, Element::F16, Element::Bf16] {
             let mut builder = Builder::new("storage");
-            let saved = [builder.pixel_argument("logit", logit), builder.pixel_argument("label", label)];
-            let [logits, labels] = saved.map(|saved| builder.cast(saved, Element::F32));
+            let stored = [builder.pixel_argument("logit", logit), builder.pixel_argument("label", label)];
+            let [logits, labels] = stored.map(|stored| builder.cast(stored, Element::F32));
             let difference = builder.sub(logits, labels);
             let sum = builder.sum(difference);
             let loss = builder.mean_groups(sum);

@@ -17,9 +17,9 @@ pub(super) fn check(schedule: &Schedule) -> Result<(), LowerError> {
     given.after("backward", kernels(&schedule.backward))?;
     nothing.clone().after("forward_backward", kernels(&schedule.forward_backward))?;
     if let Some(cooperative) = &schedule.cooperative {
-        let kept = nothing.after("forward_backward", vec![&cooperative.keeping])?;
-        kept.clone().after("forward_backward", vec![&cooperative.reading])?;
-        kept.after("forward_backward", kernels(&[cooperative.second]))?;
+        let resident = nothing.after("forward_backward", vec![&cooperative.saving])?;
+        resident.clone().after("forward_backward", vec![&cooperative.reading])?;
+        resident.after("forward_backward", kernels(&[cooperative.second]))?;
     }
     Ok(())
 }

@@ -43,9 +43,9 @@ struct Table {
     /// A group's value at its pixels: a register filled before the loop.
     broadcast: u64,
     /// An f32 saved in one pass and read in another.
-    kept_float: u64,
+    saved_float: u64,
     /// A bit saved in one pass and read in another, and making a mask of it.
-    kept_mask: u64,
+    saved_mask: u64,
     /// A byte of an input that is read from memory although it could be resident.
     input_byte: u64,
     /// The costs of compaction; `None` if it never pays.
@@ -94,9 +94,9 @@ const HOST: Table = Table {
     // The least, so that fewer are cheaper: a register filled before the loop.
     broadcast: 1,
     // 8 bytes, written and read, at about the time of five fmas per byte.
-    kept_float: 400,
+    saved_float: 400,
     // A 32nd of the memory traffic of an f32, and making a mask of the bit.
-    kept_mask: 20,
+    saved_mask: 20,
     // A pass that needs an input at all streams it in any case.
     input_byte: 0,
     // 0.08 ns per pixel, 2.2 ns per active pixel, and most of a cache line.
@@ -150,9 +150,9 @@ const NVIDIA: Table = Table {
     // The least, so that fewer are cheaper: a register filled before the loop.
     broadcast: 1,
     // Half an instruction, and capacity of the shared memory that other pixels then lack.
-    kept_float: 100,
+    saved_float: 100,
     // About two and a half instructions to pack and unpack the bit, and the capacity.
-    kept_mask: 50,
+    saved_mask: 50,
     // The time of ten fmas (H100: 3 TB/s, and 29 T fmas per second).
     input_byte: 100,
     // A warp takes as long as its last active pixel, and nearly every warp has one.
@@ -182,13 +182,13 @@ impl CostModel {
     }
 
     /// The cost of saving a pixel's f32 in one pass and reading it in another.
-    pub fn keeping_float(self) -> u64 {
-        self.table().kept_float
+    pub fn saving_float(self) -> u64 {
+        self.table().saved_float
     }
 
     /// The same for a bit, including making a mask of it.
-    pub fn keeping_mask(self) -> u64 {
-        self.table().kept_mask
+    pub fn saving_mask(self) -> u64 {
+        self.table().saved_mask
     }
 
     /// The cost of reading an input of this type from memory although it could be resident.

@@ -68,7 +68,7 @@ impl Schedule {
         let order = lists.into_iter().flatten().enumerate();
         let mut places = order.filter(|(_, kernel)| touches(kernel)).map(|(place, _)| place);
         let first = places.next().unwrap_or(0);
-        let last = places.last().filter(|_| !is_seeded(Fault::KeptValuesAreOverwritten));
+        let last = places.last().filter(|_| !is_seeded(Fault::SavedValuesAreOverwritten));
         Lifetime { first, last: last.unwrap_or(first) }
     }
 }

@@ -11,10 +11,10 @@ use crate::saturate::costs::CostModel;
 /// The passes of a cooperative launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cooperative {
-    /// The index of the first pass alone, of which `keeping` is a version.
+    /// The index of the first pass alone, of which `saving` is a version.
     pub first: usize,
     /// The first pass: it reduces, and keeps pixels resident.
-    pub keeping: Kernel,
+    pub saving: Kernel,
     /// The second pass for resident pixels.
     pub reading: Kernel,
     /// The index of the second pass for all other pixels.
@@ -29,7 +29,7 @@ pub(super) fn plan(schedule: &mut Schedule, costs: CostModel) -> Option<Cooperat
     if passes[0].reductions.is_empty() || !passes[1].reductions.is_empty() {
         return None;
     }
-    remat::store(schedule, &mut passes, remat::Home::SharedMemory, costs);
-    let [keeping, reading] = passes;
-    Some(Cooperative { first, keeping, reading, second })
+    remat::save(schedule, &mut passes, remat::Home::SharedMemory, costs);
+    let [saving, reading] = passes;
+    Some(Cooperative { first, saving, reading, second })
 }

@@ -28,7 +28,7 @@ impl<'a> Depths<'a> {
                     op if is_group_total(op) => before + 1,
                     // It is computed after some pass, even if it needs none.
                     op if is_reduction(op) => {
-                        before.max(usize::from(!is_seeded(Fault::NumbersAreReducedLate)))
+                        before.max(usize::from(!is_seeded(Fault::ScalarsAreReducedLate)))
                     }
                     _ => before,
                 };

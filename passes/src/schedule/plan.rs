@@ -12,7 +12,7 @@ impl Schedule {
         let mut kernels = self.passes(roots, given);
         self.compact(&mut kernels);
         if let SavedIn::Memory(costs) = options.saved_in {
-            remat::store(self, &mut kernels, Home::Memory, costs);
+            remat::save(self, &mut kernels, Home::Memory, costs);
         }
         if options.fusion == Fusion::Op {
             kernels = fusion::split(self, &kernels);

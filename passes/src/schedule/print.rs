@@ -48,8 +48,8 @@ impl Schedule {
         cooperative: &Cooperative,
         formatter: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
-        let Cooperative { first, keeping, reading, second } = cooperative;
-        let saved = keeping.saves.iter().map(|&saved| self.saved_name(keeping, saved));
+        let Cooperative { first, saving, reading, second } = cooperative;
+        let saved = saving.saves.iter().map(|&saved| self.saved_name(saving, saved));
         writeln!(formatter, "in one cooperative launch, for pixels that fit in shared memory")?;
         writeln!(formatter, "  saves      {}, in kernel {first}", list(saved))?;
         writeln!(formatter, "  computes   {}, in kernel {second}", self.computed(reading, "pixel"))

@@ -22,30 +22,30 @@ const UNCUTTABLE: u64 = 1 << 40;
 
 /// Lets the later ones of `kernels` read values that earlier ones save, where that is cheaper
 /// than computing them again.
-pub(super) fn store(schedule: &mut Schedule, kernels: &mut [Kernel], place: Home, list: CostModel) {
+pub(super) fn save(schedule: &mut Schedule, kernels: &mut [Kernel], home: Home, model: CostModel) {
     for later in 1..kernels.len() {
         if let Some(active) = kernels[later].compaction {
-            keep(schedule, kernels, [0, later], active);
+            save_for(schedule, kernels, [0, later], active);
         }
         let earlier: Vec<_> = kernels[..later]
             .iter()
             .map(|kernel| schedule.pixel_values(&computing_part(schedule, kernel)))
             .collect();
         let part = computing_part(schedule, &kernels[later]);
-        let of_active = kernels[later].compaction.and(list.compaction_cost()).map(Home::Active);
-        let costs = Costs { list, place: of_active.unwrap_or(place) };
-        for value in cheaper_kept(schedule, &part, &earlier.concat(), costs) {
-            let keeper = earlier.iter().position(|values| values.contains(&value));
-            keep(schedule, kernels, [keeper.expect("an earlier kernel has it"), later], value);
+        let of_active = kernels[later].compaction.and(model.compaction_cost()).map(Home::Active);
+        let costs = Costs { model, home: of_active.unwrap_or(home) };
+        for value in cheaper_saved(schedule, &part, &earlier.concat(), costs) {
+            let saver = earlier.iter().position(|values| values.contains(&value));
+            save_for(schedule, kernels, [saver.expect("an earlier kernel has it"), later], value);
         }
     }
 }
 
 /// Makes one kernel save `value` and another load it.
-fn keep(schedule: &mut Schedule, kernels: &mut [Kernel], [keeper, reader]: [usize; 2], value: ValueId) {
+fn save_for(schedule: &mut Schedule, kernels: &mut [Kernel], [saver, reader]: [usize; 2], value: ValueId) {
     let saved = schedule.save(value);
-    if !kernels[keeper].saves.contains(&saved) {
-        kernels[keeper].saves.push(saved);
+    if !kernels[saver].saves.contains(&saved) {
+        kernels[saver].saves.push(saved);
     }
     kernels[reader].loads.push(saved);
 }
@@ -56,7 +56,7 @@ fn computing_part(schedule: &Schedule, kernel: &Kernel) -> Kernel {
 }
 
 /// The values of `earlier` kernels that `kernel` reads in the cheapest choice.
-fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], costs: Costs) -> Vec<ValueId> {
+fn cheaper_saved(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], costs: Costs) -> Vec<ValueId> {
     let program = &schedule.program;
     let values = schedule.pixel_values(kernel);
     let mut graph = DiGraph::<(), u64>::new();
@@ -67,8 +67,8 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], costs
     let earlier: HashSet<_> = earlier.iter().collect();
     for (&value, &[needed, computed]) in values.iter().zip(&nodes) {
         let node = program.node(value);
-        let keeping = if earlier.contains(&value) { costs.keeping(node) } else { None };
-        graph.add_edge(needed, computed, keeping.unwrap_or(UNCUTTABLE));
+        let saving = if earlier.contains(&value) { costs.saving(node) } else { None };
+        graph.add_edge(needed, computed, saving.unwrap_or(UNCUTTABLE));
         graph.add_edge(computed, sink, costs.computing(node));
         for operand in node.operands.iter().filter_map(|&operand| place(operand)) {
             graph.add_edge(computed, nodes[operand][0], UNCUTTABLE);
@@ -79,10 +79,10 @@ fn cheaper_kept(schedule: &Schedule, kernel: &Kernel, earlier: &[ValueId], costs
     }
     let (_, flows) = dinics(&graph, source, sink);
     let reached = reached(&graph, source, &flows);
-    let is_kept = |(_, [needed, computed]): &(&ValueId, &[NodeIndex; 2])| {
+    let is_saved = |(_, [needed, computed]): &(&ValueId, &[NodeIndex; 2])| {
         reached[needed.index()] && !reached[computed.index()]
     };
-    values.iter().zip(&nodes).filter(is_kept).map(|(&value, _)| value).collect()
+    values.iter().zip(&nodes).filter(is_saved).map(|(&value, _)| value).collect()
 }
 
 /// The memory in which values are saved.
@@ -99,20 +99,20 @@ pub(super) enum Home {
 /// The costs of a kernel's values.
 #[derive(Clone, Copy)]
 struct Costs {
-    list: CostModel,
-    place: Home,
+    model: CostModel,
+    home: Home,
 }
 
 impl Costs {
     /// The cost of saving a value; `None` if it cannot be saved or needs no computing.
-    fn keeping(self, node: &Node) -> Option<u64> {
+    fn saving(self, node: &Node) -> Option<u64> {
         let is_leaf = match node.op {
-            Op::Argument(_) => matches!(self.place, Home::Memory),
+            Op::Argument(_) => matches!(self.home, Home::Memory),
             op => matches!(op, Op::Constant(_) | Op::Broadcast),
         };
         match node.ty.element {
-            Element::F32 if !is_leaf => Some(self.list.keeping_float()),
-            Element::Mask if !is_leaf => Some(self.list.keeping_mask()),
+            Element::F32 if !is_leaf => Some(self.model.saving_float()),
+            Element::Mask if !is_leaf => Some(self.model.saving_mask()),
             _ => None,
         }
     }
@@ -120,10 +120,10 @@ impl Costs {
     /// The cost of a value given its operands. Reading an input for active pixels alone is
     /// costly.
     fn computing(self, node: &Node) -> u64 {
-        match (node.op, self.place) {
+        match (node.op, self.home) {
             (Op::Argument(_), Home::Active(compaction_cost)) => compaction_cost.input,
-            (Op::Argument(_), Home::SharedMemory) => self.list.reading(node.ty.element),
-            (op, _) => self.list.cost(op, Level::Pixel),
+            (Op::Argument(_), Home::SharedMemory) => self.model.reading(node.ty.element),
+            (op, _) => self.model.cost(op, Level::Pixel),
         }
     }
 }

@@ -13,10 +13,10 @@ impl Schedule {
         let is_input = |value: &&ValueId| matches!(self.program.node(**value).op, Op::Argument(_));
         let tensors = values.iter().filter(is_input).chain(&kernel.outputs);
         let of_tensors: usize = tensors.map(|&value| 8 * self.program.ty(value).element.bytes()).sum();
-        let kept = kernel.loads.iter().chain(&kernel.saves);
+        let saved = kernel.loads.iter().chain(&kernel.saves);
         let is_rare = |saved: &usize| kernel.compaction.is_some_and(|it| it != self.saved[*saved].value);
-        let (rare, common): (Vec<usize>, Vec<usize>) = kept.copied().partition(is_rare);
-        let bits = |kept: Vec<usize>| kept.iter().map(|&it| buffer_bits(self.buffer_of(it))).sum::<usize>();
+        let (rare, common): (Vec<usize>, Vec<usize>) = saved.copied().partition(is_rare);
+        let bits = |saved: Vec<usize>| saved.iter().map(|&it| buffer_bits(self.buffer_of(it))).sum::<usize>();
         let of_kept = bits(common) + bits(rare).div_ceil(PIXELS_PER_ACTIVE as usize);
         of_tensors + of_kept
     }

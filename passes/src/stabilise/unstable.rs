@@ -8,7 +8,7 @@ mod vanishing;
 
 use std::fmt;
 
-use lossc_dialect::program::Place;
+use lossc_dialect::program::SourceLocation;
 use lossc_dialect::{Op, Program, ValueId};
 
 use vanishing::Analysis;
@@ -19,7 +19,7 @@ pub struct Unstable {
     /// The operation's name: `log`.
     pub mnemonic: &'static str,
     /// The location where it was written; `None` if the program has no text.
-    pub place: Option<Place>,
+    pub location: Option<SourceLocation>,
     /// The problem that may occur.
     pub hazard: Hazard,
     /// True if rounding may cause it in an ordinary call.
@@ -54,8 +54,8 @@ impl fmt::Display for Hazard {
 impl fmt::Display for Unstable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "loss.{}", self.mnemonic)?;
-        if let Some(place) = self.place {
-            write!(formatter, " at {place}")?;
+        if let Some(location) = self.location {
+            write!(formatter, " at {location}")?;
         }
         write!(formatter, ": {}", self.hazard)?;
         if self.by_rounding { formatter.write_str(", by rounding") } else { Ok(()) }
@@ -94,7 +94,7 @@ fn look(
     if analysis.is_guarded(value, critical) {
         return None;
     }
-    Some(Unstable { mnemonic: op.mnemonic(), place: program.place(value), hazard, by_rounding })
+    Some(Unstable { mnemonic: op.mnemonic(), location: program.location(value), hazard, by_rounding })
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::manifest::{Direction, Manifest};
 pub struct CudaExecutor {
     pub(super) kernels: CudaKernels,
     pub(super) own_stream: Stream,
-    pub(super) room: Capacity,
+    pub(super) capacity: Capacity,
     overrides: LaunchOverrides,
     workspace: DeviceBuffer,
     planes: DeviceBuffer,
@@ -46,9 +46,9 @@ impl CudaExecutor {
     pub fn new(kernels: CudaKernels) -> Result<Self, RuntimeError> {
         kernels.device().bind()?;
         let own_stream = kernels.device().new_stream()?;
-        let room = Capacity::new(&kernels)?;
+        let capacity = Capacity::new(&kernels)?;
         Ok(Self {
-            room,
+            capacity,
             overrides: LaunchOverrides::default(),
             workspace: DeviceBuffer::new(&own_stream, 0)?,
             planes: DeviceBuffer::new(&own_stream, 0)?,
@@ -191,7 +191,7 @@ impl CudaExecutor {
         let pixels = pixel_pointers(self.kernels.manifest(), pixels, &[])?;
         let arguments = self.prepare(stream, residuals, &pixels, &[kernel])?;
         let layout = residuals.host().layout();
-        let team = plan::team(self.kernels.manifest(), layout, &self.room, self.overrides);
+        let team = plan::team(self.kernels.manifest(), layout, &self.capacity, self.overrides);
         let launch = plan::totals(layout, kernel, team);
         Ok(arguments.launch(stream, &self.kernels, launch)?)
     }
@@ -229,7 +229,7 @@ impl CudaExecutor {
         let pixels = pixel_pointers(&manifest, pixels, gradients)?;
         let arguments = self.prepare(stream, residuals, &pixels, kernels)?;
         let layout = residuals.host().layout();
-        let launches = plan::launches(&manifest, layout, direction, &self.room, self.overrides);
+        let launches = plan::launches(&manifest, layout, direction, &self.capacity, self.overrides);
         Ok(arguments.launch(stream, &self.kernels, launches)?)
     }
 

@@ -109,7 +109,7 @@ pub struct Launch {
     /// Blocks in the grid.
     pub blocks: usize,
     /// Capacity of a warp: the steps whose pixels stay resident from one pass to the next.
-    pub room: usize,
+    pub capacity: usize,
     /// Bytes of shared memory that a block has for these.
     pub shared_bytes: usize,
 }
@@ -120,7 +120,7 @@ impl Launch {
         match self.entry {
             Entry::Pass(_) => all.to_vec(),
             Entry::Epilogue => all[..COMMON].to_vec(),
-            Entry::Cooperative(_) => all.iter().copied().chain([self.room as u64]).collect(),
+            Entry::Cooperative(_) => all.iter().copied().chain([self.capacity as u64]).collect(),
         }
     }
 }
@@ -156,7 +156,7 @@ pub fn launches(
 ) -> Vec<Launch> {
     let kernels = manifest.kernels_of(direction);
     let cooperative = match direction {
-        Direction::ForwardBackward => both(manifest, layout, device, overrides),
+        Direction::ForwardBackward => cooperative(manifest, layout, device, overrides),
         Direction::Forward | Direction::Backward => None,
     };
     let team = team(manifest, layout, device, overrides);
@@ -169,13 +169,13 @@ pub fn launches(
 pub fn totals(layout: &Layout, kernel: usize, team: Team) -> Option<Launch> {
     let blocks = team.tiles(layout);
     let entry = Entry::Pass(team);
-    (blocks > 0).then_some(Launch { kernel, entry, blocks, room: 0, shared_bytes: 0 })
+    (blocks > 0).then_some(Launch { kernel, entry, blocks, capacity: 0, shared_bytes: 0 })
 }
 
 /// The launch that computes what follows from the totals of pass `kernel`, for totals that did
 /// not come from a launch of that pass alone.
 pub fn epilogue(kernel: usize) -> Launch {
-    Launch { kernel, entry: Entry::Epilogue, blocks: 1, room: 0, shared_bytes: 0 }
+    Launch { kernel, entry: Entry::Epilogue, blocks: 1, capacity: 0, shared_bytes: 0 }
 }
 
 /// The team that sums chunks: blocks, if warps would have fewer than two tiles per
@@ -191,21 +191,22 @@ pub fn possible_bytes(manifest: &Manifest, most: usize) -> Vec<usize> {
     match manifest.step_bytes {
         None => vec![],
         Some(0) => vec![0],
-        Some(step) => {
-            rooms().map(|room| shared_bytes(step, room)).take_while(|&bytes| bytes <= most).collect()
-        }
+        Some(step) => capacities()
+            .map(|capacity| shared_bytes(step, capacity))
+            .take_while(|&bytes| bytes <= most)
+            .collect(),
     }
 }
 
 /// The capacities that a warp may have, in steps.
-fn rooms() -> impl Iterator<Item = usize> {
+fn capacities() -> impl Iterator<Item = usize> {
     (0..).step_by(UNROLLED_STEPS)
 }
 
 /// The bytes of shared memory that a block takes for this capacity. Each warp also has a slot
 /// for the steps that are not resident.
-fn shared_bytes(step_bytes: usize, room: usize) -> usize {
-    (room + 1) * WARPS * step_bytes
+fn shared_bytes(step_bytes: usize, capacity: usize) -> usize {
+    (capacity + 1) * WARPS * step_bytes
 }
 
 /// Reciprocal of the least share of pixels that must be resident for one launch to be worth it.
@@ -214,7 +215,7 @@ const LEAST_RESIDENT: usize = 3;
 
 /// All of `forward_backward` in one cooperative launch, if the code and the device can do it
 /// and enough pixels are resident.
-fn both(
+fn cooperative(
     manifest: &Manifest,
     layout: &Layout,
     device: &impl Device,
@@ -229,12 +230,13 @@ fn both(
     }
     let wanted = tiles.div_ceil(blocks) * team.steps_per_tile();
     // More capacity for each block must not mean fewer blocks.
-    let fits = |room: &usize| device.resident(team, shared_bytes(step_bytes, *room)) >= blocks;
-    let room = rooms().take_while(|room| *room <= wanted && fits(room)).last().unwrap_or(0);
-    let shared_bytes = shared_bytes(step_bytes, room);
-    let (kept, steps) = (blocks * room, tiles * team.steps_per_tile());
+    let fits = |capacity: &usize| device.resident(team, shared_bytes(step_bytes, *capacity)) >= blocks;
+    let capacity =
+        capacities().take_while(|capacity| *capacity <= wanted && fits(capacity)).last().unwrap_or(0);
+    let shared_bytes = shared_bytes(step_bytes, capacity);
+    let (kept, steps) = (blocks * capacity, tiles * team.steps_per_tile());
     let is_worthwhile = overrides.cooperative.unwrap_or(kept * LEAST_RESIDENT >= steps);
-    let launch = Launch { kernel, entry: Entry::Cooperative(team), blocks, room, shared_bytes };
+    let launch = Launch { kernel, entry: Entry::Cooperative(team), blocks, capacity, shared_bytes };
     is_worthwhile.then_some(launch)
 }
 

@@ -66,7 +66,7 @@ impl BundleFile {
     }
 
     /// The scalars in `set`. A choice may be named, but not changed.
-    pub fn numbers(&self, it: &Description, set: &[Assignment]) -> Result<Vec<(String, f32)>, Failure> {
+    pub fn scalars(&self, it: &Description, set: &[Assignment]) -> Result<Vec<(String, f32)>, Failure> {
         let choices = it.choice.iter();
         let mut numbers = vec![];
         for (name, value) in set {

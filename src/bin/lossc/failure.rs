@@ -7,27 +7,27 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 pub struct Failure {
     message: String,
     /// The marked source line, if there is one.
-    place: Option<String>,
+    location: Option<String>,
 }
 
 impl Failure {
     /// A failure without a location in a text.
     pub fn message(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None }
+        Self { message: message.into(), location: None }
     }
 
     /// Prints to standard error.
     pub fn report(&self) {
         eprintln!("error: {}", self.message);
-        if let Some(place) = &self.place {
-            eprint!("{place}");
+        if let Some(location) = &self.location {
+            eprint!("{location}");
         }
     }
 }
 
 impl From<lossc::Error> for Failure {
     fn from(error: lossc::Error) -> Self {
-        Self { message: error.to_string(), place: place(&error) }
+        Self { message: error.to_string(), location: location(&error) }
     }
 }
 
@@ -38,7 +38,7 @@ impl From<NpyError> for Failure {
 }
 
 /// The source line as miette marks it, without the message it prints above.
-fn place(error: &dyn Diagnostic) -> Option<String> {
+fn location(error: &dyn Diagnostic) -> Option<String> {
     error.source_code()?;
     let mut report = String::new();
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());

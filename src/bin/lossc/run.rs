@@ -159,7 +159,7 @@ impl Run {
             let compiled = bundle.load(threads)?;
             let description = compiled.description();
             bundle.check(description, &self.specialise, self.target.as_deref())?;
-            let scalars = bundle.numbers(description, &self.source.set)?;
+            let scalars = bundle.scalars(description, &self.source.set)?;
             return Ok(Ready { compiled, scalars, target: bundle.target() });
         }
         let loss = self.source.loss()?;

@@ -25,9 +25,9 @@ macro_rules! faults {
 
 faults! {
     /// Schedule: a reduction of uniform values only is read before a pass has written it.
-    NumbersAreReducedLate,
+    ScalarsAreReducedLate,
     /// Schedule: memory of a saved value is used again while the value is needed.
-    KeptValuesAreOverwritten,
+    SavedValuesAreOverwritten,
     /// Schedule: compaction takes the wrong bound of the value that a random number is compared
     /// with.
     CompactionTakesTheWrongBound,

@@ -22,32 +22,32 @@ use crate::schedule::{Cooperative, Schedule};
 /// The bytes of shared memory of a step, if there is such a kernel.
 pub(super) fn step_bytes(schedule: &Schedule) -> Option<usize> {
     let cooperative = schedule.cooperative.as_ref()?;
-    Some(ResidentStep::of(schedule, &cooperative.keeping).bytes())
+    Some(ResidentStep::of(schedule, &cooperative.saving).bytes())
 }
 
 /// The kernel; empty if there is none.
 pub(super) fn function(schedule: &Schedule, numerics: Numerics, team: Team) -> Result<String, LowerError> {
     let Some(cooperative) = &schedule.cooperative else { return Ok(String::new()) };
-    Entry::Cooperative(team).function(schedule, cooperative.first, numerics, |emitter, call, room| {
-        let step = ResidentStep::of(schedule, &cooperative.keeping);
-        let steps = emitter.convert("arith.trunci", room.expect("it keeps pixels"), I32.scalar);
-        let room = Capacity { step: &step, team, steps };
-        let both = Both { schedule, cooperative, call, room };
-        both.body(emitter)
+    Entry::Cooperative(team).function(schedule, cooperative.first, numerics, |emitter, call, capacity| {
+        let step = ResidentStep::of(schedule, &cooperative.saving);
+        let steps = emitter.convert("arith.trunci", capacity.expect("it keeps pixels"), I32.scalar);
+        let capacity = Capacity { step: &step, team, steps };
+        let passes = TwoPasses { schedule, cooperative, call, capacity };
+        passes.body(emitter)
     })
 }
 
-/// Both passes.
-struct Both<'a> {
+/// TwoPasses passes.
+struct TwoPasses<'a> {
     schedule: &'a Schedule,
     cooperative: &'a Cooperative,
     call: &'a Call,
-    room: Capacity<'a>,
+    capacity: Capacity<'a>,
 }
 
-impl Both<'_> {
+impl TwoPasses<'_> {
     fn body(&self, emitter: &mut Emitter) -> Result<(), LowerError> {
-        let flag = Workspace::new(self.call, self.cooperative.keeping.reductions.len()).flag(emitter);
+        let flag = Workspace::new(self.call, self.cooperative.saving.reductions.len()).flag(emitter);
         let before = read(emitter, flag);
         let tiles = self.first(emitter, flag)?;
         wait(emitter, flag, before)?;
@@ -56,14 +56,14 @@ impl Both<'_> {
 
     /// Runs the first pass; returns the number of the block's tiles.
     fn first(&self, emitter: &mut Emitter, flag: Value) -> Result<Value, LowerError> {
-        let (kernel, team) = (&self.cooperative.keeping, self.room.team);
+        let (kernel, team) = (&self.cooperative.saving, self.capacity.team);
         let Self { schedule, call, .. } = *self;
         let per_plane = team.tiles_per_plane(emitter, call);
         let bounds = [block(emitter), emitter.mul(call.planes, per_plane), blocks(emitter)];
         let zero = emitter.index(0);
         let tiles = emitter.repeat(bounds, &[zero], |emitter, number, tile| {
-            let places = self.room.places(emitter, tile[0]);
-            let work = Work::Keep(&places);
+            let slots = self.capacity.slots(emitter, tile[0]);
+            let work = Work::Save(&slots);
             Pass { schedule, kernel, work, team, call, flag: Some(flag) }.tile(emitter, number)?;
             let one = emitter.index(1);
             Ok(vec![emitter.add(tile[0], one)])
@@ -74,7 +74,7 @@ impl Both<'_> {
     /// Runs the second pass, on the block's tiles in reverse.
     fn second(&self, emitter: &mut Emitter, tiles: Value) -> Result<(), LowerError> {
         let Self { schedule, cooperative, call, .. } = *self;
-        let (kernel, team) = (&schedule.kernels[cooperative.second], self.room.team);
+        let (kernel, team) = (&schedule.kernels[cooperative.second], self.capacity.team);
         let (zero, one) = (emitter.index(0), emitter.index(1));
         emitter.repeat([zero, tiles, one], &[], |emitter, done, _| {
             let last = emitter.apply("arith.subi", &[tiles, one]);
@@ -82,8 +82,8 @@ impl Both<'_> {
             let (first, blocks) = (block(emitter), blocks(emitter));
             let before = emitter.mul(tile, blocks);
             let number = emitter.add(first, before);
-            let places = self.room.places(emitter, tile);
-            let work = Work::Read(&cooperative.reading, &places);
+            let slots = self.capacity.slots(emitter, tile);
+            let work = Work::Load(&cooperative.reading, &slots);
             Pass { schedule, kernel, work, team, call, flag: None }.tile(emitter, number)?;
             Ok(vec![])
         })?;

@@ -5,7 +5,7 @@ use lossc_dialect::ops::Numerics;
 use super::arrival::is_last;
 use super::combine::Combine;
 use super::epilogue::Block;
-use super::resident::Places;
+use super::resident::Slots;
 use super::team::Team;
 use super::thread::{barrier, block, blocks};
 use super::{Entry, cooperative, groups, pixels};
@@ -45,9 +45,9 @@ fn number(emitter: &mut Emitter, kernel: &Kernel) -> Value {
 pub(super) enum Work<'a> {
     Compute,
     /// Compute, and keep steps resident up to the capacity.
-    Keep(&'a Places<'a>),
+    Save(&'a Slots<'a>),
     /// Compute the resident steps by a kernel of their own.
-    Read(&'a Kernel, &'a Places<'a>),
+    Load(&'a Kernel, &'a Slots<'a>),
 }
 
 /// A pass over the data.

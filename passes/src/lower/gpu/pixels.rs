@@ -4,7 +4,7 @@ use lossc_dialect::ValueId;
 use lossc_dialect::sum_shape::{CHUNK, CHUNK_ACCUMULATORS};
 
 use super::kernel::{Pass, Work};
-use super::resident::Places;
+use super::resident::Slots;
 use super::team::Team;
 use super::thread::thread_of_warp;
 use super::totals::Totals;
@@ -40,10 +40,10 @@ pub(super) fn chunk(
     };
     match pass.work {
         Work::Compute => steps(emitter, pass.kernel, Part::All),
-        Work::Keep(places) => steps(emitter, pass.kernel, Part::Keeping(places)),
-        Work::Read(reading, places) => {
-            steps(emitter, reading, Part::Kept(places))?;
-            steps(emitter, pass.kernel, Part::Rest(places))
+        Work::Save(slots) => steps(emitter, pass.kernel, Part::Saving(slots)),
+        Work::Load(reading, slots) => {
+            steps(emitter, reading, Part::Resident(slots))?;
+            steps(emitter, pass.kernel, Part::Rest(slots))
         }
     }
 }
@@ -53,11 +53,11 @@ pub(super) fn chunk(
 enum Part<'a> {
     All,
     /// All, keeping the steps resident that have a slot.
-    Keeping(&'a Places<'a>),
+    Saving(&'a Slots<'a>),
     /// The resident steps.
-    Kept(&'a Places<'a>),
+    Resident(&'a Slots<'a>),
     /// The steps that are not resident.
-    Rest(&'a Places<'a>),
+    Rest(&'a Slots<'a>),
 }
 
 /// The values that the steps of a chunk share.
@@ -134,18 +134,18 @@ impl<'a> ChunkPixels<'a> {
     /// The first position of the part, and the one after its last.
     fn span(&self, emitter: &mut Emitter, end: Value) -> [Value; 2] {
         let [begin, end] = self.team.span(emitter, end);
-        let kept_end = |emitter: &mut Emitter, places: &Places<'_>| {
+        let resident_end = |emitter: &mut Emitter, slots: &Slots<'_>| {
             let lanes = emitter.index(CHUNK_ACCUMULATORS);
-            let kept = emitter.mul(places.kept, lanes);
-            emitter.add(begin, kept)
+            let resident = emitter.mul(slots.resident, lanes);
+            emitter.add(begin, resident)
         };
         match self.part {
-            Part::All | Part::Keeping(_) => [begin, end],
-            Part::Kept(places) => {
-                let kept_end = kept_end(emitter, places);
-                [begin, emitter.apply("arith.minsi", &[kept_end, end])]
+            Part::All | Part::Saving(_) => [begin, end],
+            Part::Resident(slots) => {
+                let resident_end = resident_end(emitter, slots);
+                [begin, emitter.apply("arith.minsi", &[resident_end, end])]
             }
-            Part::Rest(places) => [kept_end(emitter, places), end],
+            Part::Rest(slots) => [resident_end(emitter, slots), end],
         }
     }
 
@@ -164,20 +164,20 @@ impl<'a> ChunkPixels<'a> {
     /// Reads the step's values from memory or shared memory.
     fn load(&self, emitter: &mut Emitter, step: &Step) -> Values {
         let mut values = match self.part {
-            Part::Kept(places) => {
+            Part::Resident(slots) => {
                 let number = self.number(emitter, step);
-                let at = places.to_read(emitter, number);
-                places.step.load(emitter, at)
+                let at = slots.to_read(emitter, number);
+                slots.step.load(emitter, at)
             }
             _ => Values::new(),
         };
         for &input in &self.inputs {
             let (at, ty) = self.address(emitter, input, step);
-            let saved = match step.valid {
+            let stored = match step.valid {
                 Some(valid) => emitter.load_masked(at, valid, ty),
                 None => emitter.load_invariant(at, ty, alignment(ty)),
             };
-            values.insert(input.value, saved);
+            values.insert(input.value, stored);
         }
         values
     }
@@ -203,8 +203,8 @@ impl<'a> ChunkPixels<'a> {
         values.extend(loaded);
         for &input in &self.inputs {
             self.code.comment(emitter, input.value);
-            let saved = values[&input.value];
-            self.code.read(emitter, &mut values, input, saved);
+            let stored = values[&input.value];
+            self.code.read(emitter, &mut values, input, stored);
         }
         if let Some((id, philox)) = &self.random {
             self.code.comment(emitter, *id);
@@ -214,10 +214,10 @@ impl<'a> ChunkPixels<'a> {
         }
         self.code.compute(emitter, &mut values)?;
         self.store(emitter, step, &values);
-        if let Part::Keeping(places) = self.part {
+        if let Part::Saving(slots) = self.part {
             let number = self.number(emitter, step);
-            let at = places.to_write(emitter, number);
-            places.step.store(emitter, at, &values);
+            let at = slots.to_write(emitter, number);
+            slots.step.store(emitter, at, &values);
         }
         Ok(self.totals.add(emitter, &values, step, totals))
     }
@@ -226,10 +226,10 @@ impl<'a> ChunkPixels<'a> {
     fn store(&self, emitter: &mut Emitter, step: &Step, values: &Values) {
         for &output in &self.code.outputs {
             let (at, ty) = self.address(emitter, output, step);
-            let saved = leaf::to_stored(emitter, values[&output.value]);
+            let stored = leaf::to_stored(emitter, values[&output.value]);
             match step.valid {
-                Some(valid) => emitter.store_masked(saved, at, valid),
-                None => emitter.store_vector(saved, at, alignment(ty)),
+                Some(valid) => emitter.store_masked(stored, at, valid),
+                None => emitter.store_vector(stored, at, alignment(ty)),
             }
         }
     }

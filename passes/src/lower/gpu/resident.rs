@@ -30,7 +30,7 @@ impl ResidentStep {
     pub(super) fn of(schedule: &Schedule, kernel: &Kernel) -> Self {
         let is_float = |saved: &usize| schedule.buffer_of(*saved) == Buffer::Float;
         let (floats, masks): (Vec<usize>, Vec<usize>) = kernel.saves.iter().partition(|it| is_float(it));
-        let values = |kept: &[usize]| kept.iter().map(|&it| schedule.saved[it].value).collect();
+        let values = |saved: &[usize]| saved.iter().map(|&it| schedule.saved[it].value).collect();
         Self { floats: values(&floats), masks: masks.chunks(MASKS).map(values).collect() }
     }
 
@@ -81,7 +81,7 @@ impl ResidentStep {
             values.insert(value, emitter.load_vector(at, ty, PIXELS * F32.scalar.bytes()));
         }
         for (masks, &at) in self.masks.iter().zip(words) {
-            let bits = emitter.load("kept", at, ValueType::one(word(masks)));
+            let bits = emitter.load("resident", at, ValueType::one(word(masks)));
             let bits = emitter.convert("arith.extui", bits, I32.scalar);
             values.extend(
                 masks.iter().enumerate().map(|(number, &mask)| (mask, unpack(emitter, bits, number))),
@@ -145,38 +145,38 @@ pub(super) struct Capacity<'a> {
 
 impl Capacity<'_> {
     /// The slots of the warp's steps of its block's tile number `tile`.
-    pub(super) fn places(&self, emitter: &mut Emitter, tile: Value) -> Places<'_> {
+    pub(super) fn slots(&self, emitter: &mut Emitter, tile: Value) -> Slots<'_> {
         let share = emitter.index(self.team.steps_per_warp());
         let before = emitter.mul(tile, share);
         let steps = emitter.convert("arith.extui", self.steps, I64.scalar);
         let before = emitter.apply("arith.minsi", &[before, steps]);
         let left = emitter.apply("arith.subi", &[steps, before]);
-        let kept = emitter.apply("arith.minsi", &[left, share]);
+        let resident = emitter.apply("arith.minsi", &[left, share]);
         let before = emitter.convert("arith.trunci", before, I32.scalar);
         let (warp, one) = (warp_of_block(emitter), emitter.integer(I32, 1));
         let warp = emitter.convert("arith.trunci", warp, I32.scalar);
-        let places = emitter.add(self.steps, one);
-        let of_warps = emitter.mul(warp, places);
+        let slots = emitter.add(self.steps, one);
+        let of_warps = emitter.mul(warp, slots);
         let first = emitter.add(of_warps, before);
-        Places { step: self.step, first, kept }
+        Slots { step: self.step, first, resident }
     }
 }
 
 /// The slots of a warp's steps of a tile.
-pub(super) struct Places<'a> {
+pub(super) struct Slots<'a> {
     pub(super) step: &'a ResidentStep,
     /// The number of the first slot among those of the block.
     first: Value,
     /// The number of steps that have slots. If not all have, the slots are followed by the one
     /// that takes any step.
-    pub(super) kept: Value,
+    pub(super) resident: Value,
 }
 
-impl Places<'_> {
+impl Slots<'_> {
     /// The slot of step `number` of the tile, or the one that takes any step.
     pub(super) fn to_write(&self, emitter: &mut Emitter, number: Value) -> Value {
-        let kept = emitter.convert("arith.trunci", self.kept, I32.scalar);
-        let place = emitter.apply("arith.minsi", &[number, kept]);
+        let resident = emitter.convert("arith.trunci", self.resident, I32.scalar);
+        let place = emitter.apply("arith.minsi", &[number, resident]);
         self.to_read(emitter, place)
     }
 

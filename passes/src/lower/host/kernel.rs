@@ -101,11 +101,11 @@ impl HostKernel<'_> {
     fn active(&self, emitter: &mut Emitter, of_all: &Kernel) -> Value {
         let code = PixelCode::new(self.schedule, of_all, self.lanes);
         let place =
-            |emitter: &mut Emitter, kept| chunk_of_buffer(emitter, self.call, self.chunk, kept, self.lanes);
+            |emitter: &mut Emitter, saved| chunk_of_buffer(emitter, self.call, self.chunk, saved, self.lanes);
         match (code.loads.first(), code.saves.first()) {
-            (Some(&kept), _) => place(emitter, kept),
-            (None, Some(&kept)) => {
-                let masks = place(emitter, kept);
+            (Some(&saved), _) => place(emitter, saved),
+            (None, Some(&saved)) => {
+                let masks = place(emitter, saved);
                 memory::clear_masks(emitter, masks, self.lanes);
                 masks
             }

@@ -7,7 +7,7 @@ use super::stack::{self, ALIGNMENT};
 use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, Scalar, Value};
-use crate::lower::pixel::{Kept, PixelCode, Tensor};
+use crate::lower::pixel::{PixelCode, SavedValue, Tensor};
 use crate::schedule::Buffer;
 
 /// The arrays that a kernel has on its stack.
@@ -90,13 +90,13 @@ pub(super) fn chunk_of_buffer(
     emitter: &mut Emitter,
     call: &Call,
     chunk: &Chunk,
-    kept: Kept,
+    saved: SavedValue,
     lanes: usize,
 ) -> Value {
-    let bytes = emitter.index(chunk_bytes(kept.holds, lanes));
+    let bytes = emitter.index(chunk_bytes(saved.holds, lanes));
     let number = chunk.number(emitter, call);
     let offset = emitter.mul(number, bytes);
-    emitter.element(call.pixels[kept.index], offset, Scalar::Int(8))
+    emitter.element(call.pixels[saved.index], offset, Scalar::Int(8))
 }
 
 /// Accumulators, and chunks drawn four vectors at a time, must divide evenly into vectors.

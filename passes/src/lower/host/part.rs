@@ -9,7 +9,7 @@ use crate::lower::call::Call;
 use crate::lower::chunk::Chunk;
 use crate::lower::emit::{Emitter, F32, Scalar, Value, ValueType};
 use crate::lower::group::GroupValues;
-use crate::lower::pixel::{Kept, PixelCode, Tensor, Values};
+use crate::lower::pixel::{PixelCode, SavedValue, Tensor, Values};
 use crate::lower::{LowerError, leaf, reduction};
 use crate::schedule::{Buffer, Kernel, Schedule};
 
@@ -42,7 +42,7 @@ pub(super) struct Part<'a> {
     /// The inputs, then the sums.
     pub(super) streams: Vec<Stream>,
     /// The chunk's part of each buffer, loaded ones before saved ones.
-    kept: [Vec<Value>; 2],
+    saved: [Vec<Value>; 2],
     /// The masks that are computed, with their memory.
     masks: Vec<(ValueId, Value)>,
 }
@@ -58,15 +58,15 @@ impl<'a> Part<'a> {
         let code = PixelCode::new(schedule, kernel, lanes);
         let group = chunk.group(emitter, call);
         let hoisted = code.hoisted(emitter, &mut GroupValues::new(schedule, call, Some(group)))?;
-        let kept = [&code.loads, &code.saves].map(|list| {
-            list.iter().map(|&kept| chunk_of_buffer(emitter, call, chunk, kept, lanes)).collect()
+        let saved = [&code.loads, &code.saves].map(|list| {
+            list.iter().map(|&saved| chunk_of_buffer(emitter, call, chunk, saved, lanes)).collect()
         });
         let counts = code.reductions.iter().filter(|it| it.is_count);
         let masks = counts.map(|it| (it.operand, memory.of_reduction(it.group_total))).collect();
         let inputs = code.inputs();
         let outputs = code.outputs.iter().map(|&tensor| (tensor, memory.of_output(tensor))).collect();
         let streams = vec![];
-        let mut part = Self { chunk, code, lanes, memory, hoisted, inputs, outputs, streams, kept, masks };
+        let mut part = Self { chunk, code, lanes, memory, hoisted, inputs, outputs, streams, saved, masks };
         part.streams = part.make_streams(emitter, call);
         Ok(part)
     }
@@ -114,29 +114,29 @@ impl<'a> Part<'a> {
         for (stream, &input) in self.inputs.iter().enumerate() {
             self.code.comment(emitter, input.value);
             let scalar = Scalar::of(input.element).stored();
-            let saved = access.read(emitter, stream, ValueType { scalar, lanes: self.lanes });
-            self.code.read(emitter, values, input, saved);
+            let stored = access.read(emitter, stream, ValueType { scalar, lanes: self.lanes });
+            self.code.read(emitter, values, input, stored);
         }
         if let (Some(id), Some(uniforms)) = (self.code.uniform(), self.memory.uniforms) {
             self.code.comment(emitter, id);
             values.insert(id, access.uniforms(emitter, uniforms));
         }
-        for (kept, &memory) in self.code.loads.iter().zip(&self.kept[0]) {
-            self.code.comment(emitter, kept.value);
-            values.insert(kept.value, self.load_kept(emitter, *kept, memory, access.place()));
+        for (saved, &memory) in self.code.loads.iter().zip(&self.saved[0]) {
+            self.code.comment(emitter, saved.value);
+            values.insert(saved.value, self.load_saved(emitter, *saved, memory, access.place()));
         }
     }
 
     fn write(&self, emitter: &mut Emitter, access: &dyn Access, values: &Values) {
-        for (kept, &memory) in self.code.saves.iter().zip(&self.kept[1]) {
+        for (saved, &memory) in self.code.saves.iter().zip(&self.saved[1]) {
             // A mask that is computed in its own buffer is written below.
-            if !self.masks.contains(&(kept.value, memory)) {
-                self.store_kept(emitter, *kept, memory, access.place(), values[&kept.value]);
+            if !self.masks.contains(&(saved.value, memory)) {
+                self.store_saved(emitter, *saved, memory, access.place(), values[&saved.value]);
             }
         }
         for (index, (output, buffer)) in self.outputs.iter().enumerate() {
-            let saved = leaf::to_stored(emitter, values[&output.value]);
-            access.write(emitter, *buffer, index, saved);
+            let stored = leaf::to_stored(emitter, values[&output.value]);
+            access.write(emitter, *buffer, index, stored);
         }
         let sums = self.code.reductions.iter().filter(|it| !it.is_count);
         for (index, sum) in sums.enumerate() {
@@ -148,8 +148,8 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn load_kept(&self, emitter: &mut Emitter, kept: Kept, memory: Value, place: Value) -> Value {
-        match kept.holds {
+    fn load_saved(&self, emitter: &mut Emitter, saved: SavedValue, memory: Value, place: Value) -> Value {
+        match saved.holds {
             Buffer::Float => {
                 let at = emitter.element(memory, place, Scalar::F32);
                 emitter.load_vector(at, F32.times(self.lanes), self.lanes * Scalar::F32.bytes())
@@ -162,8 +162,15 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn store_kept(&self, emitter: &mut Emitter, kept: Kept, memory: Value, place: Value, value: Value) {
-        match kept.holds {
+    fn store_saved(
+        &self,
+        emitter: &mut Emitter,
+        saved: SavedValue,
+        memory: Value,
+        place: Value,
+        value: Value,
+    ) {
+        match saved.holds {
             Buffer::Float => {
                 let at = emitter.element(memory, place, Scalar::F32);
                 emitter.store_vector(value, at, self.lanes * Scalar::F32.bytes());

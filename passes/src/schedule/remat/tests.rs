@@ -10,8 +10,8 @@ const COSTS: CostModel = CostModel::Host;
 
 /// The costs of a processor without compaction, and of a GPU.
 const COOPERATIVE: [Costs; 2] = [
-    Costs { list: COSTS, place: Home::Memory },
-    Costs { list: CostModel::Nvidia, place: Home::SharedMemory },
+    Costs { model: COSTS, home: Home::Memory },
+    Costs { model: CostModel::Nvidia, home: Home::SharedMemory },
 ];
 
 fn optimised(choice: &str) -> Program {
@@ -36,7 +36,7 @@ fn cost_of(schedule: &Schedule, kernel: &Kernel, kept: &[ValueId], costs: Costs)
     let cost = |value: ValueId| {
         let node = program.node(value);
         match kept.contains(&value) {
-            true => costs.keeping(node).expect("can be kept"),
+            true => costs.saving(node).expect("can be kept"),
             false => costs.computing(node),
         }
     };
@@ -51,10 +51,10 @@ fn no_other_choice_is_cheaper() {
         let recomputed = joint(&program, SavedIn::Nowhere);
         let [first, second] = [0, 1].map(|pass| &recomputed.kernels[recomputed.forward_backward[pass]]);
         let earlier = recomputed.pixel_values(first);
-        let chosen = cheaper_kept(&recomputed, second, &earlier, costs);
+        let chosen = cheaper_saved(&recomputed, second, &earlier, costs);
         let is_candidate = |value: &&ValueId| {
             let node = program.node(**value);
-            earlier.contains(value) && costs.keeping(node).is_some()
+            earlier.contains(value) && costs.saving(node).is_some()
         };
         let values = recomputed.pixel_values(second);
         let candidates: Vec<_> = values.iter().filter(is_candidate).copied().collect();
@@ -83,7 +83,7 @@ fn the_second_pass_of_random_drop_draws_no_number() {
 }
 
 #[test]
-fn nothing_is_kept_between_calls() {
+fn nothing_is_saved_between_calls() {
     for saved_in in [SavedIn::Memory(COSTS), SavedIn::SharedMemory(CostModel::Nvidia)] {
         let options = Options { saved_in, entry_points: EntryPoints::Separate, ..Options::default() };
         let schedule = schedule(&optimised("log"), options);
@@ -107,6 +107,6 @@ fn one_launch_reads_a_kept_pixel_once() {
             |value: &ValueId| cooperative.reading.loads.iter().any(|&it| schedule.saved[it].value == *value);
         let read = schedule.pixel_values(&cooperative.reading);
         assert!(read.iter().filter(|value| is_argument(value)).all(loaded), "{choice}:\n{schedule}");
-        assert_eq!(cooperative.keeping.saves, cooperative.reading.loads, "{choice}:\n{schedule}");
+        assert_eq!(cooperative.saving.saves, cooperative.reading.loads, "{choice}:\n{schedule}");
     }
 }

@@ -42,7 +42,7 @@ fn a_logarithm_of_one_minus_a_product_of_probabilities_is_named_with_its_place()
         %r = log %q");
     let [log] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((log.mnemonic, log.hazard, log.by_rounding), ("log", Hazard::Logarithm, true));
-    assert_eq!(log.place.map(|place| place.line), Some(7));
+    assert_eq!(log.location.map(|location| location.line), Some(7));
     assert!(log.to_string().starts_with("loss.log at 7:"), "{log}");
 }
 

@@ -52,7 +52,7 @@ fn a_pass_is_one_launch_of_blocks_that_share_no_plane() {
     for (shape, by_warps, by_blocks) in shapes {
         for (team, blocks) in [(Team::Warp, by_warps), (Team::Block, by_blocks)] {
             let entry = Entry::Pass(team);
-            let expected = Launch { kernel: 4, entry, blocks, room: 0, shared_bytes: 0 };
+            let expected = Launch { kernel: 4, entry, blocks, capacity: 0, shared_bytes: 0 };
             assert_eq!(totals(&layout(shape), 4, team), Some(expected), "{shape:?}");
         }
     }
@@ -84,12 +84,12 @@ fn blocks_sum_the_chunks_of_small_images() {
 
 /// Blocks, steps per warp and bytes per block of a launch of both directions by warps, where a
 /// step takes three bytes.
-fn plan(device: &impl Device, tiles: usize, cooperative: Option<bool>) -> Option<(usize, usize, usize)> {
-    let overrides = LaunchOverrides { team: Some(Team::Warp), cooperative };
+fn plan(device: &impl Device, tiles: usize, wanted: Option<bool>) -> Option<(usize, usize, usize)> {
+    let overrides = LaunchOverrides { team: Some(Team::Warp), cooperative: wanted };
     let layout = layout(&[1, tiles * 8 * 2048]);
-    let launch = both(&manifest(Some(3)), &layout, device, overrides)?;
+    let launch = cooperative(&manifest(Some(3)), &layout, device, overrides)?;
     assert_eq!(launch.entry, Entry::Cooperative(Team::Warp));
-    Some((launch.blocks, launch.room, launch.shared_bytes))
+    Some((launch.blocks, launch.capacity, launch.shared_bytes))
 }
 
 #[test]
@@ -109,14 +109,15 @@ fn one_launch_is_both_directions_where_a_third_of_the_pixels_finds_room() {
 #[test]
 fn what_takes_no_room_is_always_kept() {
     let layout = layout(&[1, 100 * 8 * 2048]);
-    let launch = both(&manifest(Some(0)), &layout, &Small, LaunchOverrides::default()).unwrap();
-    assert_eq!((launch.room, launch.shared_bytes), (13 * 16, 0));
+    let launch = cooperative(&manifest(Some(0)), &layout, &Small, LaunchOverrides::default()).unwrap();
+    assert_eq!((launch.capacity, launch.shared_bytes), (13 * 16, 0));
 }
 
 #[test]
 fn a_launch_of_both_directions_is_told_its_room() {
-    let launch = both(&manifest(Some(3)), &layout(&[1, 1]), &Small, LaunchOverrides::default()).unwrap();
-    assert_eq!((launch.entry, launch.room), (Entry::Cooperative(Team::Block), 2));
+    let launch =
+        cooperative(&manifest(Some(3)), &layout(&[1, 1]), &Small, LaunchOverrides::default()).unwrap();
+    assert_eq!((launch.entry, launch.capacity), (Entry::Cooperative(Team::Block), 2));
     let all: Vec<u64> = (0..20).collect();
     assert_eq!(launch.parameters(&all)[19..], [19, 2]);
     assert_eq!(epilogue(0).parameters(&all), all[..11]);
@@ -144,10 +145,10 @@ fn a_large_image_is_kept_by_half() {
     let manifest = manifest(Some(576));
     let kept = |shape: &[usize]| {
         let layout = layout(shape);
-        let launch = both(&manifest, &layout, &H100, LaunchOverrides::default()).unwrap();
+        let launch = cooperative(&manifest, &layout, &H100, LaunchOverrides::default()).unwrap();
         let Entry::Cooperative(team) = launch.entry else { panic!("{launch:?}") };
         let steps = team.tiles(&layout) * team.steps_per_tile();
-        (team, launch.blocks, 100 * (launch.blocks * launch.room).min(steps) / steps)
+        (team, launch.blocks, 100 * (launch.blocks * launch.capacity).min(steps) / steps)
     };
     assert_eq!(kept(&[512, 512]), (Team::Block, 128, 100));
     assert_eq!(kept(&[1440, 960]), (Team::Block, 264, 100));

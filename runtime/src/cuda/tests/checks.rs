@@ -39,8 +39,9 @@ pub(super) fn the_driver_is_described(device: &CudaDevice) {
 pub(super) fn the_room_for_blocks_is_asked_for(device: &CudaDevice) {
     let executor = executor(device);
     for team in Team::ALL {
-        let rooms = [24, 72, 408, 456, 888, 936, 100].map(|bytes| executor.room.resident(team, bytes));
-        assert_eq!(rooms, [24, 15, 3, 3, 3, 0, 0]);
+        let capacities =
+            [24, 72, 408, 456, 888, 936, 100].map(|bytes| executor.capacity.resident(team, bytes));
+        assert_eq!(capacities, [24, 15, 3, 3, 3, 0, 0]);
     }
 }
 
