@@ -9,7 +9,7 @@
 //!   see its result, and must be followed by a fence and then by a barrier, or in the same thread,
 //!   by the second access.
 //!
-//! That is PTX's causality order without the parts that lossc's kernels do not use. Shuffles order
+//! This is PTX's causality order without the parts that lossc's kernels do not use. Shuffles order
 //! nothing. Atomic operations never race with each other. Launches follow each other.
 
 use std::collections::BTreeMap;

@@ -39,7 +39,7 @@ fn heading(row: &Row) -> String {
 /// Rows of one loss on one number of threads, by size.
 fn one_loss(rows: &[Row]) -> String {
     let sizes: Vec<_> = rows.chunk_by(|a, b| a.pixels == b.pixels).collect();
-    let mut text = format!("\n{}\n{:<33}", heading(&rows[0]), "");
+    let mut text = format!("\n{}\n{:<35}", heading(&rows[0]), "");
     sizes.iter().for_each(|rows| _ = write!(text, "{:>18}", rows[0].pixels));
     text += if sizes.len() > 1 { "    growth\n" } else { "\n" };
     for phase in Phase::ALL {
@@ -53,7 +53,7 @@ fn one_loss(rows: &[Row]) -> String {
 
 /// One plan in one phase, by size.
 fn line(rows: &[&Row]) -> String {
-    let mut text = format!("{:<10}{:<23}", rows[0].phase, rows[0].plan);
+    let mut text = format!("{:<10}{:<25}", rows[0].phase, rows[0].plan);
     rows.iter().for_each(|row| _ = write!(text, "{:>10.3} ({:>5.1})", row.ns_per_pixel, row.gb_per_s));
     text + &growth(rows).map_or("\n".into(), |exponent| format!("{exponent:>10.2}\n"))
 }
